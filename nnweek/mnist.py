@@ -1,0 +1,435 @@
+"""Finding, verifying and loading MNIST; the stand-in; batch loaders (Day 31).
+
+`load_mnist` looks in four places and takes the first that works:
+
+1. the data folder (`NNWEEK_DATA`, see `nnweek.runtime.data_folder`),
+2. `NNWEEK_MNIST_MIRROR`, a folder or a URL that holds the four original files,
+3. torchvision's mirrors,
+4. the stand-in: scikit-learn's handwritten digits, brought to MNIST's size, so
+   that the week also runs with no network at all. It is always announced.
+
+`NNWEEK_DATASET=mnist` forbids the stand-in, `NNWEEK_DATASET=stand-in` forces it.
+"""
+
+import gzip
+import hashlib
+import http.client
+import os
+import queue
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nnweek._validate import one_of, positive_int
+from nnweek.runtime import data_folder, get_device, whole_file
+
+PATIENCE = 8.0  # seconds that a server may keep silent before the next source is tried
+SLOWEST = 4_000  # bytes a second; a server slower than this counts as silent
+LARGEST = 64 * 2**20  # bytes; no file of MNIST is near this, so more is not MNIST
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Handwritten digits as `load_mnist` returns them. Introduced on Day 31.
+
+    Attributes:
+        train_images: (N, 28, 28) uint8, 0 (background) to 255 (ink); N = 60,000 for MNIST.
+        train_labels: (N,) int64, 0 to 9.
+        test_images: (M, 28, 28) uint8; M = 10,000 for MNIST.
+        test_labels: (M,) int64.
+        name: "MNIST", or the stand-in's name.
+        is_stand_in: whether these are not MNIST.
+    """
+
+    train_images: np.ndarray = field(repr=False)
+    train_labels: np.ndarray = field(repr=False)
+    test_images: np.ndarray = field(repr=False)
+    test_labels: np.ndarray = field(repr=False)
+    name: str
+    is_stand_in: bool
+
+
+def load_mnist():
+    """Load MNIST, from wherever it can be had. Introduced on Day 31.
+
+    Nothing is printed where MNIST lies verified in the data folder; otherwise one
+    message says where the data came from, what did not work, and what to do.
+
+    Returns:
+        `Digits`.
+
+    Raises:
+        OSError: if MNIST cannot be had and `NNWEEK_DATASET=mnist` forbids the stand-in.
+        ValueError: if `NNWEEK_DATASET` is neither unset, "mnist" nor "stand-in".
+    """
+    wanted = one_of(
+        "NNWEEK_DATASET", os.environ.get("NNWEEK_DATASET", ""), ("", "mnist", "stand-in")
+    )
+    if wanted == "stand-in":
+        print("NNWEEK_DATASET=stand-in:", _STAND_IN_NOTICE, flush=True)
+        return _load_stand_in()
+
+    contents, failures = _find_files()
+    if contents is not None:
+        try:
+            return _read_mnist(contents)
+        except OSError as error:
+            failures.append(f"unpacking into {tempfile.gettempdir()}: {_reason(error)}")
+    report = "\n".join(f"  - {failure}" for failure in failures)
+    if wanted == "mnist":
+        raise OSError(
+            f"MNIST could not be had, and NNWEEK_DATASET=mnist forbids the stand-in. "
+            f"What was tried:\n{report}\n{_ADVICE}"
+        )
+    print(
+        f"MNIST could not be had. {_STAND_IN_NOTICE}\nWhat was tried:\n{report}\n{_ADVICE}",
+        flush=True,
+    )
+    return _load_stand_in()
+
+
+_STAND_IN_NOTICE = (
+    "this run uses the stand-in, scikit-learn's 1,797 small handwritten digits brought to "
+    "28×28. Everything works, but the numbers are not MNIST's."
+)
+_ADVICE = (
+    "To get MNIST: check the network connection and run this again; or put the four original "
+    ".gz files into a folder and set NNWEEK_MNIST_MIRROR to that folder."
+)
+
+
+# --- Finding the files -------------------------------------------------------------
+
+
+def _find_files():
+    """Gather the four verified files: ({name: bytes} or None, list of failures)."""
+    from torchvision.datasets import MNIST
+
+    folder = data_folder() / "MNIST" / "raw"  # where torchvision keeps them, too
+    checksums = dict(MNIST.resources)
+    contents, failures = {}, []
+
+    _collect(str(folder), checksums, contents, failures, missing_is_news=False)
+    if len(contents) == len(checksums):
+        return contents, failures
+
+    had = set(contents)
+    mirror = os.environ.get("NNWEEK_MNIST_MIRROR")
+    for source in ([mirror] if mirror else []) + list(MNIST.mirrors):
+        before = len(contents)
+        _collect(source, checksums, contents, failures)
+        if len(contents) > before:
+            print(f"MNIST: {len(contents) - before} file(s) from {source}", flush=True)
+        if len(contents) == len(checksums):
+            break
+    try:
+        for name in contents.keys() - had:
+            with whole_file(folder / name) as file:
+                file.write(contents[name])
+    except OSError as error:
+        print(
+            f"MNIST could not be kept in {folder} ({_reason(error)}), so it will be fetched "
+            f"again next time. Set NNWEEK_DATA to a folder with 12 MB of room.",
+            flush=True,
+        )
+    if len(contents) == len(checksums):
+        if failures:
+            print("On the way:\n" + "\n".join(f"  - {failure}" for failure in failures), flush=True)
+        return contents, failures
+    return None, failures
+
+
+def _collect(source, checksums, contents, failures, missing_is_news=True):
+    """Add to `contents` what `source`, a folder or a URL, has of the files still missing."""
+    is_url = "://" in source
+    for name in checksums.keys() - contents.keys():
+        try:
+            data = _download(source, name) if is_url else (Path(source) / name).read_bytes()
+        except FileNotFoundError as error:
+            if missing_is_news:
+                failures.append(f"{source}: {_reason(error)}")
+            continue
+        except urllib.error.HTTPError as error:
+            failures.append(f"{source}: {name}: the server answered {error.code} {error.reason}")
+            continue
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # Whoever does not answer for one file will not for the next: leave this source.
+            failures.append(f"{source}: {_reason(error)}")
+            return
+        fault = _fault(data, checksums[name])
+        if fault:
+            failures.append(f"{source}: {name} {fault}")
+        else:
+            contents[name] = data
+
+
+def _fault(data, checksum):
+    """Say what is wrong with a file's bytes, or return None if they are the original's."""
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() == checksum:
+        return None
+    if not data:
+        return "is empty"
+    if data.lstrip()[:1] == b"<":
+        return "is a web page, not the data (a login page of the network?)"
+    return f"is damaged or cut short: {len(data):,} bytes that fail the checksum"
+
+
+def _reason(error):
+    """Put an exception into a few words."""
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
+        error = error.reason
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _download(source, name):
+    """Fetch a file from a server, giving up on one that falls silent.
+
+    A socket's time-out does not cover the look-up of a name, nor a server that
+    sends a byte now and then. So a thread receives, and this one watches the clock.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: whatever goes wrong.
+    """
+    url = urllib.parse.urljoin(source if source.endswith("/") else source + "/", name)
+    chunks = queue.SimpleQueue()  # of bytes; then b"" for the end, or an exception
+    given_up = threading.Event()
+
+    def receive():
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+                while (chunk := response.read1(2**16)) and not given_up.is_set():
+                    chunks.put(chunk)
+            chunks.put(b"")
+        except Exception as error:
+            chunks.put(error)
+
+    threading.Thread(target=receive, daemon=True).start()
+    data = bytearray()
+    try:
+        while True:  # one round for each stretch of `PATIENCE` seconds
+            deadline = time.monotonic() + PATIENCE
+            enough = len(data) + SLOWEST * PATIENCE
+            while len(data) < enough:
+                try:
+                    chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
+                except queue.Empty:
+                    raise TimeoutError(f"no answer for {PATIENCE:g} seconds") from None
+                if isinstance(chunk, Exception):
+                    raise chunk
+                if not chunk:
+                    return bytes(data)
+                data += chunk
+                if len(data) > LARGEST:
+                    raise ValueError(f"{name} is larger than {LARGEST:,} bytes: not MNIST")
+                if time.monotonic() > deadline and len(data) < enough:
+                    raise TimeoutError(f"slower than {SLOWEST:,} bytes a second")
+    finally:
+        given_up.set()
+
+
+# --- Reading -------------------------------------------------------------------------
+
+
+def _read_mnist(contents):
+    """Turn the four verified files into `Digits` with torchvision's own reader."""
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    def read(reader, name):
+        # The reader wants an unpacked file, by its path.
+        with tempfile.TemporaryDirectory() as folder:
+            unpacked = Path(folder) / "unpacked"
+            unpacked.write_bytes(gzip.decompress(contents[name]))
+            return reader(unpacked).numpy()
+
+    try:
+        return Digits(
+            train_images=read(read_image_file, "train-images-idx3-ubyte.gz"),
+            train_labels=read(read_label_file, "train-labels-idx1-ubyte.gz"),
+            test_images=read(read_image_file, "t10k-images-idx3-ubyte.gz"),
+            test_labels=read(read_label_file, "t10k-labels-idx1-ubyte.gz"),
+            name="MNIST",
+            is_stand_in=False,
+        )
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"cannot unpack: {error}") from error
+
+
+def _load_stand_in():
+    """scikit-learn's digits in MNIST's form: 20×20 pixels of ink in a 28×28 frame."""
+    import torch
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    small = torch.from_numpy(digits.images).unsqueeze(1) / 16  # (1797, 1, 8, 8), 0 to 1
+    large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bilinear")
+    framed = torch.nn.functional.pad(large, (4, 4, 4, 4)).squeeze(1)
+    images = (255 * framed).round().to(torch.uint8).numpy()
+    labels = digits.target.astype(np.int64)
+    train, test = split(len(images), val_ratio=0.2, seed=0)
+    return Digits(
+        train_images=images[train],
+        train_labels=labels[train],
+        test_images=images[test],
+        test_labels=labels[test],
+        name="the stand-in (scikit-learn's digits)",
+        is_stand_in=True,
+    )
+
+
+# --- Splitting and batching ----------------------------------------------------------
+
+
+def split(n, val_ratio, seed):
+    """Split 0 … n − 1 at random into training and validation indices. Introduced on Day 32.
+
+    Args:
+        n: how many examples there are, at least 2.
+        val_ratio: the share for validation, above 0 and below 1; rounded down, but at
+            least one example on either side.
+        seed: the same seed gives the same split.
+
+    Returns:
+        train_idx, val_idx: int64 arrays that together hold every index once.
+
+    Raises:
+        TypeError, ValueError: if `n` or `val_ratio` is not as said.
+    """
+    n = positive_int("n", n)
+    if n < 2:
+        raise ValueError(f"n must be at least 2, so that both parts get an example; got {n}")
+    if not 0 < val_ratio < 1:
+        raise ValueError(f"val_ratio must lie above 0 and below 1, got {val_ratio!r}")
+    n_val = max(1, int(n * val_ratio))
+    order = np.random.default_rng(seed).permutation(n)
+    return order[n_val:], order[:n_val]
+
+
+def make_loaders(data, batch_size=128, val_ratio=0.1, seed=42, device=None):
+    """Split, normalise and batch the digits. Introduced on Day 31.
+
+    All pixels are normalised once, with the mean and the standard deviation of the
+    whole training set, and kept on the device; a batch is then one gather.
+
+    Args:
+        data: `Digits`, from `load_mnist`.
+        batch_size: examples in a batch, at least 1; the last batch of a pass may be smaller.
+        val_ratio: the share of the training set that is kept for validation.
+        seed: of the split and of the order of the batches. Two sets of loaders with one
+            seed give the same batches in the same order, epoch by epoch.
+        device: where the batches lie; `nnweek.runtime.get_device()` by default.
+
+    Returns:
+        train, val, test: three `BatchLoader`s of
+        (images (B, 1, 28, 28) float32, labels (B,) int64). Only `train` is shuffled.
+
+    Raises:
+        TypeError, ValueError: if an argument is not as said.
+    """
+    import torch
+
+    batch_size = positive_int("batch_size", batch_size)
+    device = get_device() if device is None else torch.device(device)
+    train_idx, val_idx = split(len(data.train_images), val_ratio, seed)
+    mean, std = pixel_statistics(data.train_images)
+
+    def loader(images, labels, shuffle_seed=None):
+        pixels = torch.tensor(images, device=device).unsqueeze(1).to(torch.float32)
+        pixels.div_(255).sub_(mean).div_(std)
+        return BatchLoader(
+            pixels, torch.tensor(labels, device=device), batch_size, shuffle_seed=shuffle_seed
+        )
+
+    return (
+        loader(data.train_images[train_idx], data.train_labels[train_idx], shuffle_seed=seed),
+        loader(data.train_images[val_idx], data.train_labels[val_idx]),
+        loader(data.test_images, data.test_labels),
+    )
+
+
+def pixel_statistics(images):
+    """Mean and standard deviation of all pixels, on the scale from 0 to 1.
+
+    For MNIST's training images these are the 0.1307 and 0.3081 that one meets in
+    most MNIST code. Introduced on Day 31.
+
+    Args:
+        images: uint8 of any shape, not empty and not all of one value.
+
+    Raises:
+        TypeError, ValueError: if `images` is not such an array.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise TypeError(f"images must be uint8, got {images.dtype}")
+    if images.size == 0:
+        raise ValueError("images is empty")
+    # Counting the 256 grey values is exact, and needs no floating-point copy.
+    counts = np.bincount(images.ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = float(np.average(values, weights=counts))
+    std = float(np.average((values - mean) ** 2, weights=counts) ** 0.5)
+    if std == 0:
+        raise ValueError("images all hold one value, so they have no scale to normalise by")
+    return mean, std
+
+
+class BatchLoader:
+    """Batches of tensors that already lie on their device. Introduced on Day 31.
+
+    It does what `torch.utils.data.DataLoader` does for data that fit into memory,
+    without touching examples one at a time: a batch is one `index_select`.
+
+    Args:
+        images: (N, …) tensor.
+        labels: (N,) tensor on the same device.
+        batch_size: examples in a batch, at least 1.
+        shuffle_seed: reshuffle at every pass, in an order that follows from this seed and
+            from `epoch` alone; None keeps the order as it is.
+
+    Attributes:
+        dataset: the whole data set, with a length.
+        epoch: how many passes have begun; set it to repeat or to resume a pass.
+    """
+
+    def __init__(self, images, labels, batch_size, *, shuffle_seed=None):
+        from torch.utils.data import TensorDataset
+
+        if len(images) != len(labels):
+            raise ValueError(f"images and labels differ in length: {len(images)} and {len(labels)}")
+        if len(images) == 0:
+            raise ValueError("images is empty: there is nothing to make a batch of")
+        self.dataset = TensorDataset(images, labels)
+        self.batch_size = positive_int("batch_size", batch_size)
+        self.shuffle_seed = shuffle_seed
+        self.epoch = 0
+
+    def __len__(self):
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self):
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return self._batches(epoch)
+
+    def _batches(self, epoch):
+        import torch
+
+        images, labels = self.dataset.tensors
+        if self.shuffle_seed is None:
+            yield from zip(
+                images.split(self.batch_size), labels.split(self.batch_size), strict=True
+            )
+            return
+        order = np.random.default_rng([self.shuffle_seed, epoch]).permutation(len(images))
+        for chosen in torch.from_numpy(order).to(images.device).split(self.batch_size):
+            yield images.index_select(0, chosen), labels.index_select(0, chosen)

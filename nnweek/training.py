@@ -1,0 +1,234 @@
+"""Training and evaluation loops, and checkpoints (Days 31 and 32)."""
+
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nnweek._validate import positive_int
+from nnweek.runtime import whole_file
+
+CHECKPOINT_VERSION = 1
+
+
+def accuracy(pred_logits, targets):
+    """Share of rows whose largest logit is the target. Introduced on Day 31.
+
+    Args:
+        pred_logits: (N, C) tensor.
+        targets: (N,) tensor of whole numbers.
+
+    Returns:
+        A float between 0 and 1.
+
+    Raises:
+        ValueError: if the shapes do not fit or there are no rows.
+    """
+    if pred_logits.ndim != 2 or targets.shape != pred_logits.shape[:1]:
+        raise ValueError(
+            f"pred_logits must have shape (N, C) and targets (N,), "
+            f"got {tuple(pred_logits.shape)} and {tuple(targets.shape)}"
+        )
+    if len(targets) == 0:
+        raise ValueError("targets is empty: the accuracy of no examples is not defined")
+    return (pred_logits.argmax(dim=1) == targets).float().mean().item()
+
+
+def train_one_epoch(model, loader, optimizer, criterion):
+    """Train for one pass over the data. Introduced on Day 31.
+
+    Loss and accuracy are running values: each batch is scored before its step.
+
+    Args:
+        model: an `nn.Module` that maps images (B, …) to logits (B, C).
+        loader: yields (images, labels), not empty; they are moved to the model's device.
+        optimizer: of the model's parameters.
+        criterion: maps (logits, labels) to the mean loss of a batch.
+
+    Returns:
+        loss, acc: averages over the examples, as floats.
+
+    Raises:
+        ValueError: if the loader yields nothing.
+    """
+    model.train()
+    return _one_pass(model, loader, criterion, optimizer)
+
+
+@torch.no_grad()
+def evaluate(model, loader, criterion):
+    """Score a model without changing it. Introduced on Day 31.
+
+    Args:
+        model: an `nn.Module`; it is left in eval mode.
+        loader: yields (images, labels), not empty; they are moved to the model's device.
+        criterion: maps (logits, labels) to the mean loss of a batch.
+
+    Returns:
+        loss, acc: averages over the examples, as floats.
+
+    Raises:
+        ValueError: if the loader yields nothing.
+    """
+    model.eval()
+    return _one_pass(model, loader, criterion)
+
+
+def _one_pass(model, loader, criterion, optimizer=None):
+    device = next(model.parameters()).device
+    # The sums stay on the device: reading one there would make the CPU wait for it.
+    total_loss = torch.zeros((), device=device, dtype=torch.float64)
+    total_correct = torch.zeros((), device=device, dtype=torch.int64)
+    total_count = 0
+    for images, labels in loader:
+        images, labels = images.to(device), labels.to(device)
+        logits = model(images)
+        loss = criterion(logits, labels)
+        if optimizer is not None:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        total_loss += loss.detach() * len(labels)
+        total_correct += (logits.detach().argmax(dim=1) == labels).sum()
+        total_count += len(labels)
+    if total_count == 0:
+        raise ValueError("loader yielded no batch: there is nothing to train on or to score")
+    return total_loss.item() / total_count, total_correct.item() / total_count
+
+
+@dataclass
+class History:
+    """What `fit` measured, one entry an epoch. Introduced on Day 32.
+
+    Attributes:
+        train_loss, train_acc: running values over the epoch.
+        val_loss, val_acc: at the end of the epoch.
+        seconds: of training, without the validation.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    train_acc: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_acc: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def __len__(self):
+        return len(self.train_loss)
+
+
+def fit(
+    model,
+    train_loader,
+    val_loader,
+    optimizer,
+    *,
+    epochs,
+    criterion=None,
+    writer=None,
+    checkpoint=None,
+    progress=None,
+):
+    """Train for some epochs, validating after each. Introduced on Day 32.
+
+    Args:
+        model: an `nn.Module`, changed in place.
+        train_loader: a `nnweek.mnist.BatchLoader`, or anything that yields (images, labels).
+        val_loader: likewise.
+        optimizer: of the model's parameters.
+        epochs: how many in all, at least 1; epochs already in the checkpoint count.
+        criterion: `nn.CrossEntropyLoss()` by default.
+        writer: a TensorBoard `SummaryWriter`; both losses and accuracies are logged against
+            the number of steps taken, so that all curves share one x-axis.
+        checkpoint: a file. It is rewritten after every epoch; if it exists, training goes on
+            where it stopped, bit for bit, if the loader is a `BatchLoader`.
+        progress: show a progress bar; by default only in a terminal or a notebook.
+
+    Returns:
+        `History`, of all epochs.
+
+    Raises:
+        TypeError, ValueError: if `epochs` is not a whole number of at least 1, a loader is
+            empty or the checkpoint is not this model's.
+    """
+    from tqdm import tqdm
+
+    epochs = positive_int("epochs", epochs)
+    criterion = nn.CrossEntropyLoss() if criterion is None else criterion
+    history = History()
+    if checkpoint is not None and Path(checkpoint).exists():
+        history = _resume(checkpoint, model, optimizer, train_loader)
+
+    hidden = None if progress is None else not progress  # None: hidden if not a terminal
+    if progress is None and "ipykernel" in sys.modules:
+        hidden = False
+    remaining = range(len(history) + 1, epochs + 1)
+    with tqdm(remaining, desc="epochs", disable=hidden, leave=False, file=sys.stdout) as bar:
+        for epoch in bar:
+            start = time.perf_counter()
+            train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)
+            seconds = time.perf_counter() - start
+            val_loss, val_acc = evaluate(model, val_loader, criterion)
+
+            history.train_loss.append(train_loss)
+            history.train_acc.append(train_acc)
+            history.val_loss.append(val_loss)
+            history.val_acc.append(val_acc)
+            history.seconds.append(seconds)
+            bar.set_postfix_str(f"val loss {val_loss:.4f}, val acc {val_acc:.4f}")
+
+            if writer is not None:
+                step = epoch * len(train_loader)
+                writer.add_scalar("Loss/train", train_loss, step)
+                writer.add_scalar("Loss/val", val_loss, step)
+                writer.add_scalar("Accuracy/train", train_acc, step)
+                writer.add_scalar("Accuracy/val", val_acc, step)
+            if checkpoint is not None:
+                _save(checkpoint, model, optimizer, train_loader, history)
+    return history
+
+
+def _save(path, model, optimizer, loader, history):
+    """Write a checkpoint so that the file is always whole: the old one or the new one."""
+    state = {
+        "nnweek_checkpoint": CHECKPOINT_VERSION,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": asdict(history),
+        "loader_epoch": getattr(loader, "epoch", None),
+        "rng": torch.get_rng_state(),  # dropout draws from it
+        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    with whole_file(path) as file:
+        torch.save(state, file)
+
+
+def _resume(path, model, optimizer, loader):
+    """Bring everything to where the checkpoint was written; return its history."""
+    try:
+        # weights_only: a checkpoint from elsewhere must not be able to run code.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not a readable checkpoint ({type(error).__name__}). "
+            f"Delete it to train from the start."
+        ) from error
+    version = state.get("nnweek_checkpoint") if isinstance(state, dict) else None
+    if version != CHECKPOINT_VERSION:
+        raise ValueError(
+            f"{path} is not a checkpoint of this version of nnweek: expected version "
+            f"{CHECKPOINT_VERSION}, found {version}. Delete it to train from the start."
+        )
+    try:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} belongs to another model or optimizer: {error}") from error
+    if state["loader_epoch"] is not None:
+        loader.epoch = state["loader_epoch"]
+    torch.set_rng_state(state["rng"])
+    if torch.cuda.is_available() and state["cuda_rng"]:
+        torch.cuda.set_rng_state_all(state["cuda_rng"])
+    return History(**state["history"])
