@@ -1,0 +1,55 @@
+"""Change the repository's name everywhere, after a fork: `python .ci/rename.py owner/name`.
+
+The name stands in pyproject.toml; every link that has to repeat it (Colab, Pages,
+the first cell of each notebook) is rewritten from there. Nothing else is touched.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def current_name(root=ROOT):
+    """Read owner/name from pyproject.toml."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    return re.search(r'^Repository = "https://github\.com/([^"]+)"', text, re.MULTILINE)[1]
+
+
+def links(name):
+    """Every form in which the name stands in a file: the path, and the address of the site."""
+    owner, repository = name.split("/")
+    return f"{owner}/{repository}", f"{owner.lower()}.github.io/{repository}"
+
+
+def rename(new, root=ROOT):
+    """Rewrite the name in every tracked text file; return the files that changed."""
+    old_links, new_links = links(current_name(root)), links(new)
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
+    changed = []
+    for name in filter(None, tracked.split("\0")):
+        path = root / name
+        if path.is_symlink() or not path.is_file():
+            continue
+        try:
+            before = path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        after = before
+        for old_link, new_link in zip(old_links, new_links, strict=True):
+            after = after.replace(old_link, new_link)
+        if after != before:
+            path.write_bytes(after.encode("utf-8"))
+            changed.append(name)
+    return changed
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", sys.argv[1]):
+        sys.exit("usage: python .ci/rename.py owner/name")
+    for name in rename(sys.argv[1]):
+        print("rewritten:", name)

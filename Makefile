@@ -1,0 +1,52 @@
+# Every target makes its own environment first; `make` alone lists them.
+# Windows has no make: README.md names the plain commands.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+# Jupyter Book and nbmake start `python3` kernels: let them be this environment's.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint sync serve bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# Made anew where the requirements changed. The stamp is written last, so an
+# installation that broke off is taken up again.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Python 3.10 or newer is needed; name yours: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: sync ## build the site and show the file to open
+	jupyter-book build book -W --keep-going
+
+test: $(READY) lint ## lint, test the package, run the seven notebooks
+	pytest tests
+	pytest --nbmake notebooks
+
+lint: $(READY) ## check style and format
+	ruff check .
+	ruff format --check .
+
+sync: $(READY) ## write notebooks/*.ipynb from their .py
+	python .ci/sync.py
+
+serve: book ## build the site and serve it on http://127.0.0.1:8000
+	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
+
+bench: $(READY) ## measure speed: the usual loader's code against nnweek's
+	python tests/bench.py
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) book/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf notebooks/runs notebooks/mnist_mlp.pth notebooks/my-week-5.md
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
