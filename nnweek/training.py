@@ -161,11 +161,11 @@ def fit(
     if checkpoint is not None and Path(checkpoint).exists():
         history = _resume(checkpoint, model, optimizer, train_loader)
 
-    hidden = None if progress is None else not progress  # None: hidden if not a terminal
-    if progress is None and "ipykernel" in sys.modules:
-        hidden = False
+    if progress is None:
+        progress = sys.stdout.isatty() or "ipykernel" in sys.modules
+    shown = {} if progress else {"disable": True}  # {} leaves TQDM_DISABLE its say
     remaining = range(len(history) + 1, epochs + 1)
-    with tqdm(remaining, desc="epochs", disable=hidden, leave=False, file=sys.stdout) as bar:
+    with tqdm(remaining, desc="epochs", leave=False, file=sys.stdout, **shown) as bar:
         for epoch in bar:
             start = time.perf_counter()
             train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)

@@ -33,7 +33,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Where we start
@@ -142,7 +145,13 @@ plot_points(X_toy, y_toy, "Toy data: two clouds")
 # %%
 class TwoLayerMLP:
     def __init__(
-        self, input_dim, hidden_dim, output_dim, activation="relu", weight_scale=0.01, seed=42
+        self,
+        input_dim,
+        hidden_dim,
+        output_dim,
+        activation="relu",
+        weight_scale=0.01,
+        seed=42,
     ):
         rng = np.random.default_rng(seed)
         self.W1 = weight_scale * rng.standard_normal((input_dim, hidden_dim))
@@ -179,7 +188,7 @@ class TwoLayerMLP:
         N = len(X)
 
         dscores = probs.copy()  # (N, C): what it said …
-        dscores[np.arange(N), y] -= 1.0  # … minus what it should have said …
+        dscores[np.arange(N), y] -= 1.0  # … minus what it should say …
         dscores /= N  # … averaged over the batch
 
         dW2 = a1.T @ dscores  # (H, N) @ (N, C) = (H, C)
@@ -203,10 +212,15 @@ class TwoLayerMLP:
 # %%
 fresh = TwoLayerMLP(input_dim=2, hidden_dim=5, output_dim=2, weight_scale=1e-2)
 initial_loss, _, _ = fresh.loss(X_toy, y_toy)
-Markdown(f"Loss before training: **{initial_loss:.4f}**; expected log 2 = {np.log(2):.4f}.")
+Markdown(
+    f"Loss before training: **{initial_loss:.4f}**; "
+    f"expected log 2 = {np.log(2):.4f}."
+)
 
 # %% tags=["remove-cell"]
-assert abs(initial_loss - np.log(2)) < 0.01, f"loss at initialisation is {initial_loss:.4f}"
+assert abs(initial_loss - np.log(2)) < 0.01, (
+    f"loss at initialisation is {initial_loss:.4f}"
+)
 
 # %% [markdown]
 # ## The gradient check
@@ -231,14 +245,22 @@ def relative_error(a, b):
 
 
 def grad_check(model, X, y, eps=1e-5):
-    """Compare up to ten random entries of each gradient with centred differences."""
+    """Compare entries of each gradient with centred differences."""
     _, probs, cache = model.loss(X, y)
-    gradients = dict(zip(["W1", "b1", "W2", "b2"], model.backward(probs, cache, y), strict=True))
+    gradients = dict(
+        zip(
+            ["W1", "b1", "W2", "b2"],
+            model.backward(probs, cache, y),
+            strict=True,
+        )
+    )
     rng = np.random.default_rng(0)
     errors = []
     for name, gradient in gradients.items():
         parameter = getattr(model, name)
-        for flat in rng.choice(parameter.size, size=min(10, parameter.size), replace=False):
+        for flat in rng.choice(
+            parameter.size, size=min(10, parameter.size), replace=False
+        ):
             index = np.unravel_index(flat, parameter.shape)
             kept = parameter[index]
             parameter[index] = kept + eps
@@ -259,7 +281,9 @@ def grad_check(model, X, y, eps=1e-5):
 # %%
 X_small, y_small = X_toy[:5], y_toy[:5]
 max_error, mean_error = grad_check(fresh, X_small, y_small)
-results.record("gradient_check_max_error", float(max_error), dataset="toy", day=29)
+results.record(
+    "gradient_check_max_error", float(max_error), dataset="toy", day=29
+)
 Markdown(f"Largest relative error **{max_error:.1e}**, mean {mean_error:.1e}.")
 
 # %% tags=["remove-cell"]
@@ -278,7 +302,9 @@ class ForgetsTheMask(TwoLayerMLP):
         return super().backward(probs, pretends_all_positive, y)
 
 
-wrong_error, _ = grad_check(ForgetsTheMask(2, 5, 2, weight_scale=1e-2), X_small, y_small)
+wrong_error, _ = grad_check(
+    ForgetsTheMask(2, 5, 2, weight_scale=1e-2), X_small, y_small
+)
 Markdown(f"Largest relative error without the mask: **{wrong_error:.2f}**.")
 
 # %% tags=["remove-cell"]
@@ -313,11 +339,18 @@ def train_numpy(model, X, y, lr=1.0, epochs=200):
 # *Predict before you run:* where does the curve start, and does it ever go up?
 
 # %%
-model_np = TwoLayerMLP(input_dim=2, hidden_dim=8, output_dim=2, weight_scale=1e-1)
+model_np = TwoLayerMLP(
+    input_dim=2, hidden_dim=8, output_dim=2, weight_scale=1e-1
+)
 losses = train_numpy(model_np, X_toy, y_toy, lr=0.5, epochs=200)
 
 # %% mystnb={"image": {"alt": "Training loss over 200 epochs: it starts near log 2, falls steeply within the first thirty epochs and then levels off just above zero."}}
-plot_series(losses, "Two-layer network in NumPy: training loss on the toy data", "Epoch", "Loss")
+plot_series(
+    losses,
+    "Two-layer network in NumPy: training loss on the toy data",
+    "Epoch",
+    "Loss",
+)
 
 # %% [markdown]
 # *How to read it:* the height is the mean loss over all points, before each step. It starts at $\log 2$, as it must,
@@ -332,12 +365,15 @@ def predict(points):
     return scores.argmax(axis=1)
 
 
-plot_points(X_toy, y_toy, "What the trained network says, everywhere", predict=predict)
+plot_points(
+    X_toy, y_toy, "What the trained network says, everywhere", predict=predict
+)
 
 # %%
 train_accuracy = (predict(X_toy) == y_toy).mean()
 Markdown(
-    f"After {len(losses)} epochs the loss is **{losses[-1]:.4f}**, and the network labels "
+    f"After {len(losses)} epochs the loss is **{losses[-1]:.4f}**, and the "
+    f"network labels "
     f"**{train_accuracy:.1%}** of the {len(y_toy)} training points correctly."
 )
 

@@ -33,7 +33,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Yesterday in three lines
@@ -107,7 +110,11 @@ with np.errstate(over="raise"):  # an overflow would stop us here
 # %% mystnb={"image": {"alt": "Derivatives of the three activations from minus five to five: ReLU's jumps from zero to one at zero, tanh's is a narrow bell that reaches one, sigmoid's is a wide bell that reaches a quarter."}}
 z = np.linspace(-5, 5, 401)
 plot_curves(
-    {"ReLU": (z, relu_grad(z)), "sigmoid": (z, sigmoid_grad(z)), "tanh": (z, tanh_grad(z))},
+    {
+        "ReLU": (z, relu_grad(z)),
+        "sigmoid": (z, sigmoid_grad(z)),
+        "tanh": (z, tanh_grad(z)),
+    },
     "What each activation lets through",
     "Pre-activation $z$",
     "Derivative",
@@ -126,7 +133,9 @@ plot_curves(
 # %%
 curves = {}
 for activation in ["relu", "sigmoid"]:
-    model = TwoLayerMLP(2, 16, 2, activation=activation, weight_scale=0.1, seed=SEED)
+    model = TwoLayerMLP(
+        2, 16, 2, activation=activation, weight_scale=0.1, seed=SEED
+    )
     print(activation)
     curves[activation] = train_numpy(model, X_toy, y_toy, lr=0.3, epochs=150)
 
@@ -148,17 +157,24 @@ results.record(
 
 
 def epochs_to_reach(level, losses):
-    return next(epoch for epoch, loss in enumerate(losses, start=1) if loss < level)
+    return next(
+        epoch for epoch, loss in enumerate(losses, start=1) if loss < level
+    )
 
 
+reached = {
+    name: epochs_to_reach(0.3, losses) for name, losses in curves.items()
+}
 Markdown(
-    f"The loss falls below 0.3 after **{epochs_to_reach(0.3, curves['relu'])}** epochs with ReLU and after "
-    f"**{epochs_to_reach(0.3, curves['sigmoid'])}** with sigmoid; it ends at {curves['relu'][-1]:.4f} and "
-    f"{curves['sigmoid'][-1]:.4f}."
+    f"The loss falls below 0.3 after **{reached['relu']}** epochs with ReLU and "
+    f"after **{reached['sigmoid']}** with sigmoid; it ends at "
+    f"{curves['relu'][-1]:.4f} and {curves['sigmoid'][-1]:.4f}."
 )
 
 # %% tags=["remove-cell"]
-assert epochs_to_reach(0.3, curves["relu"]) < epochs_to_reach(0.3, curves["sigmoid"])
+assert epochs_to_reach(0.3, curves["relu"]) < epochs_to_reach(
+    0.3, curves["sigmoid"]
+)
 assert curves["relu"][-1] < curves["sigmoid"][-1] < 0.3
 
 # %% [markdown]
@@ -194,22 +210,37 @@ def test_gradient(Model):
     for activation in ["relu", "sigmoid", "tanh"]:
         model = Model(3, 7, 4, activation=activation, weight_scale=0.5)
         max_error, _ = grad_check(model, X, np.arange(6) % 4)
-        assert max_error < 1e-6, f"{activation}: gradient is off by a relative {max_error:.1e}"
+        assert max_error < 1e-6, (
+            f"{activation}: gradient is off by a relative {max_error:.1e}"
+        )
 
 
 def test_order_does_not_matter(Model):
     rng = np.random.default_rng(2)
     X, y = rng.standard_normal((8, 3)), np.arange(8) % 4
     model, order = Model(3, 7, 4, weight_scale=0.5), rng.permutation(8)
-    for a, b in zip(gradients(model, X, y), gradients(model, X[order], y[order]), strict=True):
+    for a, b in zip(
+        gradients(model, X, y),
+        gradients(model, X[order], y[order]),
+        strict=True,
+    ):
         assert np.allclose(a, b), "shuffling the batch changes a gradient"
 
 
 def test_overfits_four_examples(Model):
     rng = np.random.default_rng(3)
     X, y = rng.standard_normal((4, 3)), rng.integers(0, 3, size=4)
-    losses = train_numpy(Model(3, 32, 3, weight_scale=0.5), X, y, lr=0.5, epochs=500, verbose=False)
-    assert losses[-1] < 0.02, f"four examples are not learnt by heart: loss {losses[-1]:.3f}"
+    losses = train_numpy(
+        Model(3, 32, 3, weight_scale=0.5),
+        X,
+        y,
+        lr=0.5,
+        epochs=500,
+        verbose=False,
+    )
+    assert losses[-1] < 0.02, (
+        f"four examples are not learnt by heart: loss {losses[-1]:.3f}"
+    )
 
 
 def gradients(model, X, y):
@@ -243,11 +274,13 @@ class NoBatchAverage(TwoLayerMLP):
     """Forgets to divide by N: every gradient is N times too large."""
 
     def backward(self, probs, cache, y):
-        return tuple(len(y) * gradient for gradient in super().backward(probs, cache, y))
+        return tuple(
+            len(y) * gradient for gradient in super().backward(probs, cache, y)
+        )
 
 
 class AveragesTheBiases(TwoLayerMLP):
-    """Takes the mean where the sum belongs: the bias gradients are N times too small."""
+    """Takes the mean where the sum belongs: bias gradients N times too small."""
 
     def backward(self, probs, cache, y):
         dW1, db1, dW2, db2 = super().backward(probs, cache, y)
@@ -275,13 +308,14 @@ verdicts = {
     Model.__name__: caught_by(Model)
     for Model in (NoBatchAverage, AveragesTheBiases, StartsTooLarge)
 }
-rows = "\n".join(
-    f"| `{test.__name__}` | " + " | ".join("caught" if test.__name__ in v else "–" for v in verdicts.values()) + " |"
-    for test in TESTS
-)  # fmt: skip
-Markdown(
-    "| test | " + " | ".join(f"`{name}`" for name in verdicts) + f" |\n|---|---|---|---|\n{rows}"
-)
+lines = [
+    "| test | " + " | ".join(f"`{name}`" for name in verdicts) + " |",
+    "|---|---|---|---|",
+]
+for test in TESTS:
+    marks = ["caught" if test.__name__ in v else "–" for v in verdicts.values()]
+    lines.append(f"| `{test.__name__}` | " + " | ".join(marks) + " |")
+Markdown("\n".join(lines))
 
 # %% tags=["remove-cell"]
 assert "test_gradient" in verdicts["NoBatchAverage"]

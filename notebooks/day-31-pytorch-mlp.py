@@ -33,7 +33,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Yesterday in three lines
@@ -89,7 +92,9 @@ differences = {
 }
 Markdown(
     "Largest difference between your gradient and autograd's: "
-    + ", ".join(f"{name} {difference:.0e}" for name, difference in differences.items())
+    + ", ".join(
+        f"{name} {difference:.0e}" for name, difference in differences.items()
+    )
     + "."
 )
 
@@ -126,13 +131,22 @@ plot_images(
 # little and successive steps see different examples.
 
 # %%
-train_loader, val_loader, test_loader = make_loaders(data, batch_size=128, seed=42, device=device)
+train_loader, val_loader, test_loader = make_loaders(
+    data, batch_size=128, seed=42, device=device
+)
 images, labels = next(iter(train_loader))
 print(
-    f"{len(train_loader.dataset)} images to train on, {len(val_loader.dataset)} to validate, "
+    f"{len(train_loader.dataset)} images to train on, "
+    f"{len(val_loader.dataset)} to validate, "
     f"{len(test_loader.dataset)} to test"
 )
-print("a batch of images:", tuple(images.shape), images.dtype, "of labels:", tuple(labels.shape))
+print(
+    "a batch of images:",
+    tuple(images.shape),
+    images.dtype,
+    "of labels:",
+    tuple(labels.shape),
+)
 
 # %% [markdown]
 # ## The model
@@ -231,17 +245,22 @@ criterion = nn.CrossEntropyLoss()
 loss_before, acc_before = evaluate(model, val_loader, criterion)
 
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)
+train_loss, train_acc = train_one_epoch(
+    model, train_loader, optimizer, criterion
+)
 loss_after, acc_after = evaluate(model, val_loader, criterion)
 
 Markdown(
     f"| | validation loss | validation accuracy |\n|---|---|---|\n"
-    f"| before training | {loss_before:.3f} (log 10 = {np.log(10):.3f}) | {acc_before:.1%} |\n"
+    f"| before training | {loss_before:.3f} (log 10 = {np.log(10):.3f}) "
+    f"| {acc_before:.1%} |\n"
     f"| after one epoch | {loss_after:.3f} | {acc_after:.1%} |"
 )
 
 # %% tags=["remove-cell"]
-assert abs(loss_before - np.log(10)) < 0.1, f"loss before training is {loss_before:.3f}"
+assert abs(loss_before - np.log(10)) < 0.1, (
+    f"loss before training is {loss_before:.3f}"
+)
 assert acc_after > (0.25 if data.is_stand_in else 0.92), (
     f"accuracy after one epoch is {acc_after:.3f}"
 )
@@ -257,7 +276,9 @@ plot_images(
     images[:12, 0].cpu(),
     [
         f"{answer}" if answer == label else f"{answer}, not {label}"
-        for answer, label in zip(answers.tolist(), labels.tolist(), strict=False)
+        for answer, label in zip(
+            answers.tolist(), labels.tolist(), strict=False
+        )
     ],
     "What the network says after one epoch",
 )

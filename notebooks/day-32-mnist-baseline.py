@@ -32,7 +32,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Yesterday in three lines
@@ -74,7 +77,9 @@ data = load_mnist()
 # the training images is kept for validation, chosen at random from a fixed seed.
 
 # %%
-train_loader, val_loader, test_loader = make_loaders(data, batch_size=128, seed=SEED, device=device)
+train_loader, val_loader, test_loader = make_loaders(
+    data, batch_size=128, seed=SEED, device=device
+)
 rows = "\n".join(
     f"| {name} | {len(loader.dataset):,} | {len(loader)} |"
     for name, loader in [
@@ -83,7 +88,10 @@ rows = "\n".join(
         ("test", test_loader),
     ]
 )
-Markdown(f"**{data.name}**\n\n| set | images | batches of 128 |\n|---|---|---|\n{rows}")
+Markdown(
+    f"**{data.name}**\n\n"
+    f"| set | images | batches of 128 |\n|---|---|---|\n{rows}"
+)
 
 # %% [markdown]
 # ## The baseline that costs nothing
@@ -95,11 +103,14 @@ Markdown(f"**{data.name}**\n\n| set | images | batches of 128 |\n|---|---|---|\n
 most_frequent = np.bincount(data.train_labels).argmax()
 constant_acc = (data.test_labels == most_frequent).mean()
 Markdown(
-    f"Always saying **{most_frequent}** is right for **{constant_acc:.2%}** of the test images."
+    f"Always saying **{most_frequent}** is right for "
+    f"**{constant_acc:.2%}** of the test images."
 )
 
 # %% tags=["remove-cell"]
-assert 0.05 < constant_acc < 0.15, f"always saying {most_frequent} is right for {constant_acc:.2%}"
+assert 0.05 < constant_acc < 0.15, (
+    f"always saying {most_frequent} is right for {constant_acc:.2%}"
+)
 
 # %% [markdown]
 # ## Two questions before training
@@ -109,21 +120,28 @@ assert 0.05 < constant_acc < 0.15, f"always saying {most_frequent} is right for 
 
 # %%
 criterion = nn.CrossEntropyLoss()
-loss_at_start, _ = evaluate(MNISTMLP(seed=SEED).to(device), val_loader, criterion)
+loss_at_start, _ = evaluate(
+    MNISTMLP(seed=SEED).to(device), val_loader, criterion
+)
 
 one_batch = [next(iter(val_loader))]
 trial = MNISTMLP(seed=SEED).to(device)
 trial_optimizer = torch.optim.SGD(trial.parameters(), lr=0.1)
 for _ in range(100):
-    trial_loss, trial_acc = train_one_epoch(trial, one_batch, trial_optimizer, criterion)
+    trial_loss, trial_acc = train_one_epoch(
+        trial, one_batch, trial_optimizer, criterion
+    )
 
 Markdown(
     f"Loss at the start: **{loss_at_start:.3f}** (log 10 = {np.log(10):.3f}). "
-    f"After 100 steps on one batch: loss {trial_loss:.3f}, accuracy **{trial_acc:.0%}**."
+    f"After 100 steps on one batch: loss {trial_loss:.3f}, "
+    f"accuracy **{trial_acc:.0%}**."
 )
 
 # %% tags=["remove-cell"]
-assert abs(loss_at_start - np.log(10)) < 0.1, f"loss at the start is {loss_at_start:.3f}"
+assert abs(loss_at_start - np.log(10)) < 0.1, (
+    f"loss at the start is {loss_at_start:.3f}"
+)
 assert trial_acc == 1.0, f"one batch is not learnt by heart: {trial_acc:.3f}"
 
 # %% [markdown]
@@ -140,7 +158,9 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
 train_losses, val_losses, val_accs = [], [], []
 for epoch in range(1, EPOCHS + 1):
-    train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)
+    train_loss, train_acc = train_one_epoch(
+        model, train_loader, optimizer, criterion
+    )
     val_loss, val_acc = evaluate(model, val_loader, criterion)
     train_losses.append(train_loss)
     val_losses.append(val_loss)
@@ -165,7 +185,12 @@ plot_curves(
 # training keeps falling and validation stops, the network has begun to learn its training images by heart.
 
 # %% mystnb={"image": {"alt": "Validation accuracy over five epochs, rising steeply at first and then more slowly."}}
-plot_curves({"validation": val_accs}, "MNIST MLP: validation accuracy", "Epoch", "Accuracy")
+plot_curves(
+    {"validation": val_accs},
+    "MNIST MLP: validation accuracy",
+    "Epoch",
+    "Accuracy",
+)
 
 # %% [markdown]
 # ## The test set, once
@@ -179,13 +204,16 @@ test_loss, test_acc = evaluate(model, test_loader, criterion)
 low, high = accuracy_interval(test_acc, len(test_loader.dataset))
 results.record("baseline_test_accuracy", test_acc, dataset=data.name, day=32)
 Markdown(
-    f"Test loss {test_loss:.4f}, test accuracy **{test_acc:.2%}**, 95 % interval {low:.2%} to {high:.2%} "
-    f"on {len(test_loader.dataset):,} images. The constant baseline has {constant_acc:.2%}."
+    f"Test loss {test_loss:.4f}, test accuracy **{test_acc:.2%}**, 95 % interval "
+    f"{low:.2%} to {high:.2%} on {len(test_loader.dataset):,} images. "
+    f"The constant baseline has {constant_acc:.2%}."
 )
 
 # %% tags=["remove-cell"]
 expected = (0.5, 1.0) if data.is_stand_in else (0.973, 0.982)
-assert expected[0] <= test_acc <= expected[1], f"test accuracy {test_acc:.4f} is not in {expected}"
+assert expected[0] <= test_acc <= expected[1], (
+    f"test accuracy {test_acc:.4f} is not in {expected}"
+)
 assert low > constant_acc
 
 # %% [markdown]
@@ -211,8 +239,9 @@ plot_images(
 
 # %%
 Markdown(
-    f"**{len(wrong)}** of {len(labels):,} test images are wrong. On these twelve, the network gave its wrong answer a "
-    f"probability of {confidence[worst[-1]]:.1%} or more."
+    f"**{len(wrong)}** of {len(labels):,} test images are wrong. "
+    f"On these twelve, the network gave its wrong answer a probability of "
+    f"{confidence[worst[-1]]:.1%} or more."
 )
 
 # %% [markdown]
@@ -229,9 +258,14 @@ path = Path("mnist_mlp.pth")
 torch.save(model.state_dict(), path)
 
 restored = MNISTMLP().to(device)
-restored.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+restored.load_state_dict(
+    torch.load(path, map_location=device, weights_only=True)
+)
 restored_loss, restored_acc = evaluate(restored, test_loader, criterion)
-print(f"{path}: {path.stat().st_size:,} bytes, test accuracy after loading {restored_acc:.4f}")
+print(
+    f"{path}: {path.stat().st_size:,} bytes, "
+    f"test accuracy after loading {restored_acc:.4f}"
+)
 
 # %% tags=["remove-cell"]
 assert restored_acc == test_acc, "the restored model is not the saved one"

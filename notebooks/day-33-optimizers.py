@@ -32,7 +32,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Yesterday in three lines
@@ -100,7 +103,9 @@ for gradient in [0.001, 1.0, 1000.0]:
     rows.append((gradient, by_hand, w.item()))
 Markdown(
     "| gradient | by hand | `torch.optim.Adam` |\n|---|---|---|\n"
-    + "\n".join(f"| {g:g} | {ours:.9f} | {theirs:.9f} |" for g, ours, theirs in rows)
+    + "\n".join(
+        f"| {g:g} | {ours:.9f} | {theirs:.9f} |" for g, ours, theirs in rows
+    )
 )
 
 # %% tags=["remove-cell"]
@@ -121,15 +126,19 @@ assert all(abs(ours + 0.001) < 1e-7 for _, ours, _ in rows)
 # %%
 def first_batches(seed, count=3):
     loader, _, _ = make_loaders(data, seed=seed, device=device)
-    return [labels for _, (_, labels) in zip(range(count), loader, strict=False)]
+    return [
+        labels for _, (_, labels) in zip(range(count), loader, strict=False)
+    ]
 
 
 one, other = MNISTMLP(seed=SEED), MNISTMLP(seed=SEED)
 same_weights = all(
-    torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True)
+    torch.equal(a, b)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True)
 )
 same_batches = all(
-    torch.equal(a, b) for a, b in zip(first_batches(SEED), first_batches(SEED), strict=True)
+    torch.equal(a, b)
+    for a, b in zip(first_batches(SEED), first_batches(SEED), strict=True)
 )
 print("same initial weights:", same_weights)
 print("same batches in the same order:", same_batches)
@@ -159,7 +168,9 @@ def run(optimizer_name, epochs, lr):
 
     train_losses, val_losses, val_accs = [], [], []
     for _ in range(epochs):
-        train_loss, _ = train_one_epoch(model, train_loader, optimizer, criterion)
+        train_loss, _ = train_one_epoch(
+            model, train_loader, optimizer, criterion
+        )
         val_loss, val_acc = evaluate(model, val_loader, criterion)
         train_losses.append(train_loss)
         val_losses.append(val_loss)
@@ -174,7 +185,9 @@ def run(optimizer_name, epochs, lr):
 # %%
 train_loader, val_loader, _ = make_loaders(data, seed=SEED, device=device)
 loaders = {"train_loader": train_loader, "val_loader": val_loader}
-assert run("SGD", 1, 0.1) == train_model_with_optimizer("SGD", 1, 0.1, seed=SEED, **loaders)
+assert run("SGD", 1, 0.1) == train_model_with_optimizer(
+    "SGD", 1, 0.1, seed=SEED, **loaders
+)
 
 EPOCHS = 5
 RATES = {"SGD": 0.1, "Adam": 0.001}
@@ -217,31 +230,38 @@ plot_curves(
 
 # %%
 final = {name: val_accs[-1] for name, (_, _, val_accs) in runs.items()}
-results.record("optimizer_validation_accuracy", final, dataset=data.name, day=33)
+results.record(
+    "optimizer_validation_accuracy", final, dataset=data.name, day=33
+)
 
 n_val = len(val_loader.dataset)
 intervals = {name: accuracy_interval(acc, n_val) for name, acc in final.items()}
-overlap = max(low for low, _ in intervals.values()) <= min(high for _, high in intervals.values())
+overlap = max(low for low, _ in intervals.values()) <= min(
+    high for _, high in intervals.values()
+)
 difference = 100 * (final["Adam"] - final["SGD"])
+lines = [
+    f"- {name} (rate {RATES[name]:g}): **{final[name]:.2%}**, "
+    f"95 % interval {low:.2%} to {high:.2%}"
+    for name, (low, high) in intervals.items()
+]
+verdict = (
+    "overlap: from these two runs alone, no winner can be named."
+    if overlap
+    else "do not overlap."
+)
 Markdown(
-    "\n".join(
-        f"- {name} (rate {RATES[name]:g}): **{final[name]:.2%}**, 95 % interval "
-        f"{intervals[name][0]:.2%} to {intervals[name][1]:.2%}"
-        for name in runs
-    )
-    + f"\n\nAdam minus SGD: **{difference:+.2f} points** on {n_val:,} validation images. The two intervals "
-    + (
-        "overlap: from these two runs alone, no winner can be named."
-        if overlap
-        else "do not overlap."
-    )
+    "\n".join(lines) + f"\n\nAdam minus SGD: **{difference:+.2f} points** on "
+    f"{n_val:,} validation images. The two intervals {verdict}"
 )
 
 # %% tags=["remove-cell"]
 lowest = 0.4 if data.is_stand_in else 0.96
 assert all(acc > lowest for acc in final.values()), final
 if not data.is_stand_in:
-    assert runs["Adam"][0][0] < runs["SGD"][0][0], "Adam's first epoch is no longer the faster one"
+    assert runs["Adam"][0][0] < runs["SGD"][0][0], (
+        "Adam's first epoch is no longer the faster one"
+    )
 
 # %% [markdown]
 # What can two runs show? How fast each gets going from this start, at this rate. What can they not show? That one

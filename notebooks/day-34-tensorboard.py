@@ -32,7 +32,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Yesterday in three lines
@@ -57,7 +60,9 @@ from nnweek.training import evaluate
 SEED = 42
 device = get_device()
 data = load_mnist()
-train_loader, val_loader, _ = make_loaders(data, batch_size=128, seed=SEED, device=device)
+train_loader, val_loader, _ = make_loaders(
+    data, batch_size=128, seed=SEED, device=device
+)
 
 # %% [markdown]
 # ## What goes on the x-axis?
@@ -93,9 +98,14 @@ for epoch in range(1, EPOCHS + 1):
         writer.add_scalar("Loss/train", loss.item(), global_step)
 
     val_loss, val_acc = evaluate(model, val_loader, criterion)
-    writer.add_scalar("Loss/val", val_loss, global_step)  # the same axis: steps taken
+    writer.add_scalar(
+        "Loss/val", val_loss, global_step
+    )  # the same axis: steps taken
     writer.add_scalar("Accuracy/val", val_acc, global_step)
-    print(f"epoch {epoch}, step {global_step}: val loss {val_loss:.4f}, val acc {val_acc:.4f}")
+    print(
+        f"epoch {epoch}, step {global_step}: "
+        f"val loss {val_loss:.4f}, val acc {val_acc:.4f}"
+    )
 
 # %% [markdown]
 # The graph of the model is logged by running one example through it. TensorBoard's *Graphs* tab then shows the layers
@@ -154,7 +164,9 @@ averaged = [
 ]
 plot_curves(
     {
-        "training (average of a tenth of an epoch)": tuple(zip(*averaged, strict=True)),
+        "training (average of a tenth of an epoch)": tuple(
+            zip(*averaged, strict=True)
+        ),
         "validation": curves["Loss/val"],
     },
     "Read back from the event files",
@@ -172,16 +184,24 @@ _, val_losses = curves["Loss/val"]
 _, val_accs = curves["Accuracy/val"]
 best = min(range(EPOCHS), key=val_losses.__getitem__)
 results.record(
-    "tensorboard_run", {"steps": global_step, "val_acc": val_accs[-1]}, dataset=data.name, day=34
+    "tensorboard_run",
+    {"steps": global_step, "val_acc": val_accs[-1]},
+    dataset=data.name,
+    day=34,
 )
 Markdown(
-    f"From the log: {global_step:,} steps, validation accuracy **{val_accs[-1]:.2%}** at the end; the validation loss "
-    f"was lowest after epoch {best + 1} ({val_losses[best]:.4f})."
+    f"From the log: {global_step:,} steps, validation accuracy "
+    f"**{val_accs[-1]:.2%}** at the end; the validation loss was lowest after "
+    f"epoch {best + 1} ({val_losses[best]:.4f})."
 )
 
 # %% tags=["remove-cell"]
-assert val_accs[-1] > (0.5 if data.is_stand_in else 0.96), f"validation accuracy {val_accs[-1]:.4f}"
-assert abs(val_accs[-1] - val_acc) < 1e-6, "the log does not hold what was measured"
+assert val_accs[-1] > (0.5 if data.is_stand_in else 0.96), (
+    f"validation accuracy {val_accs[-1]:.4f}"
+)
+assert abs(val_accs[-1] - val_acc) < 1e-6, (
+    "the log does not hold what was measured"
+)
 
 # %% [markdown]
 # ## Check yourself

@@ -32,7 +32,10 @@ import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
     repository = "https://github.com/nnweek/week5-neural-networks"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", f"git+{repository}"],
+        check=True,
+    )
 
 # %% [markdown]
 # ## Yesterday in three lines
@@ -48,7 +51,11 @@ import numpy as np
 from IPython.display import Markdown
 
 from nnweek import results
-from nnweek.experiments import accuracy_interval, train_baseline, train_model_with_optimizer
+from nnweek.experiments import (
+    accuracy_interval,
+    train_baseline,
+    train_model_with_optimizer,
+)
 from nnweek.gradcheck import grad_check
 from nnweek.mnist import load_mnist, make_loaders
 from nnweek.runtime import get_device
@@ -88,14 +95,21 @@ def measure_activations():
 
 
 def measure_baseline():
-    return train_baseline(data, epochs=5, lr=0.1, seed=SEED, device=device).test_acc
+    return train_baseline(
+        data, epochs=5, lr=0.1, seed=SEED, device=device
+    ).test_acc
 
 
 def measure_optimizers():
     train_loader, val_loader, _ = make_loaders(data, seed=SEED, device=device)
     return {
         name: train_model_with_optimizer(
-            name, 5, lr, train_loader=train_loader, val_loader=val_loader, seed=SEED
+            name,
+            5,
+            lr,
+            train_loader=train_loader,
+            val_loader=val_loader,
+            seed=SEED,
         )[2][-1]
         for name, lr in [("SGD", 0.1), ("Adam", 0.001)]
     }
@@ -125,7 +139,10 @@ for name, (day, dataset, measure) in MEASUREMENTS.items():
 # The week began with blanks. Here they are, filled.
 
 # %%
-baseline, optimizers = week["baseline_test_accuracy"], week["optimizer_validation_accuracy"]
+baseline, optimizers = (
+    week["baseline_test_accuracy"],
+    week["optimizer_validation_accuracy"],
+)
 activations = week["activation_final_loss"]
 exponent = int(np.ceil(np.log10(week["gradient_check_max_error"])))
 low, high = accuracy_interval(baseline, len(data.test_labels))
@@ -134,22 +151,31 @@ ahead = max(optimizers, key=optimizers.get)
 gap = 100 * abs(optimizers["SGD"] - optimizers["Adam"])
 
 snapshot = f"""\
-- **{data.name}, test accuracy of the baseline MLP:** {baseline:.2%} (95 % interval {low:.2%} to {high:.2%})
-- **SGD and Adam, validation accuracy after 5 epochs:** SGD {optimizers["SGD"]:.2%}, Adam {optimizers["Adam"]:.2%}
+- **{data.name}, test accuracy of the baseline MLP:** {baseline:.2%}
+  (95 % interval {low:.2%} to {high:.2%})
+- **SGD and Adam, validation accuracy after 5 epochs:**
+  SGD {optimizers["SGD"]:.2%}, Adam {optimizers["Adam"]:.2%}
 - **Key learnings:**
-  - The backpropagation formulas agree with finite differences: the largest relative error is below 1e{exponent}.
-  - On the toy data, with the same start and rate, {faster} ends at the lower loss: {activations["relu"]:.4f} with relu,
+  - The backpropagation formulas agree with finite differences: the largest
+    relative error is below 1e{exponent}.
+  - On the toy data, with the same start and rate, {faster} ends at the lower
+    loss: {activations["relu"]:.4f} with relu,
     {activations["sigmoid"]:.4f} with sigmoid.
-  - From the same weights and batches, {ahead} is {gap:.2f} points ahead after 5 epochs; one seed does not tell whether
-    that would last.
-  - Logged on one axis of steps, training and validation loss show when learning stops carrying over to other images.
+  - From the same weights and batches, {ahead} is {gap:.2f} points ahead after
+    5 epochs; one seed does not tell whether that would last.
+  - Logged on one axis of steps, training and validation loss show when
+    learning stops carrying over to other images.
 """
 Markdown(snapshot)
 
 # %% tags=["remove-cell"]
 assert week["gradient_check_max_error"] < 1e-6
 assert activations["relu"] < activations["sigmoid"]
-assert (0.5 if data.is_stand_in else 0.973) <= baseline <= (1.0 if data.is_stand_in else 0.982)
+assert (
+    (0.5 if data.is_stand_in else 0.973)
+    <= baseline
+    <= (1.0 if data.is_stand_in else 0.982)
+)
 assert "__" not in snapshot, "a blank was left"
 
 # %% [markdown]
@@ -165,16 +191,17 @@ assert "__" not in snapshot, "a blank was left"
 report = f"""\
 # Week 5 – Neural networks
 
-A two-layer network in NumPy with checked gradients, and a multilayer perceptron (784-256-256-10) in PyTorch, trained on
-handwritten digits.
+A two-layer network in NumPy with checked gradients, and a multilayer perceptron
+(784-256-256-10) in PyTorch, trained on handwritten digits.
 
 ## Results
 
 {snapshot}
 ## How it was measured
 
-Seed {SEED}, batches of 128, normalised pixels, {len(data.train_labels):,} training images of which a tenth is kept for
-validation, {len(data.test_labels):,} test images used once. Baseline: SGD with learning rate 0.1. Adam: 0.001.
+Data: {data.name}, {len(data.train_labels):,} training images of which a tenth is
+kept for validation, {len(data.test_labels):,} test images used once. Seed {SEED},
+batches of 128, normalised pixels. Learning rate 0.1 for SGD, 0.001 for Adam.
 """
 path = Path("my-week-5.md")
 path.write_text(report, encoding="utf-8")
