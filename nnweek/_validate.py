@@ -3,6 +3,8 @@
 Every message says which argument, what was expected and what came.
 """
 
+import contextlib
+
 import numpy as np
 
 
@@ -15,20 +17,34 @@ def positive_int(name, value):
     return int(value)
 
 
+def number(name, value):
+    """Return `value` as a float, or raise if it is not a number; "0.1" and True are none."""
+    if not isinstance(value, (bool, np.bool_, str, bytes)):
+        with contextlib.suppress(TypeError, ValueError):
+            return float(value)
+    raise TypeError(f"{name} must be a number, got {value!r}")
+
+
 def positive_float(name, value):
     """Return `value` as a float, or raise if it is not a finite number above 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
-    if not (np.isfinite(number) and number > 0):
+    result = number(name, value)
+    if not (np.isfinite(result) and result > 0):
         raise ValueError(f"{name} must be a finite number above 0, got {value}")
-    return number
+    return result
+
+
+def random_seed(name, value):
+    """Return `value` as an int, or raise if it is not in NumPy's range of seeds."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
+    if not 0 <= value < 2**32:
+        raise ValueError(f"{name} must lie in 0 … 2**32 - 1, got {value}")
+    return int(value)
 
 
 def one_of(name, value, choices):
-    """Return `value`, or raise if it is not among `choices`."""
-    if value not in choices:
+    """Return `value`, or raise if it is not among `choices`, which are strings."""
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
     return value
 
@@ -64,6 +80,8 @@ def labels(name, values, rows, classes):
         raise TypeError(f"{name} must hold whole numbers (class labels), got dtype {array.dtype}")
     if array.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), one label a row; got {array.shape}")
+    if rows == 0:
+        raise ValueError(f"{name} is empty: it must have at least one label")
     if array.min() < 0 or array.max() >= classes:
         wrong = array[(array < 0) | (array >= classes)][0]
         raise ValueError(f"{name} must lie in 0 … {classes - 1}, but holds {wrong}")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nnweek._validate import one_of, positive_float, positive_int
+from nnweek._validate import number, one_of, positive_float, positive_int
 from nnweek.mnist import load_mnist, make_loaders
 from nnweek.models import MNISTMLP
 from nnweek.training import History, evaluate, fit
 
-OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+OPTIMIZERS = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,17 @@ def train_baseline(data, *, epochs=5, lr=0.1, batch_size=128, seed=42, device=No
 
     Args:
         data: `nnweek.mnist.Digits`.
-        epochs, lr, batch_size: of the training.
+        epochs: passes over the training data, at least 1.
+        lr: the learning rate, above 0.
+        batch_size: examples in a batch, at least 1.
         seed: of the weights, the split and the order of the batches.
         device: `nnweek.runtime.get_device()` by default.
 
     Returns:
         `Run`.
+
+    Raises:
+        TypeError, ValueError: if an argument is not as said.
     """
     train_loader, val_loader, test_loader = make_loaders(data, batch_size, seed=seed, device=device)
     model = _fresh_model(train_loader, seed)
@@ -81,7 +86,7 @@ def train_model_with_optimizer(
     Raises:
         TypeError, ValueError: if an argument is not as said.
     """
-    one_of("optimizer_name", str(optimizer_name).lower(), OPTIMIZERS)
+    _optimizer_class("optimizer_name", optimizer_name)
     epochs = positive_int("epochs", epochs)
     lr = positive_float("lr", lr)
     if (train_loader is None) != (val_loader is None):
@@ -104,8 +109,7 @@ def make_optimizer(name, model, lr):
     Raises:
         TypeError, ValueError: if the name is unknown or `lr` is not above 0.
     """
-    name = one_of("optimizer_name", str(name).lower(), OPTIMIZERS)
-    return OPTIMIZERS[name](model.parameters(), lr=positive_float("lr", lr))
+    return _optimizer_class("name", name)(model.parameters(), lr=positive_float("lr", lr))
 
 
 def accuracy_interval(acc, n):
@@ -128,6 +132,7 @@ def accuracy_interval(acc, n):
     inference*, Journal of the American Statistical Association 22, 209–212.
     """
     n = positive_int("n", n)
+    acc = number("acc", acc)
     if not 0 <= acc <= 1:
         raise ValueError(f"acc must lie in 0 … 1, got {acc!r}; divide a percentage by 100")
     z = 1.959963984540054  # the 97.5 % point of the standard normal distribution
@@ -136,9 +141,17 @@ def accuracy_interval(acc, n):
     return max(0.0, min(acc, centre - half)), min(1.0, max(acc, centre + half))
 
 
+def _optimizer_class(argument, name):
+    """Look an optimizer up by its name, in upper or lower case."""
+    for known, kind in OPTIMIZERS.items():
+        if isinstance(name, str) and name.lower() == known.lower():
+            return kind
+    one_of(argument, name, OPTIMIZERS)
+
+
 def _fresh_model(train_loader, seed):
     """`MNISTMLP` on the device of the loader's images, its weights drawn from `seed`."""
-    images, _ = (
-        train_loader.dataset[:1] if hasattr(train_loader, "epoch") else next(iter(train_loader))
-    )
-    return MNISTMLP(seed=seed).to(images.device)
+    batches = [train_loader.dataset[:1]] if hasattr(train_loader, "epoch") else train_loader
+    for images, _ in batches:
+        return MNISTMLP(seed=seed).to(images.device)
+    raise ValueError("train_loader yielded no batch: there is nothing to train on")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nnweek._validate import positive_float, positive_int
+from nnweek._validate import number, positive_float, positive_int
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 
@@ -22,7 +22,8 @@ def numerical_gradient(f, x, eps=1e-5):
         The estimate, a float64 array shaped like x.
 
     Raises:
-        ValueError: if `eps` is not above 0 or f does not return a single number.
+        TypeError, ValueError: if `eps` is not a number above 0 or f does not return a
+            single number.
     """
     eps = positive_float("eps", eps)
     x = np.array(x, dtype=float)
@@ -66,7 +67,7 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     for name in PARAMETERS:
         original = getattr(model, name)
         # A float copy: an integer parameter would swallow the step.
-        parameter = np.array(original, dtype=np.result_type(original, np.float32))
+        parameter = np.array(original, dtype=np.result_type(np.asarray(original), np.float32))
         if np.shape(analytic[name]) != parameter.shape:
             raise ValueError(
                 f"the gradient of {name} must have {name}'s shape {parameter.shape}, "
@@ -92,13 +93,19 @@ def _centred_difference(f, x, index, eps):
     """(f(x + ε) − f(x − ε)) / 2ε with ε added to x[index] alone; x is restored."""
     kept = x[index]
     x[index] = kept + eps
-    above = f(x)
+    above = _single_number(f(x))
     x[index] = kept - eps
-    below = f(x)
+    below = _single_number(f(x))
     x[index] = kept
-    if np.size(above) != 1:
-        raise ValueError(f"f must return a single number, got shape {np.shape(above)}")
-    return (float(above) - float(below)) / (2 * eps)
+    return (above - below) / (2 * eps)
+
+
+def _single_number(value):
+    """A number, or whatever array or tensor holds exactly one, as a float."""
+    try:
+        return number("f's value", value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError, RuntimeError):  # torch raises the last of them
+        raise ValueError(f"f must return a single number, got {value!r}") from None
 
 
 def _relative_error(a, b):

@@ -16,19 +16,17 @@ import hashlib
 import http.client
 import os
 import queue
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from nnweek._validate import one_of, positive_int
+from nnweek._validate import one_of, positive_float, positive_int, random_seed
 from nnweek.runtime import data_folder, get_device, whole_file
 
 PATIENCE = 8.0  # seconds that a server may keep silent before the next source is tried
@@ -79,10 +77,7 @@ def load_mnist():
 
     contents, failures = _find_files()
     if contents is not None:
-        try:
-            return _read_mnist(contents)
-        except OSError as error:
-            failures.append(f"unpacking into {tempfile.gettempdir()}: {_reason(error)}")
+        return _read_mnist(contents)
     report = "\n".join(f"  - {failure}" for failure in failures)
     if wanted == "mnist":
         raise OSError(
@@ -98,7 +93,7 @@ def load_mnist():
 
 _STAND_IN_NOTICE = (
     "this run uses the stand-in, scikit-learn's 1,797 small handwritten digits brought to "
-    "28×28. Everything works, but the numbers are not MNIST's."
+    "28 by 28. Everything works, but the numbers are not MNIST's."
 )
 _ADVICE = (
     "To get MNIST: check the network connection and run this again; or put the four original "
@@ -150,15 +145,18 @@ def _find_files():
 def _collect(source, checksums, contents, failures, missing_is_news=True):
     """Add to `contents` what `source`, a folder or a URL, has of the files still missing."""
     is_url = "://" in source
-    for name in checksums.keys() - contents.keys():
+    folder = Path(os.path.expanduser(source))
+    for name in [name for name in checksums if name not in contents]:
         try:
-            data = _download(source, name) if is_url else (Path(source) / name).read_bytes()
+            data = _download(source, name) if is_url else (folder / name).read_bytes()
         except FileNotFoundError as error:
             if missing_is_news:
                 failures.append(f"{source}: {_reason(error)}")
             continue
         except urllib.error.HTTPError as error:
-            failures.append(f"{source}: {name}: the server answered {error.code} {error.reason}")
+            reason = f"{error.code} {error.reason}".splitlines()[0]
+            error.close()
+            failures.append(f"{source}: {name}: the server answered {reason}")
             continue
         except (OSError, http.client.HTTPException, ValueError) as error:
             # Whoever does not answer for one file will not for the next: leave this source.
@@ -201,7 +199,9 @@ def _download(source, name):
     Raises:
         OSError, http.client.HTTPException, ValueError: whatever goes wrong.
     """
-    url = urllib.parse.urljoin(source if source.endswith("/") else source + "/", name)
+    folder = urllib.parse.urlsplit(source if source.endswith("/") else source + "/")
+    path = urllib.parse.quote(folder.path + name, safe="/:%!$&'()*+,;=@~")
+    url = folder._replace(path=path).geturl()
     chunks = queue.SimpleQueue()  # of bytes; then b"" for the end, or an exception
     given_up = threading.Event()
 
@@ -246,23 +246,25 @@ def _read_mnist(contents):
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     def read(reader, name):
-        # The reader wants an unpacked file, by its path.
-        with tempfile.TemporaryDirectory() as folder:
-            unpacked = Path(folder) / "unpacked"
-            unpacked.write_bytes(gzip.decompress(contents[name]))
-            return reader(unpacked).numpy()
+        # The reader opens the path of an unpacked file. The end of a pipe does as well, and
+        # needs no room on a disk that may be full.
+        source, sink = os.pipe()
 
-    try:
-        return Digits(
-            train_images=read(read_image_file, "train-images-idx3-ubyte.gz"),
-            train_labels=read(read_label_file, "train-labels-idx1-ubyte.gz"),
-            test_images=read(read_image_file, "t10k-images-idx3-ubyte.gz"),
-            test_labels=read(read_label_file, "t10k-labels-idx1-ubyte.gz"),
-            name="MNIST",
-            is_stand_in=False,
-        )
-    except (EOFError, zlib.error) as error:
-        raise OSError(f"cannot unpack: {error}") from error
+        def unpack():
+            with open(sink, "wb") as pipe:
+                pipe.write(gzip.decompress(contents[name]))
+
+        threading.Thread(target=unpack, daemon=True).start()
+        return reader(source).numpy()
+
+    return Digits(
+        train_images=read(read_image_file, "train-images-idx3-ubyte.gz"),
+        train_labels=read(read_label_file, "train-labels-idx1-ubyte.gz"),
+        test_images=read(read_image_file, "t10k-images-idx3-ubyte.gz"),
+        test_labels=read(read_label_file, "t10k-labels-idx1-ubyte.gz"),
+        name="MNIST",
+        is_stand_in=False,
+    )
 
 
 def _load_stand_in():
@@ -297,21 +299,22 @@ def split(n, val_ratio, seed):
         n: how many examples there are, at least 2.
         val_ratio: the share for validation, above 0 and below 1; rounded down, but at
             least one example on either side.
-        seed: the same seed gives the same split.
+        seed: from 0 to 2³² − 1; the same seed gives the same split.
 
     Returns:
         train_idx, val_idx: int64 arrays that together hold every index once.
 
     Raises:
-        TypeError, ValueError: if `n` or `val_ratio` is not as said.
+        TypeError, ValueError: if an argument is not as said.
     """
     n = positive_int("n", n)
     if n < 2:
         raise ValueError(f"n must be at least 2, so that both parts get an example; got {n}")
-    if not 0 < val_ratio < 1:
+    val_ratio = positive_float("val_ratio", val_ratio)
+    if val_ratio >= 1:
         raise ValueError(f"val_ratio must lie above 0 and below 1, got {val_ratio!r}")
     n_val = max(1, int(n * val_ratio))
-    order = np.random.default_rng(seed).permutation(n)
+    order = np.random.default_rng(random_seed("seed", seed)).permutation(n)
     return order[n_val:], order[:n_val]
 
 
@@ -325,7 +328,7 @@ def make_loaders(data, batch_size=128, val_ratio=0.1, seed=42, device=None):
         data: `Digits`, from `load_mnist`.
         batch_size: examples in a batch, at least 1; the last batch of a pass may be smaller.
         val_ratio: the share of the training set that is kept for validation.
-        seed: of the split and of the order of the batches. Two sets of loaders with one
+        seed: from 0 to 2³² − 1, of the split and of the order of the batches. Two sets of loaders with one
             seed give the same batches in the same order, epoch by epoch.
         device: where the batches lie; `nnweek.runtime.get_device()` by default.
 
@@ -400,6 +403,10 @@ class BatchLoader:
     Attributes:
         dataset: the whole data set, with a length.
         epoch: how many passes have begun; set it to repeat or to resume a pass.
+
+    Raises:
+        TypeError, ValueError: if the tensors differ in length or are empty, or `batch_size`
+            is not a whole number of at least 1.
     """
 
     def __init__(self, images, labels, batch_size, *, shuffle_seed=None):

@@ -29,7 +29,8 @@ class MNISTMLP(nn.Module):
         num_classes = positive_int("num_classes", num_classes)
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
-                torch.manual_seed(seed)
+                # Not torch.manual_seed: that would seed the GPUs' generators, too.
+                torch.default_generator.manual_seed(seed)
             self.net = nn.Sequential(
                 nn.Flatten(),
                 nn.Linear(in_dim, hidden),

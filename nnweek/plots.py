@@ -4,12 +4,16 @@ Every figure is transparent, with lines and letters that can be read on white an
 on black, and tells lines apart by more than their colour.
 """
 
+import contextlib
+
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.ticker import MaxNLocator
 
-GREY = "#808080"
+from nnweek._validate import labels, matrix, positive_int
+
+GREY = "#767676"
 COLORS = ("#2f7fd0", "#d95f02", "#1b9e77", "#a463c9", "#b8860b", "#d6336c")
 STYLE = {
     "figure.figsize": (6.4, 3.8),
@@ -48,7 +52,7 @@ def plot_series(y_values, title="Metric over epochs", xlabel="Epoch", ylabel="Va
     Raises:
         ValueError: if `y_values` is empty.
     """
-    plot_curves({None: y_values}, title, xlabel, ylabel)
+    plot_curves({None: list(y_values)}, title, xlabel, ylabel)
 
 
 def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
@@ -65,8 +69,7 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
     """
     if not curves:
         raise ValueError("curves is empty: there is nothing to draw")
-    with plt.rc_context(STYLE):
-        _, ax = plt.subplots()
+    with _figure() as (_, ax):
         for label, values in curves.items():
             x, y = values if isinstance(values, tuple) else (range(1, len(values) + 1), values)
             if len(y) == 0:
@@ -78,7 +81,6 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         if any(label is not None for label in curves):
             ax.legend()
-        plt.show()
 
 
 def plot_points(X, y, title, *, predict=None):
@@ -88,18 +90,16 @@ def plot_points(X, y, title, *, predict=None):
 
     Args:
         X: (N, 2) points.
-        y: (N,) labels; each class has a colour and a marker of its own.
+        y: (N,) labels, 0 to 5; each class has a colour and a marker of its own.
         title: the figure's title.
         predict: maps (M, 2) points to (M,) labels; its regions are drawn behind the points.
 
     Raises:
-        ValueError: if X is not (N, 2) or y not (N,).
+        TypeError, ValueError: if X is not (N, 2), or y not (N,) or not such labels.
     """
-    X, y = np.asarray(X), np.asarray(y)
-    if X.ndim != 2 or X.shape[1] != 2 or y.shape != X.shape[:1]:
-        raise ValueError(f"X must have shape (N, 2) and y (N,), got {X.shape} and {y.shape}")
-    with plt.rc_context(STYLE):
-        _, ax = plt.subplots(figsize=(5.2, 4.2))
+    X = matrix("X", X, columns=2)
+    y = labels("y", y, rows=len(X), classes=len(COLORS))
+    with _figure(figsize=(5.2, 4.2)) as (_, ax):
         ax.grid(False)
         if predict is not None:
             low, high = X.min(axis=0) - 0.5, X.max(axis=0) + 0.5
@@ -117,7 +117,6 @@ def plot_points(X, y, title, *, predict=None):
             )  # fmt: skip
         ax.set(title=title, xlabel="$x_1$", ylabel="$x_2$")
         ax.legend()
-        plt.show()
 
 
 def plot_images(images, captions, title, *, columns=6):
@@ -127,25 +126,37 @@ def plot_images(images, captions, title, *, columns=6):
         images: (N, height, width).
         captions: N strings, one above each image.
         title: the figure's title.
-        columns: images in a row.
+        columns: images in a row, at least 1.
 
     Raises:
-        ValueError: if there is no image, or the captions are not as many.
+        TypeError, ValueError: if there is no image, the captions are not as many, or
+            `columns` is not a whole number of at least 1.
     """
+    columns = positive_int("columns", columns)
     if len(images) == 0 or len(images) != len(captions):
         raise ValueError(
             f"there must be one caption an image and at least one image, "
             f"got {len(images)} images and {len(captions)} captions"
         )
     rows = -(-len(images) // columns)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(1.15 * columns, 1.4 * rows + 0.4), squeeze=False
-        )
+    size = (1.15 * columns, 1.4 * rows + 0.4)
+    with _figure(rows, columns, figsize=size, squeeze=False) as (figure, axes):
         for ax in axes.flat:
             ax.axis("off")
         for ax, image, caption in zip(axes.flat, images, captions, strict=False):
             ax.imshow(image, cmap="gray_r")
             ax.set_title(caption, fontsize="small")
         figure.suptitle(title, fontsize="medium")
+
+
+@contextlib.contextmanager
+def _figure(*args, **options):
+    """Make a figure in the house's style; show it when it is drawn, close it if that fails."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(*args, **options)
+        try:
+            yield figure, axes
+        except BaseException:
+            plt.close(figure)
+            raise
         plt.show()

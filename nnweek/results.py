@@ -15,13 +15,13 @@ from nnweek.runtime import data_folder
 
 
 def results_file():
-    """Return the path of the results file; it need not exist yet.
+    """Return the path of the results file; it need not exist yet. Introduced on Day 29.
 
     It is `NNWEEK_RESULTS` where that is set, else `results.jsonl` in the data folder
     (`nnweek.runtime.data_folder`), which is the same wherever a notebook is started.
     """
     chosen = os.environ.get("NNWEEK_RESULTS")
-    return Path(chosen).expanduser() if chosen else data_folder() / "results.jsonl"
+    return Path(os.path.expanduser(chosen)) if chosen else data_folder() / "results.jsonl"
 
 
 def record(name, value, *, dataset, day):
@@ -38,16 +38,17 @@ def record(name, value, *, dataset, day):
     Raises:
         TypeError, ValueError: if the value cannot be written as JSON.
     """
-    line = json.dumps(
-        {
-            "name": name,
-            "value": value,
-            "dataset": dataset,
-            "day": day,
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        },
-        allow_nan=False,
-    )
+    entry = {
+        "name": name,
+        "value": value,
+        "dataset": dataset,
+        "day": day,
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    try:
+        line = json.dumps(entry, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the value of {name!r} cannot be written as JSON: {error}") from None
     path = results_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,9 +5,12 @@ import os
 import random
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
+
+from nnweek._validate import random_seed
 
 
 def set_seed(seed=42):
@@ -22,11 +25,7 @@ def set_seed(seed=42):
     Raises:
         TypeError, ValueError: if `seed` is not such a number.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be a whole number, got {seed!r} ({type(seed).__name__})")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must lie in 0 … 2**32 - 1, got {seed}")
-    seed = int(seed)
+    seed = random_seed("seed", seed)
     random.seed(seed)
     np.random.seed(seed)
     torch = sys.modules.get("torch")
@@ -47,13 +46,15 @@ def get_device():
 def data_folder():
     """Return the folder that keeps MNIST and the results; it need not exist yet.
 
+    Introduced on Day 29.
+
     It is `NNWEEK_DATA` where that is set, else `nnweek` in the user's cache folder
     (`XDG_CACHE_HOME`, by default `~/.cache`), else, for a user without a home, in the
     folder for temporary files.
     """
     chosen = os.environ.get("NNWEEK_DATA")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))
     cache = os.environ.get("XDG_CACHE_HOME")
     if cache:
         return Path(cache) / "nnweek"
@@ -69,15 +70,17 @@ def whole_file(path):
 
     What is written goes to a temporary file beside it, which takes the name only
     when it is complete: nobody ever reads half a file, whoever else writes it too.
+    Introduced on Day 32.
 
     Raises:
         OSError: if the folder cannot be made or written to, or the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    # Not by mkstemp: that would keep the file from all who share the folder.
+    temporary = path.parent / f".{path.name}-{uuid.uuid4().hex}.part"
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

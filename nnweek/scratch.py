@@ -117,7 +117,12 @@ class TwoLayerMLP:
 
         Subtracting the row's maximum changes nothing in exact arithmetic, and
         keeps every exponential at or below 1.
+
+        Raises:
+            ValueError: if `logits` is not of shape (N, C).
         """
+        if np.ndim(logits) != 2:
+            raise ValueError(f"logits must have shape (N, C), got {np.shape(logits)}")
         shifted = logits - np.max(logits, axis=1, keepdims=True)
         exponentials = np.exp(shifted)
         return exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -127,8 +132,14 @@ class TwoLayerMLP:
         """Mean negative log-probability of the true classes, in nats.
 
         The floor of 1e-12 keeps a confident wrong answer finite.
+
+        Raises:
+            TypeError, ValueError: if `probs` is not of shape (N, C), or y has the wrong shape,
+                type or values.
         """
         probs = np.asarray(probs)
+        if probs.ndim != 2:
+            raise ValueError(f"probs must have shape (N, C), got {probs.shape}")
         y = labels("y", y, rows=len(probs), classes=probs.shape[1])
         return -np.log(np.maximum(probs[np.arange(len(y)), y], 1e-12)).mean()
 
@@ -186,7 +197,11 @@ class TwoLayerMLP:
         return dW1, db1, dW2, db2
 
     def predict(self, X):
-        """Return the class with the highest score for each row of X: (N, D) → (N,) int."""
+        """Return the class with the highest score for each row of X: (N, D) → (N,) int.
+
+        Raises:
+            TypeError, ValueError: if X is not a finite (N, D) array of numbers.
+        """
         scores, _ = self.forward(X)
         return scores.argmax(axis=1)
 

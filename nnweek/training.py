@@ -1,5 +1,6 @@
 """Training and evaluation loops, and checkpoints (Days 31 and 32)."""
 
+import copy
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,9 @@ from nnweek._validate import positive_int
 from nnweek.runtime import whole_file
 
 CHECKPOINT_VERSION = 1
+CHECKPOINT_KEYS = {
+    "model", "optimizer", "optimizer_class", "history", "loader_epoch", "rng", "cuda_rng",
+}  # fmt: skip
 
 
 def accuracy(pred_logits, targets):
@@ -78,25 +82,24 @@ def evaluate(model, loader, criterion):
 
 
 def _one_pass(model, loader, criterion, optimizer=None):
-    device = next(model.parameters()).device
+    parameter = next(model.parameters(), None)  # None: a baseline that has none
     # The sums stay on the device: reading one there would make the CPU wait for it.
-    total_loss = torch.zeros((), device=device, dtype=torch.float64)
-    total_correct = torch.zeros((), device=device, dtype=torch.int64)
-    total_count = 0
+    total_loss, total_correct, total_count = 0.0, 0, 0
     for images, labels in loader:
-        images, labels = images.to(device), labels.to(device)
+        if parameter is not None:
+            images, labels = images.to(parameter.device), labels.to(parameter.device)
         logits = model(images)
         loss = criterion(logits, labels)
         if optimizer is not None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        total_loss += loss.detach() * len(labels)
+        total_loss += loss.detach().double() * len(labels)
         total_correct += (logits.detach().argmax(dim=1) == labels).sum()
         total_count += len(labels)
     if total_count == 0:
         raise ValueError("loader yielded no batch: there is nothing to train on or to score")
-    return total_loss.item() / total_count, total_correct.item() / total_count
+    return float(total_loss) / total_count, int(total_correct) / total_count
 
 
 @dataclass
@@ -196,6 +199,7 @@ def _save(path, model, optimizer, loader, history):
         "nnweek_checkpoint": CHECKPOINT_VERSION,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "optimizer_class": type(optimizer).__name__,
         "history": asdict(history),
         "loader_epoch": getattr(loader, "epoch", None),
         "rng": torch.get_rng_state(),  # dropout draws from it
@@ -206,7 +210,10 @@ def _save(path, model, optimizer, loader, history):
 
 
 def _resume(path, model, optimizer, loader):
-    """Bring everything to where the checkpoint was written; return its history."""
+    """Bring everything to where the checkpoint was written; return its history.
+
+    A checkpoint that is refused changes neither the model nor the optimizer.
+    """
     try:
         # weights_only: a checkpoint from elsewhere must not be able to run code.
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -216,15 +223,22 @@ def _resume(path, model, optimizer, loader):
             f"Delete it to train from the start."
         ) from error
     version = state.get("nnweek_checkpoint") if isinstance(state, dict) else None
+    if version == CHECKPOINT_VERSION and not state.keys() >= CHECKPOINT_KEYS:
+        version = "an incomplete one"
     if version != CHECKPOINT_VERSION:
         raise ValueError(
             f"{path} is not a checkpoint of this version of nnweek: expected version "
             f"{CHECKPOINT_VERSION}, found {version}. Delete it to train from the start."
         )
+    before = copy.deepcopy(model.state_dict())
     try:
+        saved, given = state["optimizer_class"], type(optimizer).__name__
+        if saved != given:
+            raise ValueError(f"it was written with {saved}, not with {given}")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError) as error:
+        model.load_state_dict(before)  # what fitted has been copied already
         raise ValueError(f"{path} belongs to another model or optimizer: {error}") from error
     if state["loader_epoch"] is not None:
         loader.epoch = state["loader_epoch"]

@@ -1,0 +1,263 @@
+"""The gradient check (Day 29): it lets right gradients pass, sees wrong ones, and leaves no trace."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.testing import assert_allclose, assert_array_equal
+
+from nnweek.gradcheck import grad_check, numerical_gradient
+from nnweek.scratch import ACTIVATIONS, TwoLayerMLP
+
+PARAMETERS = ("W1", "b1", "W2", "b2")
+N = 6
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((N, 4)), rng.integers(0, 3, size=N)
+
+
+def network(kind=TwoLayerMLP, activation="relu"):
+    model = kind(4, 5, 3, activation, weight_scale=0.7)
+    rng = np.random.default_rng(4)
+    model.b1, model.b2 = rng.standard_normal((1, 5)), rng.standard_normal((1, 3))
+    return model
+
+
+def contents(model):
+    return {name: getattr(model, name).tobytes() for name in PARAMETERS}
+
+
+# --- grad_check: right and wrong gradients ----------------------------------------------
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("seed", range(3))
+def test_right_gradients_agree_to_1e_7(activation, seed, batch):
+    max_error, mean_error = grad_check(
+        network(activation=activation), *batch, samples=100, seed=seed
+    )
+    assert 0 <= mean_error <= max_error < 1e-7
+
+
+def without_mask(self, probs, cache, y):
+    X = cache[0]
+    dscores = probs.copy()
+    dscores[np.arange(len(y)), y] -= 1
+    da1 = (dscores / len(y)) @ self.W2.T
+    _, _, dW2, db2 = TwoLayerMLP.backward(self, probs, cache, y)
+    return X.T @ da1, da1.sum(axis=0, keepdims=True), dW2, db2
+
+
+def with_fault(change):
+    """A `backward` whose four gradients go through `change`."""
+    return lambda self, *args: change(*TwoLayerMLP.backward(self, *args))
+
+
+FAULTS = {
+    "sign": with_fault(lambda *four: [-gradient for gradient in four]),
+    "sign of one": with_fault(lambda dW1, db1, dW2, db2: (dW1, db1, -dW2, db2)),
+    "not averaged": with_fault(lambda *four: [N * gradient for gradient in four]),
+    "half": with_fault(lambda *four: [gradient / 2 for gradient in four]),
+    "bias averaged": with_fault(lambda dW1, db1, dW2, db2: (dW1, db1 / N, dW2, db2 / N)),
+    "missing ReLU mask": without_mask,
+    "zero": with_fault(lambda dW1, db1, dW2, db2: (np.zeros_like(dW1), db1, dW2, db2)),
+    "5 % off": with_fault(lambda dW1, db1, dW2, db2: (dW1, db1, dW2, 1.05 * db2)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_wrong_gradients_are_seen(fault, batch):
+    model = network(type("Faulty", (TwoLayerMLP,), {"backward": FAULTS[fault]}))
+    max_error, mean_error = grad_check(model, *batch)
+    assert max_error > 1e-2, f"the fault '{fault}' passes the check"
+    assert mean_error > 1e-4
+
+
+@pytest.mark.parametrize("position", range(4), ids=PARAMETERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of ∞ / ∞
+def test_a_gradient_that_is_not_a_number_makes_the_result_nan(position, value, batch):
+    """max() would pass over a NaN in Python and make the check succeed."""
+
+    class Faulty(TwoLayerMLP):
+        def backward(self, *args):
+            four = super().backward(*args)
+            four[position][...] = value
+            return four
+
+    assert np.isnan(grad_check(network(Faulty), *batch)).all()
+
+
+def test_with_enough_samples_a_single_wrong_entry_is_seen(batch):
+    class Faulty(TwoLayerMLP):
+        def backward(self, *args):
+            four = super().backward(*args)
+            four[0][3, 4] += 0.1
+            return four
+
+    assert grad_check(network(Faulty), *batch, samples=20)[0] > 1e-2
+
+
+def test_the_error_is_relative_so_small_gradients_are_checked_too(batch):
+    """With an absolute error, or a large floor, tiny weights would hide a wrong sign."""
+    model = TwoLayerMLP(4, 5, 3, weight_scale=1e-3)
+    assert grad_check(model, *batch)[0] < 1e-4
+
+    def wrong_where_it_is_small(*args):
+        dW1, db1, dW2, db2 = TwoLayerMLP.backward(model, *args)
+        assert np.abs(dW1).max() < 1e-2
+        return -dW1, db1, dW2, db2
+
+    model.backward = wrong_where_it_is_small
+    assert grad_check(model, *batch)[0] == pytest.approx(1)
+
+
+def test_a_gradient_of_another_shape_is_refused_by_name(batch):
+    class Faulty(TwoLayerMLP):
+        def backward(self, *args):
+            dW1, db1, dW2, db2 = super().backward(*args)
+            return dW1, db1, dW2.T, db2
+
+    with pytest.raises(ValueError, match=r"gradient of W2 .*\(5, 3\), got \(3, 5\)"):
+        grad_check(network(Faulty), *batch)
+
+
+def test_which_entries_are_tried_follows_from_the_seed(batch):
+    model = network()
+    assert grad_check(model, *batch, samples=2) == grad_check(model, *batch, samples=2)
+    results = {grad_check(model, *batch, samples=2, seed=seed) for seed in range(5)}
+    assert len(results) > 1
+
+
+# --- grad_check: no trace left ------------------------------------------------------------
+
+
+def test_parameters_and_data_are_the_same_objects_and_bits_afterwards(batch):
+    model = network()
+    X, y = batch
+    objects = [getattr(model, name) for name in PARAMETERS]
+    before = contents(model), X.tobytes(), y.tobytes()
+
+    grad_check(model, X, y, samples=100)
+
+    assert (contents(model), X.tobytes(), y.tobytes()) == before
+    assert all(getattr(model, n) is o for n, o in zip(PARAMETERS, objects, strict=True))
+
+
+@pytest.mark.parametrize("calls_that_work", [0, 1, 2, 25, 26, 50])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_parameters_are_as_before_where_the_loss_raises(calls_that_work, error, batch):
+    class Breaking(TwoLayerMLP):
+        calls = 0
+
+        def loss(self, X, y):
+            self.calls += 1
+            if self.calls > calls_that_work:
+                raise error("the loss broke")
+            return super().loss(X, y)
+
+    model = network(Breaking)
+    before = contents(model)
+    with pytest.raises(error, match="the loss broke"):
+        grad_check(model, *batch)
+    assert contents(model) == before
+
+
+# --- numerical_gradient --------------------------------------------------------------------
+
+
+@given(
+    arrays(float, array_shapes(min_dims=0, max_dims=3, max_side=3), elements=st.floats(-2, 2)),
+    st.integers(0, 2**32 - 1),
+)
+def test_numerical_gradients_of_random_functions_are_those_of_autograd(x, seed):
+    rng = np.random.default_rng(seed)
+    a, b, c = rng.standard_normal((3, *x.shape))
+    k = rng.standard_normal()
+
+    def f(x, sin=np.sin, tanh=np.tanh):
+        return (c * tanh(a * x + b)).sum() + k * (x * x).sum() + sin(x.sum())
+
+    kept = x.copy()
+    got = numerical_gradient(f, x)
+
+    t = torch.tensor(x, requires_grad=True)
+    a, b, c = torch.tensor(a), torch.tensor(b), torch.tensor(c)
+    f(t, torch.sin, torch.tanh).backward()
+    assert_allclose(got, t.grad, rtol=1e-7, atol=1e-8)
+    assert_array_equal(x, kept)
+
+
+@given(arrays(float, 4, elements=st.floats(-10, 10)))
+def test_the_numerical_gradient_of_a_quadratic_form_is_the_textbooks(x):
+    Q = np.arange(16.0).reshape(4, 4)
+    assert_allclose(numerical_gradient(lambda x: x @ Q @ x, x), (Q + Q.T) @ x, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0,), (2, 3), (2, 1, 3)])
+def test_the_gradient_has_the_shape_of_x(shape):
+    x = np.arange(np.prod(shape, dtype=int), dtype=float).reshape(shape) + 1
+    gradient = numerical_gradient(lambda x: (x**3).sum(), x)
+    assert (gradient.shape, gradient.dtype) == (shape, np.float64)
+    assert_allclose(gradient, 3 * x**2, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "x", [np.array([1, 2, 3]), [1, 2, 3], (1, 2, 3), np.array([1, 2, 3], np.uint8)]
+)
+def test_whole_numbers_do_not_swallow_the_step(x):
+    kept = np.array(x)
+    assert_allclose(numerical_gradient(lambda x: (x**2).sum(), x), [2, 4, 6], rtol=1e-9)
+    assert_array_equal(x, kept)
+
+
+def test_x_is_as_before_where_f_raises_and_may_be_read_only():
+    x = np.array([1.0, 2.0, 3.0])
+    x.flags.writeable = False
+    assert_allclose(numerical_gradient(np.sum, x), 1)
+    x.flags.writeable = True
+    with pytest.raises(ZeroDivisionError):
+        numerical_gradient(lambda x: 1 / 0, x)
+    assert_array_equal(x, [1, 2, 3])
+
+
+def test_one_entry_moves_at_a_time_by_eps_to_either_side():
+    seen = []
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+    numerical_gradient(lambda x: seen.append(x.copy()) or 0.0, x, eps=0.5)
+
+    moves = [point - x for point in seen]
+    assert all(np.count_nonzero(move) == 1 for move in moves)
+    assert sorted(tuple(move.ravel()) for move in moves) == sorted(
+        tuple(sign * 0.5 * np.eye(4)[i]) for i in range(4) for sign in (-1, 1)
+    )
+
+
+def test_the_error_falls_with_the_square_of_the_step():
+    """A one-sided difference, whose error falls with the step only, would give 10."""
+    errors = [
+        abs(numerical_gradient(np.exp, np.array(1.0), eps) - np.e).item() for eps in (1e-2, 1e-3)
+    ]
+    assert errors[0] / errors[1] == pytest.approx(100, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [float, np.float32, np.array, lambda v: np.array([v]), lambda v: np.array([[v]]), torch.tensor],
+    ids=["float", "float32", "0-d array", "1-d array", "2-d array", "torch tensor"],
+)
+def test_whatever_holds_a_single_number_will_do_as_the_value_of_f(wrap):
+    gradient = numerical_gradient(lambda x: wrap(3 * x.sum()), np.zeros(2), eps=0.5)
+    assert_allclose(gradient, [3, 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.ones(2), None, "three", 1j, torch.ones(2)], ids=repr)
+def test_anything_else_as_the_value_of_f_is_refused(value):
+    with pytest.raises(ValueError, match="f must return a single number, got"):
+        numerical_gradient(lambda x: value, np.zeros(2))

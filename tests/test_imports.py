@@ -1,0 +1,200 @@
+"""What may be imported where, and what the docstrings promise.
+
+The NumPy days must run where only NumPy and Matplotlib are installed.
+"""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nnweek
+from nnweek import _validate
+
+PACKAGE = Path(nnweek.__file__).parent
+# The rooms in the order of the table in the package's docstring.
+ROOMS = re.findall(r"^`(\w+)` ", nnweek.__doc__, flags=re.MULTILINE)
+
+
+def run_fresh(code):
+    """Run code in a new interpreter that finds this copy of the package; return its output."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Put in front of a test's code: from then on, these libraries cannot be imported.
+ONLY_NUMPY = """
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names | {"numpy", "nnweek"}:
+            raise ModuleNotFoundError(f"No module named {name!r} (forbidden by the test)", name=name)
+sys.meta_path.insert(0, Guard())
+"""
+NO_TORCH = """
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "torchvision", "sklearn", "scipy", "tensorboard", "tqdm"}:
+            raise ModuleNotFoundError(f"No module named {name!r} (forbidden by the test)", name=name)
+sys.meta_path.insert(0, Guard())
+"""
+
+
+def test_the_package_itself_loads_nothing():
+    code = """
+before = set(sys.modules)
+import nnweek
+print(*sorted(set(sys.modules) - before))
+"""
+    assert run_fresh(code).split() == ["nnweek"]
+
+
+def test_a_network_is_trained_and_checked_with_numpy_alone():
+    code = f"""{ONLY_NUMPY}
+import nnweek, nnweek.runtime, nnweek.results
+from nnweek.toy import make_toy_data
+from nnweek.scratch import TwoLayerMLP, train_numpy
+from nnweek.gradcheck import grad_check, numerical_gradient
+
+nnweek.runtime.set_seed(42)
+X, y = make_toy_data(20)
+model = TwoLayerMLP(2, 8, 2, weight_scale=0.1)
+losses = train_numpy(model, X, y, lr=0.5, epochs=100, verbose=False)
+assert losses[-1] < 0.2 < losses[0]
+assert grad_check(model, X[:5], y[:5])[0] < 1e-6
+assert numerical_gradient(lambda x: (x**2).sum(), [1.0]).round(6) == 2
+"""
+    run_fresh(code)
+
+
+def test_the_guard_of_these_tests_works():
+    code = f"""{ONLY_NUMPY}
+for name in ("torch", "matplotlib.pyplot", "scipy"):
+    try:
+        __import__(name)
+    except ModuleNotFoundError:
+        print(name)
+"""
+    assert run_fresh(code).split() == ["torch", "matplotlib.pyplot", "scipy"]
+
+
+def test_a_curve_is_drawn_with_matplotlib_but_without_torch():
+    code = f"""{NO_TORCH}
+import matplotlib
+matplotlib.use("agg")
+from nnweek.plots import plot_series
+plot_series([3, 2, 1])
+print(matplotlib.pyplot.gca().lines[0].get_ydata())
+"""
+    assert run_fresh(code).strip() == "[3 2 1]"
+
+
+def test_the_seed_of_torch_is_set_only_where_torch_is_loaded():
+    code = """
+from nnweek.runtime import set_seed
+set_seed(1)
+assert "torch" not in sys.modules
+"""
+    run_fresh(code)
+
+
+# --- The rooms ---------------------------------------------------------------------------------
+
+
+def test_the_table_of_rooms_names_every_room_and_no_other():
+    on_disk = {m.name for m in pkgutil.iter_modules([PACKAGE]) if not m.name.startswith("_")}
+    assert len(ROOMS) == len(set(ROOMS))
+    assert set(ROOMS) == on_disk
+
+
+def imported_rooms(room):
+    """The parts of nnweek that the source of a room imports, also inside functions."""
+    path = PACKAGE / room
+    files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+    for file in files:
+        module = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+        package = module.removesuffix(".__init__") if file.stem == "__init__" else module
+        package = package if file.stem == "__init__" else package.rpartition(".")[0]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                source = importlib.util.resolve_name(
+                    "." * node.level + (node.module or ""), package
+                )
+                names = [f"{source}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in names:
+                top, _, rest = name.partition(".")
+                if top == "nnweek":
+                    yield rest.partition(".")[0]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_above_it_in_the_table(room):
+    allowed = {"_validate", room, *ROOMS[: ROOMS.index(room)]}
+    assert set(imported_rooms(room)) <= allowed
+
+
+def test_the_cellar_imports_no_room():
+    assert list(imported_rooms("_validate")) == []
+
+
+# --- Docstrings ------------------------------------------------------------------------------
+
+
+def public_things():
+    for room in ROOMS:
+        module = importlib.import_module(f"nnweek.{room}")
+        for name, thing in vars(module).items():
+            own = getattr(thing, "__module__", None) == module.__name__
+            if own and not name.startswith("_") and callable(thing):
+                yield pytest.param(thing, id=f"{room}.{name}")
+
+
+every_public_thing = pytest.mark.parametrize("thing", list(public_things()))
+
+
+@every_public_thing
+def test_every_public_function_and_class_says_on_which_day_it_is_introduced(thing):
+    days = re.findall(r"\bIntroduced on Day (\d+)\.", inspect.getdoc(thing) or "")
+    assert len(days) == 1, "write 'Introduced on Day NN.' into the docstring, once"
+    assert 29 <= int(days[0]) <= 35
+
+
+@every_public_thing
+def test_a_list_of_arguments_in_a_docstring_is_complete(thing):
+    _, found, rest = inspect.getdoc(thing).partition("\nArgs:\n")
+    described = rest.partition("\n\n")[0]
+    for name in inspect.signature(thing).parameters if found else ():
+        assert re.search(rf"^ +(\w+, )*{name}(, \w+)*: ", described, re.MULTILINE), name
+
+
+@every_public_thing
+def test_whatever_checks_its_arguments_says_what_it_raises(thing):
+    checks = "|".join(name for name in vars(_validate) if not name.startswith("_"))
+    if re.search(rf"\braise \w+Error|\b({checks})\(", inspect.getsource(thing)):
+        assert "\nRaises:\n" in inspect.getdoc(thing)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_method_has_a_docstring(room):
+    module = importlib.import_module(f"nnweek.{room}")
+    for kind in vars(module).values():
+        if inspect.isclass(kind) and kind.__module__ == module.__name__:
+            for name, method in vars(kind).items():
+                if inspect.isfunction(method) and not name.startswith("_"):
+                    assert method.__doc__, f"{kind.__name__}.{name}"

@@ -1,0 +1,414 @@
+"""What `nnweek.mnist` promises: MNIST from wherever it can be had, whole and soon.
+
+The faults are real: servers on this machine that misbehave, folders that take no
+file, two processes at once. Four small files stand in MNIST's place.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from itertools import chain, repeat
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Subset
+from torchvision import transforms
+from torchvision.datasets import MNIST
+
+from nnweek import mnist
+from nnweek.mnist import BatchLoader, make_loaders, pixel_statistics, split
+
+FOREVER, SOON = 20, 15  # seconds: how long servers keep silent here, and what no call may take
+
+# --- MNIST in small ------------------------------------------------------------------
+
+
+def packed(array):
+    """An array as MNIST's files hold it: a header and the bytes, gzipped."""
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+    return gzip.compress(header + array.astype(np.uint8).tobytes())
+
+
+def drawn(n):
+    rng = np.random.default_rng(n)
+    return rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), rng.integers(0, 10, n)
+
+
+SMALL = mnist.Digits(*drawn(40), *drawn(10), name="MNIST", is_stand_in=False)
+FILES = {
+    # gzip ignores zeros at the end: here they make one file larger than what is in it.
+    "train-images-idx3-ubyte.gz": packed(SMALL.train_images) + bytes(2**16),
+    "train-labels-idx1-ubyte.gz": packed(SMALL.train_labels),
+    "t10k-images-idx3-ubyte.gz": packed(SMALL.test_images),
+    "t10k-labels-idx1-ubyte.gz": packed(SMALL.test_labels),
+}
+CHECKSUMS = [(name, hashlib.md5(content).hexdigest()) for name, content in FILES.items()]
+
+
+def put(folder, files):
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Where the files will be kept; and no settings and no proxy of whoever runs the tests."""
+    data = tmp_path / "data"
+    values = {"NNWEEK_DATA": str(data), "NNWEEK_DATASET": "", "NNWEEK_MNIST_MIRROR": ""}
+    for name, value in {**values, "no_proxy": "*"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(MNIST, "resources", CHECKSUMS)
+    monkeypatch.setattr(MNIST, "mirrors", [])
+    return data / "MNIST" / "raw"
+
+
+def assert_whole(folder):
+    wrong = [path.name for path in folder.glob("*") if path.read_bytes() != FILES.get(path.name)]
+    assert not wrong, f"half-written or foreign files stay: {wrong}"
+
+
+@pytest.fixture
+def load(folder, monkeypatch, capsys):
+    """`load(mirror, *torchvision's mirrors)` returns what `load_mnist` printed.
+
+    It must end soon, leave nothing but whole files, and return MNIST, if not the stand-in.
+    """
+
+    def load(mirror="", *mirrors, stand_in=False):
+        monkeypatch.setenv("NNWEEK_MNIST_MIRROR", str(mirror))
+        monkeypatch.setattr(MNIST, "mirrors", list(mirrors))
+        began = time.monotonic()
+        try:
+            digits = mnist.load_mnist()
+        finally:
+            assert time.monotonic() - began < SOON, "a source held the learner up"
+            assert_whole(folder)
+        assert digits.is_stand_in == stand_in
+        if not stand_in:
+            np.testing.assert_equal(vars(digits), vars(SMALL))
+        return capsys.readouterr().out
+
+    return load
+
+
+# --- Servers, good and bad -----------------------------------------------------------
+
+
+class Handler(StreamRequestHandler):
+    """Plays what `server.answer(file)` lists: bytes to send, seconds to wait, None to reset."""
+
+    def handle(self):
+        name = re.search(rb"[\w-]+\.gz", self.rfile.readline())[0].decode()
+        self.server.asked.append(name)
+        while self.rfile.readline().strip():
+            pass
+        with contextlib.suppress(OSError):  # that the client hangs up is what is tested here
+            for step in self.server.answer(FILES[name]):
+                if step is None:
+                    linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                elif isinstance(step, bytes):
+                    self.connection.sendall(step)
+                elif self.server.over.wait(step):
+                    return
+
+
+class Server(ThreadingTCPServer):
+    daemon_threads = True
+    shutdown_request = ThreadingTCPServer.close_request  # so that a reset is not a good-bye
+
+
+HEAD = b"HTTP/1.0 200 OK\r\n"
+OK, LIE = HEAD + b"\r\n", HEAD + b"Content-Length: %d\r\n\r\n"
+
+
+@pytest.fixture
+def serve():
+    """`serve(answer).url` starts a server; its `.asked` lists the files it was asked for."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(answer=lambda file: [OK, file]):
+            server = stack.enter_context(Server(("127.0.0.1", 0), Handler))
+            server.answer, server.asked, server.over = answer, [], threading.Event()
+            server.url = f"http://127.0.0.1:{server.server_address[1]}/a/path"
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            stack.callback(server.shutdown)
+            stack.callback(server.over.set)
+            return server
+
+        yield serve
+
+
+DRIP, SILENCE = [b".", 0.05] * 20 * FOREVER, "no answer|timed out|slower"
+FAULTS = {  # of a mirror: what its server plays, or else its address; and what must be said of it
+    "says nothing": (lambda file: [FOREVER], SILENCE),
+    "falls silent half way": (lambda file: [OK, file[:-9], FOREVER], SILENCE),
+    "drips its headers": (lambda file: [HEAD, b"X: ", *DRIP], SILENCE),
+    "drips the file": (lambda file: [OK, *DRIP], SILENCE),
+    "sends no end of headers": (lambda file: chain([HEAD], repeat(b"X: x\r\n", 9999)), "headers"),
+    "sends no end of a file": (lambda file: chain([OK], repeat(bytes(2**16), 999)), "is larger"),
+    "promises too much and waits": (lambda file: [LIE % 2**17, file, FOREVER], SILENCE),
+    "promises too much and leaves": (lambda file: [LIE % 2**17, file[:-1]], "cut short"),
+    "promises too little": (lambda file: [LIE % 9, file], "cut short"),
+    "cuts the file short": (lambda file: [OK, file[:-9]], "cut short"),
+    "sends nothing": (lambda file: [OK], "is empty"),
+    "sends a page to log in": (lambda file: [OK, b"\n<!doctype html>"], "is a web page"),
+    "has no such file": (lambda file: [b"HTTP/1.0 404 Not Found\r\n\r\n"], "404 Not Found"),
+    "redirects in circles": (lambda file: [b"HTTP/1.0 302 .\r\nLocation: ?\r\n\r\n"], "302"),
+    "speaks another protocol": (lambda file: [b"SSH-2.0\r\n"], "BadStatusLine"),
+    "hangs up": (lambda file: [], "closed connection"),
+    "resets the connection": (lambda file: [HEAD, None], ""),  # each system has its own words
+    "refuses": ("http://127.0.0.1:1", ""),
+    "is looked up for ever": ("http://mirror.example", SILENCE),  # no socket's time-out covers it
+    "has no host": ("http://", "no host"),
+    "is half an address": ("http://[::1", "IPv6"),
+    "is of an unknown kind": ("s3://bucket", "unknown url type: '?s3"),
+    "is nobody's folder": ("~nobody-here/mnist", ""),
+}
+
+# --- Finding MNIST -------------------------------------------------------------------
+
+
+def test_no_server_may_keep_silent_for_more_than_ten_seconds():
+    assert mnist.PATIENCE <= 10
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_where_a_mirror_fails_the_next_one_serves(fault, load, serve, monkeypatch):
+    answer, words = FAULTS[fault]
+    good, look_up = serve(), socket.getaddrinfo
+    bad = answer if isinstance(answer, str) else serve(answer).url
+
+    def slow_look_up(host, *args, **kwargs):
+        if host != "mirror.example":
+            return look_up(host, *args, **kwargs)
+        good.over.wait(FOREVER)
+        raise socket.gaierror("not found in the end")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow_look_up)
+    monkeypatch.setattr(mnist, "PATIENCE", 1.0)
+    monkeypatch.setattr(mnist, "LARGEST", 2**20)
+    said = load(bad, good.url)
+    assert f"4 file(s) from {good.url}" in said
+    assert re.search(f"- {re.escape(bad)}: .*({words})", said), f"not {words!r}, but: {said}"
+
+
+@pytest.mark.parametrize(
+    "form", ["{folder}/", "~/a mïrror", "{uri}", "{url}", "{url}/", "{url}/ü b"]
+)
+def test_a_mirror_may_be_written_in_any_usual_way(form, load, serve, tmp_path, monkeypatch):
+    folder = put(tmp_path / "a mïrror", FILES)
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path))
+    said = load(form.format(folder=folder, uri=folder.as_uri(), url=serve().url))
+    assert re.fullmatch(r"MNIST: 4 file\(s\) from .*\n", said)
+
+
+def test_each_source_serves_what_those_before_it_lack(folder, load, serve, tmp_path):
+    first, second, third, fourth = FILES
+    put(folder, {first: FILES[first], second: b""})
+    mirror = put(tmp_path / "mirror", {second: FILES[second], third: b"<html>"})
+    partial = serve(lambda file: [OK, file if file == FILES[third] else file[:-9]])
+    last, unused = serve(), serve()
+    said = load(mirror, partial.url, last.url, unused.url)
+    assert all(f"1 file(s) from {source}" in said for source in (mirror, partial.url, last.url))
+    assert f"- {folder}: {second} is empty" in said
+    assert f"- {mirror}: {third} is a web page" in said
+    assert f"- {partial.url}: {fourth} is damaged or cut short" in said
+    assert (set(partial.asked), last.asked) == ({third, fourth}, [fourth])
+    assert load(unused.url) == "", "verified files need no word"
+    assert unused.asked == [], "verified files need no server"
+
+
+@pytest.mark.parametrize("obstacle", ["a file in its place", "no permission", "a limit to files"])
+def test_what_cannot_be_kept_can_still_be_used(obstacle, folder, load, serve, tmp_path):
+    with contextlib.ExitStack() as undo:
+        if obstacle == "a file in its place":
+            (tmp_path / "data").touch()
+        elif obstacle == "no permission":
+            if os.name == "nt" or os.geteuid() == 0:
+                pytest.skip("root may write everywhere, and Windows has no such permissions")
+            (tmp_path / "data").mkdir(mode=0o500)
+        else:  # to the operating system the same as a full disk
+            resource = pytest.importorskip("resource", reason="Windows knows no such limit")
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            undo.callback(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+        said = load(serve().url)
+    assert f"could not be kept in {folder}" in said
+    assert "Set NNWEEK_DATA" in said
+
+
+FETCH = """
+import json, os, sys
+from torchvision.datasets import MNIST
+from nnweek.mnist import load_mnist
+MNIST.resources, MNIST.mirrors, folders = json.loads(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for os.environ["NNWEEK_DATA"] in folders:
+    assert not load_mnist().is_stand_in
+"""
+
+
+def test_two_processes_may_fetch_at_once(serve, tmp_path, monkeypatch):
+    mirrors, folders = [serve().url], [str(tmp_path / str(i)) for i in range(20)]
+    monkeypatch.setattr(MNIST, "mirrors", mirrors)
+    command = [sys.executable, "-c", FETCH, json.dumps([CHECKSUMS, mirrors, folders])]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, **pipes) as other:
+        assert other.stdout.readline() == "ready\n"
+        print(file=other.stdin, flush=True)
+        for folder in folders:
+            monkeypatch.setenv("NNWEEK_DATA", folder)
+            np.testing.assert_equal(vars(mnist.load_mnist()), vars(SMALL))
+        assert other.communicate(timeout=60)
+    assert other.returncode == 0
+    for kept in (tmp_path / folder / "MNIST" / "raw" for folder in folders):
+        assert_whole(kept)
+        assert len(list(kept.iterdir())) == 4
+
+
+# --- The stand-in --------------------------------------------------------------------
+
+
+def test_where_nothing_serves_the_stand_in_is_announced_or_refused(load, serve, monkeypatch):
+    sources = [serve(FAULTS[fault][0]).url for fault in ("has no such file", "sends nothing")]
+    announced = load(*sources, stand_in=True)
+    monkeypatch.setenv("NNWEEK_DATASET", "mnist")
+    with pytest.raises(OSError, match="could not be had") as refused:
+        load(*sources)
+    for words in ("the stand-in", *sources, "404", "is empty", "network", "NNWEEK_MNIST_MIRROR"):
+        assert words in announced
+        assert words in str(refused.value)
+
+
+def test_the_stand_in_has_mnists_form_and_asks_no_server(load, serve, monkeypatch):
+    monkeypatch.setenv("NNWEEK_DATASET", "stand-in")
+    server = serve()
+    assert "stand-in" in load(server.url, stand_in=True)
+    assert server.asked == []
+    digits = mnist.load_mnist()
+    parts = [(digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)]
+    for images, labels in parts:
+        assert (images.dtype, images.shape) == (np.uint8, (len(labels), 28, 28))
+        assert (labels.dtype, set(labels)) == (np.int64, set(range(10)))
+        assert images.min() == images[:, :4].max() == 0, "paper is 0, and there is a margin"
+        assert images.max() > 200, "ink is bright"
+
+
+def test_an_unknown_data_set_is_refused_by_name(load, monkeypatch):
+    monkeypatch.setenv("NNWEEK_DATASET", "MNIST")
+    with pytest.raises(ValueError, match="NNWEEK_DATASET.*'MNIST'"):
+        load()
+
+
+# --- Splitting and batching ----------------------------------------------------------
+
+
+@given(st.integers(2, 300), st.floats(0, 1, exclude_min=True, exclude_max=True), st.integers(0, 9))
+def test_a_split_holds_every_index_once_and_follows_from_its_seed(n, val_ratio, seed):
+    train, val = split(n, val_ratio, seed)
+    assert sorted([*train, *val]) == list(range(n))
+    assert len(train) >= 1
+    assert len(val) == max(1, int(n * val_ratio))
+    np.testing.assert_array_equal(np.concatenate(split(n, val_ratio, seed)), [*train, *val])
+
+
+def numbers(n, batch_size, seed):
+    """A loader whose examples are their own numbers, and whose labels are the negatives."""
+    return BatchLoader(torch.arange(n), -torch.arange(n), batch_size, shuffle_seed=seed)
+
+
+def order(loader):
+    return torch.cat([images for images, _ in loader]).tolist()
+
+
+@given(st.integers(1, 50), st.integers(1, 60), st.none() | st.integers(0, 9))
+def test_a_pass_holds_every_example_once_with_its_label(n, batch_size, seed):
+    loader = numbers(n, batch_size, seed)
+    batches = list(loader)
+    found = torch.cat([images for images, _ in batches]).tolist()
+    assert (found if seed is None else sorted(found)) == list(range(n))
+    assert all(torch.equal(images, -labels) for images, labels in batches)
+    *full, last = [len(images) for images, _ in batches]
+    assert set(full) <= {batch_size}, "only the last batch may be smaller"
+    assert 1 <= last <= batch_size
+    assert (len(loader), len(loader.dataset)) == (len(batches), n)
+
+
+def test_the_order_follows_from_the_seed_and_the_epoch_alone():
+    loader, twin = numbers(50, 8, seed=1), numbers(50, 20, seed=1)
+    first, second, third = (order(loader) for _ in range(3))
+    assert [first, second, third] == [order(twin) for _ in range(3)], "one seed, one order"
+    assert first != second != third != first, "every epoch is reshuffled"
+    assert first != order(numbers(50, 8, seed=2)), "another seed, another order"
+    assert loader.epoch == 3
+    loader.epoch = 0
+    next(iter(loader))  # a pass that is left has begun all the same
+    assert order(loader) == second, "a pass that was left may not disturb the next"
+    loader.epoch = 0
+    assert order(loader) == first, "an epoch that is set back is repeated"
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 36, 100])
+def test_batches_equal_those_of_torchvisions_pipeline(batch_size, load, serve, tmp_path):
+    load("", serve().url)  # torchvision finds the files where `load_mnist` keeps them
+    digits = mnist.load_mnist()
+    mean, std = pixel_statistics(digits.train_images)
+    usual = transforms.Compose([transforms.ToTensor(), transforms.Normalize((mean,), (std,))])
+    train, test = (MNIST(tmp_path / "data", part, usual, download=True) for part in (True, False))
+    train_idx, val_idx = split(len(train), 0.1, 42)
+    train_idx = train_idx[order(numbers(len(train_idx), batch_size, seed=42))]
+    subsets = Subset(train, train_idx), Subset(train, val_idx), test
+    for loader, subset in zip(make_loaders(digits, batch_size), subsets, strict=True):
+        for batch, wanted in zip(loader, DataLoader(subset, batch_size), strict=True):
+            for got, expected in zip(batch, wanted, strict=True):
+                torch.testing.assert_close(got.cpu(), expected)
+
+
+@given(st.binary(max_size=200).map(lambda pixels: b"01" + pixels))
+def test_the_statistics_are_those_of_all_pixels_from_0_to_1(pixels):
+    images = np.frombuffer(pixels, np.uint8)
+    expected = (images / 255).mean(), (images / 255).std()
+    np.testing.assert_allclose(pixel_statistics(images), expected, rtol=1e-9)
+
+
+WRONG = [
+    (ValueError, "^n ", lambda: split(1, 0.5, 0)),
+    (TypeError, "^n ", lambda: split(2.5, 0.5, 0)),
+    (ValueError, "val_ratio", lambda: split(9, 0, 0)),
+    (ValueError, "val_ratio", lambda: split(9, 1.0, 0)),
+    (ValueError, "val_ratio", lambda: split(9, float("nan"), 0)),
+    (TypeError, "val_ratio", lambda: make_loaders(SMALL, val_ratio=None)),
+    (ValueError, "batch_size", lambda: make_loaders(SMALL, batch_size=0)),
+    (TypeError, "batch_size", lambda: make_loaders(SMALL, batch_size=2.0)),
+    (TypeError, "seed", lambda: make_loaders(SMALL, seed=None)),
+    (ValueError, "seed", lambda: make_loaders(SMALL, seed=-1)),
+    (ValueError, "images and labels", lambda: BatchLoader(torch.ones(3), torch.ones(2), 1)),
+    (ValueError, "images", lambda: BatchLoader(torch.ones(0), torch.ones(0), 1)),
+    (TypeError, "images", lambda: pixel_statistics(np.ones(3))),
+    (ValueError, "images", lambda: pixel_statistics(np.ones(0, np.uint8))),
+    (ValueError, "images", lambda: pixel_statistics(np.ones(3, np.uint8))),
+]
+
+
+@pytest.mark.parametrize(("error", "names", "call"), WRONG)
+def test_a_wrong_argument_is_named(error, names, call):
+    with pytest.raises(error, match=names):
+        call()

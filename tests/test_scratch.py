@@ -1,0 +1,439 @@
+"""The hand-written network (Days 29 and 30) against PyTorch, scikit-learn and SciPy."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, log_softmax
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier
+
+from nnweek.gradcheck import grad_check
+from nnweek.scratch import (
+    ACTIVATIONS,
+    TwoLayerMLP,
+    relu,
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    tanh,
+    tanh_grad,
+    train_numpy,
+)
+from nnweek.toy import make_toy_data
+
+PARAMETERS = ("W1", "b1", "W2", "b2")
+every_activation = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+
+
+def random_case(activation="tanh", N=7, D=4, H=5, C=3, seed=0):
+    """A network whose weights and biases all matter, and a batch for it."""
+    rng = np.random.default_rng(seed)
+    model = TwoLayerMLP(D, H, C, activation)
+    for name in PARAMETERS:
+        setattr(model, name, rng.standard_normal(getattr(model, name).shape))
+    return model, rng.standard_normal((N, D)), rng.integers(0, C, size=N)
+
+
+sizes = st.integers(1, 6)
+random_cases = st.builds(
+    random_case,
+    st.sampled_from(sorted(ACTIVATIONS)),
+    N=sizes, D=sizes, H=sizes, C=sizes,
+    seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+logits = arrays(
+    float,
+    array_shapes(min_dims=2, max_dims=2, max_side=6),
+    elements=st.floats(-1e3, 1e3),
+)
+
+
+def gradients(model, X, y):
+    _, probs, cache = model.loss(X, y)
+    return model.backward(probs, cache, y)
+
+
+def flat(parts):
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
+# --- Forward and backward -------------------------------------------------------------
+
+
+@given(random_cases)
+def test_loss_scores_and_gradients_are_those_of_torch_autograd(case):
+    model, X, y = case
+    W1, b1, W2, b2 = (torch.tensor(getattr(model, n), requires_grad=True) for n in PARAMETERS)
+    activate = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+    expected_scores = activate[model.activation](torch.tensor(X) @ W1 + b1) @ W2 + b2
+    expected_loss = torch.nn.functional.cross_entropy(expected_scores, torch.tensor(y))
+    expected_loss.backward()
+
+    L, probs, cache = model.loss(X, y)
+
+    assert_allclose(model.forward(X)[0], expected_scores.detach(), rtol=0, atol=1e-12)
+    assert_allclose(probs, expected_scores.softmax(1).detach(), rtol=0, atol=1e-12)
+    assert_allclose(L, expected_loss.item(), rtol=0, atol=1e-12)
+    for got, parameter in zip(model.backward(probs, cache, y), (W1, b1, W2, b2), strict=True):
+        assert got.shape == tuple(parameter.shape)
+        assert_allclose(got, parameter.grad, rtol=0, atol=1e-12)
+
+
+@every_activation
+def test_gradients_are_those_of_finite_differences(activation):
+    """Every entry of every parameter, by a loop that shares no code with `nnweek.gradcheck`."""
+    model, X, y = random_case(activation)
+    numerical = []
+    for name in PARAMETERS:
+        start = getattr(model, name)
+        for index in np.ndindex(start.shape):
+            step = np.zeros_like(start)
+            step[index] = 1e-5
+            setattr(model, name, start + step)
+            above = model.loss(X, y)[0]
+            setattr(model, name, start - step)
+            below = model.loss(X, y)[0]
+            numerical.append((above - below) / 2e-5)
+        setattr(model, name, start)
+
+    assert_allclose(flat(gradients(model, X, y)), numerical, rtol=1e-7, atol=1e-9)
+
+
+@every_activation
+def test_probabilities_are_those_of_scikit_learn_with_the_same_weights(activation):
+    model, X, y = random_case(activation, N=20)
+    oracle = MLPClassifier((5,), activation={"sigmoid": "logistic"}.get(activation, activation))
+    oracle.partial_fit(X, y, classes=range(3))
+    oracle.coefs_ = [model.W1, model.W2]
+    oracle.intercepts_ = [model.b1.ravel(), model.b2.ravel()]
+
+    assert_allclose(model.loss(X, y)[1], oracle.predict_proba(X), rtol=0, atol=1e-12)
+    assert_array_equal(model.predict(X), oracle.predict(X))
+
+
+def test_cross_entropy_is_scikit_learns_log_loss():
+    model, X, y = random_case(N=20)
+    L, probs, _ = model.loss(X, y)
+
+    assert pytest.approx(log_loss(y, probs, labels=range(3)), abs=1e-14) == L
+    assert model.cross_entropy(probs, y) == L
+
+
+def test_the_first_loss_of_small_weights_is_the_log_of_the_number_of_classes():
+    _, X, y = random_case(C=3)
+    assert TwoLayerMLP(4, 5, 3, weight_scale=1e-6).loss(X, y)[0] == pytest.approx(np.log(3))
+
+
+def test_a_confident_wrong_answer_costs_much_but_not_infinitely_much():
+    certain = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert TwoLayerMLP.cross_entropy(certain, [0, 1]) == 0
+    assert TwoLayerMLP.cross_entropy(certain, [1, 0]) == pytest.approx(-np.log(1e-12))
+
+
+def test_nothing_that_is_passed_in_is_changed():
+    model, X, y = random_case()
+    _, probs, cache = model.loss(X, y)
+    given_arrays = [X, y, probs, *cache, *(getattr(model, n) for n in PARAMETERS)]
+    before = [array.copy() for array in given_arrays]
+
+    model.backward(probs, cache, y)
+    train_numpy(model, X, y, lr=0.5, epochs=3, verbose=False)
+
+    for array, kept in zip(given_arrays, before, strict=True):
+        assert_array_equal(array, kept)
+
+
+# --- Symmetries: what must not matter ---------------------------------------------------
+
+
+@given(logits)
+def test_softmax_rows_are_probabilities_and_sum_to_one(z):
+    probs = TwoLayerMLP.softmax(z)
+    assert (probs >= 0).all()
+    assert_allclose(probs.sum(axis=1), 1, rtol=0, atol=1e-14)
+    assert_allclose(probs, np.exp(log_softmax(z, axis=1)), rtol=0, atol=1e-12)
+
+
+@given(logits, st.floats(-1e3, 1e3))
+def test_softmax_does_not_notice_a_number_added_to_all_scores(z, shift):
+    assert_allclose(TwoLayerMLP.softmax(z + shift), TwoLayerMLP.softmax(z), rtol=0, atol=1e-11)
+
+
+def test_softmax_of_rows_far_apart_keeps_each_row_to_itself():
+    """One maximum for the whole batch would leave 0/0 in the low row."""
+    probs = TwoLayerMLP.softmax(np.array([[1e4, 1e4], [-1e4, -1e4]]))
+    assert_array_equal(probs, np.full((2, 2), 0.5))
+
+
+@given(random_cases, st.randoms(use_true_random=False))
+def test_the_order_of_the_examples_moves_the_scores_along_and_leaves_the_gradients(case, random):
+    model, X, y = case
+    order = random.sample(range(len(X)), len(X))
+
+    assert_allclose(model.forward(X[order])[0], model.forward(X)[0][order], rtol=0, atol=1e-12)
+    for got, expected in zip(
+        gradients(model, X[order], y[order]), gradients(model, X, y), strict=True
+    ):
+        assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+@given(random_cases, st.randoms(use_true_random=False))
+def test_the_order_of_the_hidden_units_does_not_matter(case, random):
+    model, X, _ = case
+    expected, _ = model.forward(X)
+    hidden = model.W1.shape[1]
+    order = random.sample(range(hidden), hidden)
+    model.W1, model.b1, model.W2 = model.W1[:, order], model.b1[:, order], model.W2[order]
+
+    assert_allclose(model.forward(X)[0], expected, rtol=0, atol=1e-12)
+
+
+@given(random_cases)
+def test_a_batch_taken_twice_has_the_loss_and_gradients_of_one(case):
+    """They are means over the examples, not sums."""
+    model, X, y = case
+    X2, y2 = np.vstack([X, X]), np.concatenate([y, y])
+
+    assert_allclose(model.loss(X2, y2)[0], model.loss(X, y)[0], rtol=0, atol=1e-12)
+    for got, expected in zip(gradients(model, X2, y2), gradients(model, X, y), strict=True):
+        assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+# --- Activations ----------------------------------------------------------------------
+
+
+@given(arrays(float, 5, elements=st.floats(-1000, 1000)))
+def test_sigmoid_and_its_gradient_neither_warn_nor_lose_accuracy_up_to_1000(z):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        s, ds = sigmoid(z), sigmoid_grad(z)
+    assert_allclose(s, expit(z), rtol=1e-12, atol=1e-300)
+    assert_allclose(ds, expit(z) * expit(-z), rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("function", "derivative", "oracle"),
+    [
+        (relu, relu_grad, torch.relu),
+        (sigmoid, sigmoid_grad, torch.sigmoid),
+        (tanh, tanh_grad, torch.tanh),
+    ],
+)
+def test_activations_and_their_derivatives_are_torchs(function, derivative, oracle):
+    z = torch.linspace(-5, 5, 101, dtype=torch.float64, requires_grad=True)
+    a = oracle(z)
+    a.sum().backward()
+    assert_allclose(function(z.detach().numpy()), a.detach(), rtol=0, atol=1e-15)
+    assert_allclose(derivative(z.detach().numpy()), z.grad, rtol=0, atol=1e-15)
+
+
+def test_the_gradient_of_relu_at_the_kink_is_zero():
+    assert_array_equal(relu_grad(np.array([-1e-300, -0.0, 0.0, 1e-300])), [0, 0, 0, 1])
+
+
+# --- What a user may assign -------------------------------------------------------------
+
+
+def read_only(values):
+    values = values.copy()
+    values.flags.writeable = False
+    return values
+
+
+# How a parameter may come, and how closely finite differences then agree with backward:
+# float32 has a spacing of 1e-7, so the step must be larger and the agreement is worse.
+FORMS = {
+    "biases without the 1": (lambda v: v[0] if len(v) == 1 else v, 1e-5, 1e-7),
+    "nested lists": (lambda v: v.tolist(), 1e-5, 1e-7),
+    "integers": (lambda v: v.astype(int), 1e-5, 1e-7),
+    "float32": (lambda v: v.astype(np.float32), 1e-2, 1e-3),
+    "read-only arrays": (read_only, 1e-5, 1e-7),
+    "column-major arrays": (np.asfortranarray, 1e-5, 1e-7),
+}
+
+
+@pytest.fixture(params=FORMS)
+def form(request):
+    return FORMS[request.param]
+
+
+@pytest.fixture
+def two_of_a_kind(form):
+    """A plain float64 network, another with the same numbers in the given form, and a batch."""
+    plain, X, y = random_case("tanh")
+    rng = np.random.default_rng(1)
+    other = TwoLayerMLP(4, 5, 3, "tanh")
+    for name in PARAMETERS:
+        # Small whole numbers: every form holds them exactly.
+        values = rng.integers(-2, 3, size=getattr(plain, name).shape).astype(float)
+        setattr(plain, name, values)
+        setattr(other, name, form[0](values))
+    return plain, other, X / 2, y
+
+
+def test_assigned_parameters_give_the_same_scores_and_gradients(two_of_a_kind):
+    plain, other, X, y = two_of_a_kind
+
+    assert_allclose(other.forward(X)[0], plain.forward(X)[0], rtol=0, atol=1e-12)
+    assert_array_equal(other.predict(X), plain.predict(X))
+    for name, got, expected in zip(
+        PARAMETERS, gradients(other, X, y), gradients(plain, X, y), strict=True
+    ):
+        assert np.shape(got) == np.shape(getattr(other, name)), f"d{name} is not shaped like {name}"
+        assert_allclose(np.reshape(got, expected.shape), expected, rtol=0, atol=1e-12)
+
+
+def test_assigned_parameters_can_be_trained(two_of_a_kind):
+    plain, other, X, y = two_of_a_kind
+    shapes = [np.shape(getattr(other, name)) for name in PARAMETERS]
+
+    got = train_numpy(other, X, y, lr=0.5, epochs=5, verbose=False)
+
+    # Single precision may enter with the parameters, so no more is promised.
+    assert_allclose(got, train_numpy(plain, X, y, lr=0.5, epochs=5, verbose=False), rtol=1e-6)
+    assert [np.shape(getattr(other, name)) for name in PARAMETERS] == shapes
+
+
+def test_assigned_parameters_can_be_checked(two_of_a_kind, form):
+    _, eps, tolerance = form
+    _, other, X, y = two_of_a_kind
+
+    assert grad_check(other, X, y, eps)[0] < tolerance
+
+
+def test_whole_numbers_and_lists_serve_as_data():
+    model, _, y = random_case()
+    X = np.arange(28).reshape(7, 4) % 5
+    expected = flat(gradients(model, X.astype(float), y))
+
+    assert_array_equal(flat(gradients(model, X, y)), expected)
+    assert_array_equal(flat(gradients(model, X.tolist(), y.tolist())), expected)
+    assert_array_equal(flat(gradients(model, X.astype(np.uint8), y.astype(np.uint8))), expected)
+
+
+@every_activation
+def test_small_integer_types_do_not_overflow(activation):
+    """Pixels and quantised weights of one byte each: 200 · 100 does not fit into a byte."""
+    model, _, y = random_case(activation)
+    X = np.full((7, 4), 200, dtype=np.uint8)
+    model.W1 = np.full((4, 5), 100, dtype=np.uint8)
+    got = model.forward(X)[0], *gradients(model, X, y)
+    model.W1 = model.W1.astype(float)
+    expected = model.forward(X)[0], *gradients(model, X.astype(float), y)
+    assert_allclose(flat(got), flat(expected), rtol=1e-12)
+
+
+@every_activation
+def test_single_precision_stays_single_precision(activation):
+    model, X, y = random_case(activation)
+    for name in PARAMETERS:
+        setattr(model, name, getattr(model, name).astype(np.float32))
+    X = X.astype(np.float32)
+
+    assert model.forward(X)[0].dtype == np.float32
+    assert {gradient.dtype for gradient in gradients(model, X, y)} == {np.dtype(np.float32)}
+
+
+# --- Seeds ------------------------------------------------------------------------------
+
+
+def test_weights_follow_from_the_seed_alone():
+    def weights(seed):
+        model = TwoLayerMLP(3, 4, 2, seed=seed)
+        return model.W1.tobytes() + model.W2.tobytes()
+
+    np.random.seed(1)
+    first = weights(42)
+    np.random.seed(2)
+    assert weights(42) == first
+    assert weights(43) != first
+
+
+def test_weights_are_scaled_as_asked_and_biases_start_at_zero():
+    model = TwoLayerMLP(100, 200, 50, weight_scale=0.3)
+    assert model.W1.std() == pytest.approx(0.3, rel=0.05)
+    assert model.W2.std() == pytest.approx(0.3, rel=0.05)
+    assert_array_equal(model.b1, np.zeros((1, 200)))
+    assert_array_equal(model.b2, np.zeros((1, 50)))
+
+
+def test_toy_data_are_two_clusters_that_follow_from_the_seed_alone():
+    np.random.seed(1)
+    X, y = make_toy_data(500)
+    np.random.seed(2)
+    again, _ = make_toy_data(500)
+
+    assert_array_equal(X, again)
+    assert not np.array_equal(X, make_toy_data(500, seed=7)[0])
+    assert (X.shape, X.dtype, y.dtype) == ((1000, 2), np.float64, np.int64)
+    assert_array_equal(y, [0] * 500 + [1] * 500)
+    for k, centre in enumerate([-1, 1]):
+        assert_allclose(X[y == k].mean(axis=0), centre, atol=0.1)
+        assert_allclose(np.cov(X[y == k].T), 0.3 * np.eye(2), atol=0.06)
+
+
+# --- Training -----------------------------------------------------------------------------
+
+
+@every_activation
+def test_training_separates_the_toy_data(activation):
+    X, y = make_toy_data(80)
+    model = TwoLayerMLP(2, 8, 2, activation, weight_scale=0.1)
+
+    losses = train_numpy(model, X, y, lr=0.5, epochs=200, verbose=False)
+
+    assert losses[-1] < 0.1 < 0.6 < losses[0]
+    assert (model.predict(X) == y).mean() > 0.98
+
+
+def test_training_reproduces_bit_for_bit():
+    X, y = make_toy_data(20)
+
+    def run():
+        model = TwoLayerMLP(2, 4, 2, weight_scale=0.1)
+        losses = train_numpy(model, X, y, epochs=20, verbose=False)
+        return losses, [getattr(model, name).tobytes() for name in PARAMETERS]
+
+    assert run() == run()
+
+
+def test_each_step_goes_against_the_gradient_by_the_learning_rate():
+    model, X, y = random_case()
+    before = [getattr(model, name) for name in PARAMETERS]
+    steps = gradients(model, X, y)
+    first_loss = model.loss(X, y)[0]
+
+    losses = train_numpy(model, X, y, lr=0.25, epochs=1, verbose=False)
+
+    assert losses == [first_loss]
+    for name, old, step in zip(PARAMETERS, before, steps, strict=True):
+        assert_array_equal(getattr(model, name), old - 0.25 * step)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_very_short_trainings_work(epochs, capsys):
+    """With fewer than four epochs a report "every quarter" must not divide by zero."""
+    model, X, y = random_case()
+
+    losses = train_numpy(model, X, y, lr=0.1, epochs=epochs)
+
+    assert len(losses) == epochs
+    assert all(type(L) is float for L in losses)
+    assert f"Epoch {epochs}/{epochs} | Loss: {losses[-1]:.4f}" in capsys.readouterr().out
+
+
+def test_training_reports_four_times_or_not_at_all(capsys):
+    model, X, y = random_case()
+
+    train_numpy(model, X, y, lr=0.1, epochs=200)
+    reported = [line.split(" |")[0] for line in capsys.readouterr().out.splitlines()]
+    assert reported == ["Epoch 50/200", "Epoch 100/200", "Epoch 150/200", "Epoch 200/200"]
+
+    train_numpy(model, X, y, lr=0.1, epochs=200, verbose=False)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,680 @@
+"""Networks, loops, checkpoints and experiments (Days 31 to 33)."""
+
+import copy
+import os
+import sys
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from nnweek import experiments
+from nnweek.experiments import (
+    accuracy_interval,
+    make_optimizer,
+    train_baseline,
+    train_model_with_optimizer,
+)
+from nnweek.mnist import BatchLoader, make_loaders
+from nnweek.models import MNISTMLP
+from nnweek.tracking import open_run, read_scalars
+from nnweek.training import accuracy, evaluate, fit, train_one_epoch
+
+N, FEATURES, CLASSES = 20, 12, 3
+BATCH_SIZE = 8  # 20 examples make batches of 8, 8 and 4
+
+
+@pytest.fixture
+def data():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(N, 1, 3, 4, generator=generator)
+    return images, torch.arange(N) % CLASSES
+
+
+def batch_loader(data):
+    return BatchLoader(*data, BATCH_SIZE, shuffle_seed=5)
+
+
+def in_order(data):
+    return BatchLoader(*data, BATCH_SIZE)
+
+
+def torch_loader(data):
+    generator = torch.Generator().manual_seed(5)
+    return DataLoader(TensorDataset(*data), BATCH_SIZE, shuffle=True, generator=generator)
+
+
+@pytest.fixture(params=[torch_loader, batch_loader], ids=["DataLoader", "BatchLoader"])
+def make_loader(request, data):
+    """Makes loaders that all yield the same batches in the same order."""
+    return lambda: request.param(data)
+
+
+def plain():
+    return MNISTMLP(FEATURES, 8, CLASSES)
+
+
+def with_dropout():
+    """Dropout draws random numbers at every step; batch norm keeps running averages."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(FEATURES, 8),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(8, CLASSES),
+    )
+
+
+def make(network, seed=0):
+    torch.manual_seed(seed)
+    return network()
+
+
+def sgd(model, lr=0.1):
+    return torch.optim.SGD(model.parameters(), lr=lr)
+
+
+def momentum(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+def adam(model):
+    return torch.optim.Adam(model.parameters(), lr=0.01)
+
+
+def snapshot(state):
+    """A `state_dict` as plain values that can be compared with ==, bit for bit."""
+    if isinstance(state, torch.Tensor):
+        return state.dtype, state.shape, state.numpy().tobytes()
+    if isinstance(state, dict):
+        return {key: snapshot(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [snapshot(value) for value in state]
+    return state
+
+
+def curves(history):
+    """A `History` without its seconds, which differ from run to run."""
+    return {name: values for name, values in asdict(history).items() if name != "seconds"}
+
+
+# --- Networks -----------------------------------------------------------------------------
+
+
+def test_the_weeks_network_has_269_322_parameters_and_a_logit_for_each_class():
+    model = MNISTMLP()
+    assert sum(p.numel() for p in model.parameters()) == 269_322
+    logits = model(torch.randn(5, 1, 28, 28))
+    assert logits.shape == (5, 10)
+    assert (logits < 0).any(), "logits of both signs: no ReLU after the last layer"
+    assert (logits > 0).any(), "logits of both signs: no log-softmax after the last layer"
+
+
+def test_a_network_made_from_a_seed_always_has_the_same_weights():
+    torch.manual_seed(1)
+    first = snapshot(MNISTMLP(seed=42).state_dict())
+    torch.manual_seed(2)
+    assert snapshot(MNISTMLP(seed=42).state_dict()) == first
+    assert snapshot(MNISTMLP(seed=43).state_dict()) != first
+
+
+def test_a_seed_gives_the_weights_that_torch_gives_after_manual_seed():
+    torch.manual_seed(42)
+    assert snapshot(MNISTMLP(seed=42).state_dict()) == snapshot(MNISTMLP().state_dict())
+
+
+def test_a_network_made_from_a_seed_leaves_torchs_generators_alone(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    before = torch.get_rng_state()
+
+    MNISTMLP(4, 2, 2, seed=42)
+
+    assert torch.equal(torch.get_rng_state(), before)
+    assert seeded == [], "the generators of the GPUs were seeded and not set back"
+
+
+def test_a_network_made_without_a_seed_draws_from_torchs_generator():
+    torch.manual_seed(1)
+    first = snapshot(MNISTMLP(4, 2, 2).state_dict())
+    assert snapshot(MNISTMLP(4, 2, 2).state_dict()) != first
+    torch.manual_seed(1)
+    assert snapshot(MNISTMLP(4, 2, 2).state_dict()) == first
+
+
+# --- accuracy, train_one_epoch, evaluate ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"), [([0, 1, 2], 1.0), ([0, 1, 0], 2 / 3), ([2, 2, 1], 0.0)]
+)
+def test_accuracy_is_the_share_of_rows_whose_largest_logit_is_the_target(targets, expected):
+    logits = torch.tensor([[0.0, -1, -2], [-5, 1, 0], [1, 2, 3]])
+    result = accuracy(logits, torch.tensor(targets))
+    assert type(result) is float
+    assert result == pytest.approx(expected)
+
+
+def seeds_train_one_epoch(model, loader, optimizer, criterion):
+    """The loop of the notebook that this course started from."""
+    model.train()
+    total_loss, total_correct, total_count = 0.0, 0, 0
+    for xb, yb in loader:
+        optimizer.zero_grad()
+        logits = model(xb)
+        loss = criterion(logits, yb)
+        loss.backward()
+        optimizer.step()
+        total_loss += loss.item() * xb.size(0)
+        total_correct += (logits.argmax(1) == yb).sum().item()
+        total_count += xb.size(0)
+    return total_loss / total_count, total_correct / total_count
+
+
+@torch.no_grad()
+def seeds_evaluate(model, loader, criterion):
+    """Likewise."""
+    model.eval()
+    total_loss, total_correct, total_count = 0.0, 0, 0
+    for xb, yb in loader:
+        logits = model(xb)
+        loss = criterion(logits, yb)
+        total_loss += loss.item() * xb.size(0)
+        total_correct += (logits.argmax(1) == yb).sum().item()
+        total_count += xb.size(0)
+    return total_loss / total_count, total_correct / total_count
+
+
+@pytest.mark.parametrize("network", [plain, with_dropout])
+@pytest.mark.parametrize("optimizer", [sgd, momentum, adam])
+def test_three_epochs_are_those_of_the_plain_loop(network, optimizer, make_loader):
+    criterion = nn.CrossEntropyLoss()
+
+    def run(train, score):
+        model = make(network)
+        steps, loader, results = optimizer(model), make_loader(), []
+        for _ in range(3):
+            results += [train(model, loader, steps, criterion), score(model, loader, criterion)]
+        return np.array(results), snapshot(model.state_dict())
+
+    expected, expected_weights = run(seeds_train_one_epoch, seeds_evaluate)
+    got, weights = run(train_one_epoch, evaluate)
+
+    assert weights == expected_weights
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_uneven_batches_count_by_their_examples(data):
+    """A mean of the batches' means would give the last, smaller batch too much weight."""
+    model, loader = make(plain), DataLoader(TensorDataset(*data), BATCH_SIZE)
+    criterion = nn.CrossEntropyLoss()
+    with torch.no_grad():
+        logits = model(data[0])
+
+    loss, acc = evaluate(model, loader, criterion)
+    assert loss == pytest.approx(criterion(logits, data[1]).item(), rel=1e-6)
+    assert acc == pytest.approx(accuracy(logits, data[1]))
+    # Without steps worth the name, the running values are those of the whole set, too.
+    assert train_one_epoch(model, loader, sgd(model, lr=1e-12), criterion) == pytest.approx(
+        (loss, acc), rel=1e-6
+    )
+
+
+class Witness(nn.Module):
+    """A layer that changes nothing and notes how it was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.notes = []
+
+    def forward(self, x):
+        self.notes.append((self.training, torch.is_grad_enabled()))
+        return x
+
+
+def test_training_uses_train_mode_and_evaluation_uses_eval_mode_without_a_graph(data):
+    witness = Witness()
+    model = nn.Sequential(witness, make(plain))
+    criterion, loader = nn.CrossEntropyLoss(), batch_loader(data)
+
+    model.eval()
+    train_one_epoch(model, loader, sgd(model), criterion)
+    assert witness.notes == [(True, True)] * 3
+
+    witness.notes.clear()
+    model.train()
+    evaluate(model, loader, criterion)
+    assert witness.notes == [(False, False)] * 3
+    assert not model.training
+
+
+def test_evaluation_changes_nothing(data):
+    model, loader, criterion = make(with_dropout), batch_loader(data), nn.CrossEntropyLoss()
+    before, generator = snapshot(model.state_dict()), torch.get_rng_state()
+
+    first = evaluate(model, loader, criterion)
+
+    assert evaluate(model, loader, criterion) == pytest.approx(first, rel=1e-6)
+    assert snapshot(model.state_dict()) == before
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
+def test_evaluation_leaves_gradients_that_are_there(data):
+    model, loader, criterion = make(plain), batch_loader(data), nn.CrossEntropyLoss()
+    criterion(model(data[0]), data[1]).backward()
+    before = [p.grad.clone() for p in model.parameters()]
+    evaluate(model, loader, criterion)
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True))
+
+
+def test_a_model_without_parameters_can_be_scored(data):
+    """Such as the baseline that always gives the same answer."""
+
+    class AlwaysOne(nn.Module):
+        def forward(self, x):
+            return nn.functional.one_hot(torch.ones(len(x), dtype=torch.int64), CLASSES).float()
+
+    _, acc = evaluate(AlwaysOne(), batch_loader(data), nn.CrossEntropyLoss())
+    assert acc == (data[1] == 1).sum().item() / N
+
+
+# --- fit ------------------------------------------------------------------------------------
+
+
+def run_fit(data, network=plain, optimizer=sgd, *, epochs=3, seed=0, **options):
+    """Train from scratch; return the history, the model's state and the optimizer's."""
+    model = make(network, seed)
+    steps = optimizer(model)
+    history = fit(model, batch_loader(data), in_order(data), steps, epochs=epochs, **options)
+    return history, snapshot(model.state_dict()), snapshot(steps.state_dict())
+
+
+def test_fit_is_training_and_evaluation_in_turn(data):
+    model = make(plain)
+    steps, train, val = sgd(model), batch_loader(data), in_order(data)
+    criterion = nn.CrossEntropyLoss()
+    expected = {"train_loss": [], "train_acc": [], "val_loss": [], "val_acc": []}
+    for _ in range(3):
+        for part, (loss, acc) in (
+            ("train", train_one_epoch(model, train, steps, criterion)),
+            ("val", evaluate(model, val, criterion)),
+        ):
+            expected[f"{part}_loss"].append(loss)
+            expected[f"{part}_acc"].append(acc)
+
+    history, weights, _ = run_fit(data)
+
+    assert curves(history) == expected
+    assert weights == snapshot(model.state_dict())
+    assert len(history) == len(history.seconds) == 3
+    assert all(seconds > 0 for seconds in history.seconds)
+
+
+def test_fit_uses_the_criterion_that_it_is_given(data):
+    doubled = nn.CrossEntropyLoss(weight=torch.full((CLASSES,), 2.0), reduction="sum")
+    ordinary, _, _ = run_fit(data, epochs=1)
+    other, _, _ = run_fit(data, epochs=1, criterion=doubled)
+    assert other.train_loss[0] > 2 * ordinary.train_loss[0]
+
+
+@pytest.mark.parametrize("extra", ["writer", "progress", "no progress", "checkpoint"])
+def test_what_fit_shows_and_keeps_does_not_change_what_it_learns(extra, data, tmp_path):
+    without = run_fit(data, with_dropout)
+    if extra == "writer":
+        with open_run(tmp_path) as writer:
+            result = run_fit(data, with_dropout, writer=writer)
+    else:
+        options = {
+            "progress": {"progress": True},
+            "no progress": {"progress": False},
+            "checkpoint": {"checkpoint": tmp_path / "state.pt"},
+        }
+        result = run_fit(data, with_dropout, **options[extra])
+    assert curves(result[0]) == curves(without[0])
+    assert result[1:] == without[1:]
+
+
+def test_all_logged_curves_share_one_x_axis_the_steps_taken(data, tmp_path):
+    with open_run(tmp_path) as writer:
+        history, _, _ = run_fit(data, writer=writer)
+
+    logged = read_scalars(tmp_path)
+
+    expected = {
+        "Loss/train": history.train_loss,
+        "Loss/val": history.val_loss,
+        "Accuracy/train": history.train_acc,
+        "Accuracy/val": history.val_acc,
+    }
+    assert logged.keys() == expected.keys()
+    for tag, (steps, values) in logged.items():
+        assert steps == [3, 6, 9], tag
+        assert values == pytest.approx(expected[tag], rel=1e-6), tag
+
+
+@pytest.mark.skipif("TQDM_DISABLE" in os.environ, reason="TQDM_DISABLE hides every bar")
+@pytest.mark.parametrize(
+    ("progress", "in_a_notebook", "expected"),
+    [(True, False, True), (False, True, False), (None, False, False), (None, True, True)],
+)
+def test_the_progress_bar_shows_on_demand_and_by_itself_only_to_a_reader(
+    progress, in_a_notebook, expected, data, monkeypatch, capsys
+):
+    """pytest's captured output is no terminal."""
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if in_a_notebook:
+        monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    run_fit(data, progress=progress)
+    printed = capsys.readouterr()
+    assert ("epochs" in printed.out) is expected
+    assert printed.err == ""
+
+
+# --- Checkpoints -------------------------------------------------------------------------------
+
+
+class Interrupting(nn.CrossEntropyLoss):
+    """A criterion at whose k-th call the user presses Ctrl-C."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.calls_left = k
+
+    def forward(self, logits, labels):
+        self.calls_left -= 1
+        if self.calls_left == 0:
+            raise KeyboardInterrupt
+        return super().forward(logits, labels)
+
+
+# An epoch has three batches of training, then three of validation.
+@pytest.mark.parametrize("call", [7, 9, 11, 18], ids=lambda call: f"batch {call}")
+@pytest.mark.parametrize("optimizer", [momentum, adam])
+@pytest.mark.parametrize("network", [plain, with_dropout])
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(
+    network, optimizer, call, data, tmp_path
+):
+    path = tmp_path / "new folder" / "state.pt"
+    expected = run_fit(data, network, optimizer, epochs=4)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_fit(data, network, optimizer, epochs=4, checkpoint=path, criterion=Interrupting(call))
+    # Another day: other weights, and the random numbers are somewhere else.
+    resumed = run_fit(data, network, optimizer, epochs=4, checkpoint=path, seed=99)
+
+    assert curves(resumed[0]) == curves(expected[0])
+    assert resumed[1] == expected[1], "the weights differ"
+    assert resumed[2] == expected[2], "the optimizer's state differs"
+    assert len(resumed[0].seconds) == 4
+
+
+def test_epochs_in_the_checkpoint_count(data, tmp_path):
+    path = tmp_path / "state.pt"
+    run_fit(data, with_dropout, adam, epochs=2, checkpoint=path)
+    longer = run_fit(data, with_dropout, adam, epochs=5, checkpoint=path, seed=99)
+    expected = run_fit(data, with_dropout, adam, epochs=5)
+    assert curves(longer[0]) == curves(expected[0])
+    assert longer[1:] == expected[1:]
+
+
+def test_a_finished_training_is_read_back_and_not_repeated(data, tmp_path):
+    path = tmp_path / "state.pt"
+    finished = run_fit(data, checkpoint=path)
+    kept = path.read_bytes()
+
+    again = run_fit(data, checkpoint=path, seed=99, criterion=Interrupting(1))
+
+    assert again == finished
+    assert path.read_bytes() == kept
+
+
+def test_a_checkpoint_works_with_torchs_loader(data, tmp_path):
+    path = tmp_path / "state.pt"
+    for epochs in (1, 2):
+        model = make(plain)
+        loader = torch_loader(data)
+        history = fit(model, loader, loader, sgd(model), epochs=epochs, checkpoint=path)
+    assert len(history) == 2
+
+
+class Trap:
+    """An object that writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+UNREADABLE = {
+    "empty": lambda good: b"",
+    "text": lambda good: b"these are my notes on Day 32, and they are no checkpoint",
+    "cut short": lambda good: good[: len(good) // 2],
+    "without its end": lambda good: good[:-30],
+}
+FOREIGN = {
+    "weights alone": lambda path: make(plain).state_dict(),
+    "a whole model": lambda path: make(plain),
+    "a list": lambda path: [1, 2, 3],
+    "another version's": lambda path: {"nnweek_checkpoint": 0},
+    "hollow": lambda path: {"nnweek_checkpoint": 1},
+    "a trap": lambda path: Trap(path.with_name("trapped")),
+}
+
+
+@pytest.mark.parametrize("fault", [*UNREADABLE, *FOREIGN])
+def test_a_damaged_or_foreign_checkpoint_is_refused_and_what_to_do_is_said(fault, data, tmp_path):
+    path = tmp_path / "state.pt"
+    run_fit(data, epochs=1, checkpoint=path)
+    if fault in UNREADABLE:
+        path.write_bytes(UNREADABLE[fault](path.read_bytes()))
+    else:
+        torch.save(FOREIGN[fault](path), path)
+    files = sorted(tmp_path.iterdir())
+    model = make(plain)
+    before = snapshot(model.state_dict())
+
+    with pytest.raises(ValueError, match=r"state\.pt is not a .*checkpoint.*Delete it") as refusal:
+        fit(model, batch_loader(data), in_order(data), sgd(model), epochs=2, checkpoint=path)
+
+    assert str(path) in str(refusal.value)
+    assert snapshot(model.state_dict()) == before
+    assert sorted(tmp_path.iterdir()) == files, "the file was deleted, or its code was run"
+
+
+def in_two_groups(model):
+    first, *others = model.parameters()
+    return torch.optim.SGD([{"params": [first]}, {"params": others}], lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("network", "optimizer"),
+    [
+        (lambda: MNISTMLP(FEATURES, 9, CLASSES), sgd),
+        (with_dropout, sgd),
+        (plain, adam),
+        (plain, in_two_groups),
+    ],
+    ids=["other width", "other layers", "other optimizer", "other parameter groups"],
+)
+def test_the_checkpoint_of_another_model_or_optimizer_is_refused_and_nothing_is_changed(
+    network, optimizer, data, tmp_path
+):
+    path = tmp_path / "state.pt"
+    run_fit(data, epochs=1, checkpoint=path)
+    model = make(network, seed=1)
+    steps, loader = optimizer(model), batch_loader(data)
+    before = snapshot(model.state_dict()), snapshot(steps.state_dict())
+
+    with pytest.raises(ValueError, match=r"state\.pt belongs to another model or optimizer"):
+        fit(model, loader, in_order(data), steps, epochs=2, checkpoint=path)
+
+    assert (snapshot(model.state_dict()), snapshot(steps.state_dict())) == before
+    assert loader.epoch == 0
+
+
+def test_adams_checkpoint_is_not_adamws(data, tmp_path):
+    """Their states look alike; taken for one another they would train a mixture of both."""
+    path = tmp_path / "state.pt"
+    run_fit(data, optimizer=adam, epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match="another model or optimizer"):
+        run_fit(
+            data,
+            optimizer=lambda model: torch.optim.AdamW(model.parameters(), lr=0.01),
+            epochs=2,
+            checkpoint=path,
+        )
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("written", [b"", b"half a che"])
+def test_a_write_that_breaks_off_leaves_the_old_checkpoint_whole(
+    written, error, data, tmp_path, monkeypatch
+):
+    path = tmp_path / "state.pt"
+    run_fit(data, epochs=1, checkpoint=path)
+    kept = path.read_bytes()
+
+    def break_off(state, file):
+        file.write(written)
+        file.flush()
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", break_off)
+        with pytest.raises(type(error)):
+            run_fit(data, epochs=3, checkpoint=path)
+
+    assert path.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [path], "a half-written file was left behind"
+    assert curves(run_fit(data, checkpoint=path)[0]) == curves(run_fit(data)[0])
+
+
+# --- Experiments ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Notes the weights that each training starts from and all the batches that it sees."""
+    runs = []
+
+    def watching_fit(model, train_loader, val_loader, optimizer, **options):
+        batches = []
+        runs.append((snapshot(model.state_dict()), batches))
+        handle = model.register_forward_pre_hook(
+            lambda module, inputs: batches.append(inputs[0].cpu().numpy().tobytes())
+        )
+        history = fit(model, train_loader, val_loader, optimizer, **options)
+        handle.remove()
+        return history
+
+    monkeypatch.setattr(experiments, "fit", watching_fit)
+    return runs
+
+
+@pytest.fixture
+def pretend_mnist(digits, monkeypatch):
+    monkeypatch.setattr(experiments, "load_mnist", lambda: digits)
+    return digits
+
+
+def test_two_calls_give_the_same_bits(pretend_mnist):
+    torch.manual_seed(1)
+    first = train_model_with_optimizer("SGD", 2, 0.1, device="cpu")
+    torch.manual_seed(2)
+    assert train_model_with_optimizer("SGD", 2, 0.1, device="cpu") == first
+    assert train_model_with_optimizer("SGD", 2, 0.1, device="cpu", seed=7) != first
+
+
+def test_the_loss_falls_and_all_three_curves_have_an_entry_an_epoch(pretend_mnist):
+    train_losses, val_losses, val_accs = train_model_with_optimizer("Adam", 4, 0.01, device="cpu")
+    assert len(train_losses) == len(val_losses) == len(val_accs) == 4
+    assert train_losses[-1] < train_losses[0]
+    assert all(type(value) is float for value in train_losses + val_losses + val_accs)
+    assert all(0 <= value <= 1 for value in val_accs)
+
+
+@pytest.mark.parametrize("loaders", ["default", "passed in"])
+def test_optimizers_start_from_the_same_weights_and_see_the_same_batches(
+    loaders, pretend_mnist, watched
+):
+    """Otherwise a difference between them would not be the optimizer's."""
+    options = {"device": "cpu"}
+    if loaders == "passed in":
+        train_loader, val_loader, _ = make_loaders(pretend_mnist, 32, device="cpu")
+        next(iter(train_loader))  # a pass has begun already
+        options = {"train_loader": train_loader, "val_loader": val_loader}
+
+    results = [
+        train_model_with_optimizer(name, 2, lr, **options)
+        for name, lr in [("SGD", 0.1), ("Adam", 0.001)]
+    ]
+
+    (sgd_weights, sgd_batches), (adam_weights, adam_batches) = watched
+    assert sgd_weights == adam_weights
+    assert sgd_batches == adam_batches
+    train_batches = -(-90 // (32 if loaders == "passed in" else 128))
+    first, second = sgd_batches[:train_batches], sgd_batches[train_batches + 1 :][:train_batches]
+    assert first != second, "the data are not reshuffled from epoch to epoch"
+    assert results[0] != results[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("SGD", torch.optim.SGD),
+        ("sgd", torch.optim.SGD),
+        ("Adam", torch.optim.Adam),
+        ("ADAM", torch.optim.Adam),
+    ],
+)
+def test_make_optimizer_knows_both_optimizers_in_any_case(name, kind):
+    model = make(plain)
+    optimizer = make_optimizer(name, model, 0.25)
+    assert type(optimizer) is kind
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    assert [id(p) for p in optimizer.param_groups[0]["params"]] == [
+        id(p) for p in model.parameters()
+    ]
+
+
+def test_the_baseline_is_plain_sgd_scored_on_the_test_set(digits):
+    torch.manual_seed(1)
+    run = train_baseline(digits, epochs=2, batch_size=32, device="cpu")
+
+    train_loader, val_loader, test_loader = make_loaders(digits, 32, device="cpu")
+    model = MNISTMLP(seed=42)
+    history = fit(model, train_loader, val_loader, sgd(model), epochs=2)
+    assert curves(run.history) == curves(history)
+    assert snapshot(run.model.state_dict()) == snapshot(model.state_dict())
+    assert (run.test_loss, run.test_acc) == evaluate(model, test_loader, nn.CrossEntropyLoss())
+    assert run.test_size == 30
+
+
+def test_loaders_and_experiments_do_not_share_state(digits):
+    data = copy.deepcopy(digits)
+    train_baseline(digits, epochs=1, device="cpu")
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(digits, name), getattr(data, name))
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 500, 10_000])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9765, 1])
+def test_the_interval_is_scipys_wilson_interval(share, n):
+    k = round(share * n)
+    oracle = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    low, high = accuracy_interval(k / n, n)
+    assert (low, high) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    assert 0 <= low <= k / n <= high <= 1
+
+
+def test_at_97_percent_of_ten_thousand_the_interval_is_a_third_of_a_point_to_either_side():
+    low, high = accuracy_interval(0.97, 10_000)
+    assert (high - low) / 2 == pytest.approx(0.0033, abs=1e-4)
