@@ -1,0 +1,563 @@
+"""The one mechanism behind every check (Day 29).
+
+An *exercise* is a right answer, probes and mistakes. The right answer is a function whose
+keyword-only arguments are its steps; a *mistake* replaces a step or two, so that two
+mistakes made at once are simply both replacements. A *probe* is a set of inputs.
+
+A check runs the learner's function on every probe and compares each output with the right
+one and with what every mistake would have produced. No source code is read. What an answer
+does besides (a warning, an input left changed, the same numbers for every seed) is
+observed, and a mistake that shows itself that way says so with `tells`.
+
+To add a mistake: add one `Mistake` with the step that it replaces and a sentence on what
+it means.
+"""
+
+import copy
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from nnweek.checks import guard, memory
+from nnweek.checks.guard import Problem
+from nnweek.checks.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Inputs to try.
+
+    Attributes:
+        args: what the function is called with, positionally; each call gets copies.
+        about: numbers for the hints, such as {"N": 8}.
+        reveals: the mistake that this probe was built for; where nothing but such probes
+            fails, that is the mistake.
+        accept: (output, right output) → bool, where more than one answer is right.
+    """
+
+    args: tuple
+    about: dict = field(default_factory=dict)
+    reveals: str | None = None
+    accept: Callable | None = None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake with a name.
+
+    Attributes:
+        id: its name in the contract; "wrong" for a pattern that has an explanation but no name.
+        means: one sentence: what this pattern in the numbers means.
+        hints: what to look at, from general to direct; one more each time it is asked.
+        ways: each a dictionary of replaced steps; several where one mistake can be made
+            in several ways.
+        tells: (list of `Seen`) → falsy, or true, or a dictionary of numbers for `seen`.
+        seen: what the learner's numbers show, a format string over `Exercise.numbers`;
+            by default the first disagreement.
+    """
+
+    id: str
+    means: str
+    hints: tuple
+    ways: tuple = ()
+    tells: Callable | None = None
+    seen: str = "{first}"
+
+
+@dataclass
+class Seen:
+    """What one probe showed: named outputs or a problem, warnings, changed inputs."""
+
+    number: int
+    probe: Probe
+    right: dict
+    outputs: dict = field(default_factory=dict)
+    problem: Problem | None = None
+    warnings: list = field(default_factory=list)
+    changed: dict = field(default_factory=dict)  # name of an input → by how much at most
+    wrong: list = field(default_factory=list)  # names of outputs that are not right
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Exercise:
+    """An exercise and its check: call it with your function. Introduced on Day 29.
+
+    Attributes:
+        name: the exercise's name.
+        day: the day that sets it.
+        signature: the call that is asked for, as text.
+        task: one sentence: what the function does.
+        right: the right answer; its keyword-only arguments are its steps.
+        outputs: names of what it returns.
+        probes: a function that makes the probes.
+        mistakes: all `Mistake`s; of two that explain the same, the first is named.
+        hints: hints on the exercise itself, for those who have no answer yet.
+        may_change: arguments that may be changed in place.
+        row_or_flat: whether (1, H) is as good as (H,).
+        when_raised: the answer that an exception stands for; None where it is a failure.
+        alike: (array, array) → bool, whether an output is what a mistake would produce.
+    """
+
+    name: str
+    day: int
+    signature: str
+    task: str
+    right: Callable
+    outputs: tuple
+    probes: Callable
+    mistakes: tuple
+    hints: tuple
+    may_change: tuple = ()
+    row_or_flat: bool = False
+    when_raised: object = None
+    alike: Callable = None
+
+    __test__ = False  # for pytest: one exercise is called test_suite
+
+    def __call__(self, function):
+        """Check `function` and return a `Verdict`."""
+        with guard.undisturbed():
+            mistake, hint = self._judge(function)
+        if mistake is None:
+            memory.forget(self.name)
+            memory.keep_pass(self.name, self.day)
+        return Verdict(self.name, mistake is None, mistake, hint)
+
+    def __repr__(self):
+        return f"Day {self.day}: {self.signature} – {self.task}"
+
+    def hint(self):
+        """Return the next hint without an attempt: on the last mistake, or on the task."""
+        mistake, hints = memory.last_hints(self.name) or ("", self.hints)
+        return memory.next_hint(self.name, mistake, hints)
+
+    # --- Looking -----------------------------------------------------------------------------
+
+    def _judge(self, function):
+        """Return (mistake or None, hint)."""
+        if function is None or function is Ellipsis:
+            return self._generic("not-attempted", "There is no function here yet.")
+        if not callable(function):
+            return self._generic(
+                "wrong-type",
+                f"The check wants the function itself, got {_kind(function)}. Hand over its "
+                f"name without calling it: `checks.{self.name}({self.name})`.",
+            )
+        everything = []
+        for number, probe in enumerate(self._probes):
+            seen = self._look(function, number, probe)
+            everything.append(seen)
+            if seen.problem and seen.problem.id in ("not-attempted", "timed-out"):
+                id_ = seen.problem.id.replace("timed-out", "raised")
+                return self._generic(id_, seen.problem.text)
+        return self._recognise(everything)
+
+    def _look(self, function, number, probe):
+        """Run the function on one probe and note everything that it did."""
+        outcome = guard.call(function, probe.args)
+        right = self._answers(())[number]
+        seen = Seen(number, probe, right, problem=outcome.problem, warnings=outcome.warnings)
+        if outcome.timed_out:
+            seen.problem = Problem("timed-out", outcome.problem.text)
+            return seen
+        if seen.problem and seen.problem.id == "raised" and self.when_raised is not None:
+            outcome.value, seen.problem = self.when_raised, None
+            seen.warnings.append(f"raised {outcome.problem.text}")
+        if not seen.problem:
+            seen.outputs, seen.problem = self._unpack(outcome.value, right)
+        for name, before, after in zip(
+            self._arguments, probe.args, outcome.arguments, strict=False
+        ):
+            change = _change(before, after)
+            if change:
+                seen.changed[name] = change
+        seen.wrong = self._wrong(probe, seen.outputs, right)
+        return seen
+
+    def _unpack(self, value, right):
+        """Return ({name: array}, problem) from whatever came back."""
+        if value is None or value is Ellipsis:
+            return {}, Problem("not-attempted", f"It returned {value}.")
+        if not self._several:
+            (name, wanted), *_ = right.items()
+            array, problem = self._array(name, value, wanted)
+            return ({} if array is None else {name: array}), problem
+        if not isinstance(value, (list, tuple)):
+            wants = ", ".join(right)
+            return {}, Problem(
+                "wrong-type", f"It returned {_kind(value)}, where ({wants}) was expected."
+            )
+        names = self._names(len(value))
+        empty = [n for n, v in zip(names, value, strict=True) if v is None or v is Ellipsis]
+        if empty:
+            return {}, Problem("not-attempted", f"{_and(empty)} came back empty.")
+        outputs, problem = {}, None
+        for name, item in zip(names, value, strict=True):
+            array, trouble = self._array(name, item, right.get(name))
+            if array is not None:
+                outputs[name] = array
+            problem = problem or trouble
+        if len(value) != len(right):
+            problem = problem or Problem(
+                "wrong-shape",
+                f"It returned {len(value)} arrays, where {len(right)} were expected: "
+                f"{', '.join(right)}.",
+            )
+        return outputs, problem
+
+    def _array(self, name, value, wanted):
+        """Return (array, None), or (None, problem) for what is not numbers."""
+        if wanted is not None and wanted.dtype == bool:
+            array = _as_numbers(value)
+            if array is None or array.size != 1 or not (array == array.astype(bool)).all():
+                return None, Problem(
+                    "wrong-type", f"It returned {_kind(value)}, where True or False was expected."
+                )
+            return array.astype(bool).reshape(()), None
+        array = _as_numbers(value)
+        a_number = wanted is not None and wanted.ndim == 0
+        # A tuple stands for an array where it has its shape, not where it holds several.
+        several = (
+            isinstance(value, tuple) and wanted is not None and np.shape(array) != wanted.shape
+        )
+        if array is None or several or (a_number and getattr(value, "requires_grad", False)):
+            what = "a number" if a_number else "an array of numbers"
+            problem = Problem("wrong-type", f"{name} is {_kind(value)}, where {what} was expected.")
+            return None, problem
+        if a_number and array.size == 1:
+            array = array.reshape(())
+        if (
+            self.row_or_flat
+            and wanted is not None
+            and wanted.ndim == 1
+            and array.shape == (1, *wanted.shape)
+        ):
+            array = array[0]
+        return array, None
+
+    # --- Recognising -------------------------------------------------------------------------
+
+    def _recognise(self, everything):
+        """Return (mistake or None, hint) from all that was seen, the surest sign first."""
+        failing = [seen for seen in everything if seen.wrong]
+        full, partly = self._explain(everything, 1)
+        if full:
+            return self._named(everything, *full)
+        for mistake in self.mistakes:
+            told = mistake.tells and mistake.tells(everything)
+            if told:
+                return self._named(everything, [mistake], told=told)
+        reveals = {seen.probe.reveals for seen in failing}
+        if failing and None not in reveals:
+            first = failing[0]
+            mistake = next(m for m in self.mistakes if m.id == first.probe.reveals)
+            return self._named(everything, [mistake], (first, first.wrong[0]))
+        both, partly_both = self._explain(everything, 2)
+        if both:
+            return self._named(everything, *both)
+        best = max(partly, partly_both, key=lambda found: found[0])
+        if best[0]:
+            return self._named(everything, *best[1:], more=True)
+        return self._unnamed(everything, failing)
+
+    def _explain(self, everything, size):
+        """Look for `size` mistakes whose answers these are.
+
+        Every output is right, or what the mistakes would have produced, or neither. An
+        explanation is full where nothing is left over, but for probes that were built to
+        reveal another mistake and so may show that one. A partial explanation must explain
+        more than chance could: several numbers, in several outputs. And no explanation
+        holds where a probe would show the mistake, but came out right.
+
+        Returns:
+            full: (mistakes, the (seen, output) that shows them), or None.
+            partial: (how many outputs it explains, mistakes, (seen, output)).
+        """
+        failing = [seen for seen in everything if seen.wrong]
+        partial = (0, None, None)
+        for mistakes, answers in self._wrong_answers(size) if failing else ():
+            matches = [
+                (self._matches(seen, name, answers[seen.number]), seen, name)
+                for seen in failing
+                for name in seen.wrong
+            ]
+            shown = [match for match in matches if match[0] is not None]
+            if not shown or any(
+                self._wrong(seen.probe, answers[seen.number], seen.right)
+                for seen in everything
+                if not seen.wrong
+            ):
+                continue
+            telling = next((match for match in shown if match[0]), shown[0])[1:]
+            plain = [match[0] for match in matches if not match[1].probe.reveals]
+            if len(shown) == len(matches) or (plain and None not in plain):
+                return (mistakes, telling), partial  # of several, the one listed first
+            if len(shown) > max(partial[0], 1) and sum(match[0] for match in shown) > 1:
+                partial = len(shown), mistakes, telling
+        return None, partial
+
+    def _wrong(self, probe, outputs, right):
+        """Return the names of the outputs that are not right."""
+        accept = probe.accept or close
+        wrong = []
+        for name, wanted in right.items():
+            got = outputs.get(name)
+            if got is None or got.shape != wanted.shape or not accept(got, wanted):
+                wrong.append(name)
+        return wrong + [name for name in outputs if name not in right]
+
+    def _matches(self, seen, name, answer):
+        """Return how many numbers, not counting 0 and NaN, show the mistake; None if not all do."""
+        got, wanted, right = seen.outputs.get(name), answer.get(name), seen.right.get(name)
+        if got is None or wanted is None:
+            # A list that is too short, in the same way as the mistake's.
+            return 0 if got is wanted and seen.outputs and answer else None
+        got, wanted = np.squeeze(got), np.squeeze(wanted)
+        if got.shape != wanted.shape or not (self.alike or close)(got, wanted):
+            return None
+        if right is not None and right.shape == wanted.shape and close(wanted, right):
+            return None  # here the mistake makes no difference: no evidence for it
+        return int((np.isfinite(wanted) & (wanted != 0)).sum())
+
+    def _wrong_answers(self, size):
+        """Yield (mistakes, their answers) for every `size` of them that go together."""
+        steps = [(mistake, way) for mistake in self.mistakes for way in mistake.ways]
+        for group in itertools.combinations(steps, size):
+            mistakes = [mistake for mistake, _ in group]
+            replaced = [item for _, way in group for item in way.items()]
+            if len(dict(replaced)) == len(replaced) and len({m.id for m in mistakes}) == size:
+                yield mistakes, self._answers(tuple(replaced))
+
+    def _answers(self, steps):
+        """Return the outputs on every probe with some steps replaced; computed once."""
+        if steps not in self._cache:
+            self._cache[steps] = [self._answer(probe, dict(steps)) for probe in self._probes]
+        return self._cache[steps]
+
+    def _answer(self, probe, steps):
+        try:
+            with np.errstate(all="ignore"):
+                value = self.right(*copy.deepcopy(probe.args), **steps)
+        except (ValueError, IndexError):  # a mistake may be impossible with these shapes
+            return {}
+        values = value if isinstance(value, (list, tuple)) else [value]
+        return dict(zip(self._names(len(values)), map(np.asarray, values), strict=True))
+
+    # --- Saying so ---------------------------------------------------------------------------
+
+    def _named(self, everything, mistakes, telling=None, *, told=None, more=False):
+        """Return (id, hint) for mistakes with a name: the first of them is named."""
+        mistake = mistakes[0]
+        numbers = self._numbers(everything, telling)
+        if isinstance(told, dict):
+            numbers.update(told)
+        # The sentence tells apart several patterns that share the id "wrong".
+        hint = memory.next_hint(self.name, (mistake.id, mistake.means), mistake.hints)
+        lines = [mistake.seen.format_map(numbers), mistake.means, hint]
+        if more or len(mistakes) > 1:
+            lines.append("That is not all: check again once this is mended.")
+        return mistake.id, "\n".join(lines)
+
+    def _generic(self, id_, text):
+        """Return (id, hint) for what can happen in every exercise."""
+        if id_ == "not-attempted":
+            text += (
+                f"\nYour turn: `{self.signature}` {self.task}. If there is code already, does "
+                "every path through it end in a `return`?"
+            )
+        further = memory.next_hint(self.name, id_, ("", *self.hints))
+        return id_, f"{text}\n{further}".rstrip()
+
+    def _unnamed(self, everything, failing):
+        """Return (id or None, hint) where no mistake with a name was recognised."""
+        for id_ in ("raised", "wrong-type", "wrong-shape"):
+            for seen in everything:
+                if seen.problem and seen.problem.id == id_:
+                    return self._generic(id_, f"{_with(seen)}{seen.problem.text}")
+        numbers = self._numbers(everything)
+        for seen in failing:
+            for name in seen.wrong:
+                got, wanted = seen.outputs[name], seen.right[name]
+                if got.shape != wanted.shape:
+                    return self._generic(
+                        "wrong-shape",
+                        f"{_with(seen)}{name} has shape {got.shape}, where {wanted.shape} was "
+                        "expected.",
+                    )
+        for seen in failing:
+            for name in seen.wrong:
+                got, wanted = seen.outputs[name], seen.right[name]
+                bad = np.isfinite(wanted) & ~np.isfinite(got)
+                if bad.any():
+                    where = tuple(np.argwhere(bad)[0])
+                    return self._generic(
+                        "not-finite",
+                        f"{_with(seen)}{_place(name, where)} is {got[where]:g}, where "
+                        f"{wanted[where]:.4g} was expected. "
+                        f"{int(bad.sum())} of {got.size} numbers are not finite.",
+                    )
+        for seen in everything:
+            for name in seen.changed:
+                if name not in self.may_change:
+                    return self._generic(
+                        "modifies-input",
+                        f"After the call, `{name}` is not what it was: your function wrote into "
+                        "the caller's array.\nWhoever uses it next gets other numbers. Which line "
+                        "assigns into it, or uses `+=`, `-=`, `*=`, `/=` or `out=` on it?",
+                    )
+        if failing:
+            text = numbers["first"]
+            if len(self.outputs) > 1:
+                text += f"\n{numbers['agree']} came out right; {numbers['outputs']} did not."
+            if numbers["constant"]:
+                text += (
+                    f"\nAll of {numbers['output']} is {numbers['ratio']} times what it should be."
+                )
+            return self._generic("wrong", text)
+        return None, ""
+
+    def _numbers(self, everything, telling=None):
+        """Return what a hint may quote: the first disagreement, or the telling one."""
+        failing = [seen for seen in everything if seen.wrong]
+        seen = telling[0] if telling else failing[0] if failing else everything[0]
+        name = telling[1] if telling else seen.wrong[0] if seen.wrong else next(iter(seen.right))
+        got, wanted = seen.outputs.get(name), seen.right.get(name)
+        numbers = {
+            **seen.probe.about,
+            "output": name,
+            "outputs": _and(seen.wrong),
+            "agree": _and([n for n in seen.right if n not in seen.wrong]) or "No output",
+            "ratio": "?",
+            "constant": False,
+            "got": "missing" if got is None else f"an array of shape {got.shape}",
+            "expected": "nothing" if wanted is None else f"an array of shape {wanted.shape}",
+            "where": name,
+            "problem": seen.problem.text if seen.problem else "",
+        }
+        if got is not None and wanted is not None and got.shape == wanted.shape:
+            off = np.atleast_1d(~_close(got, wanted))
+            where = tuple(np.argwhere(off)[0]) if off.any() else (0,) * off.ndim
+            # Adding 0 makes −0 a plain 0.
+            numbers["got"] = f"{np.atleast_1d(got)[where] + 0:.5g}"
+            numbers["expected"] = f"{np.atleast_1d(wanted)[where] + 0:.5g}"
+            numbers["where"] = _place(name, where if got.ndim else ())
+            numbers["mean"], numbers["std"] = f"{got.mean():.3g}", f"{got.std():.3g}"
+            numbers["right_std"] = f"{wanted.std():.3g}"
+            norm = float((wanted * wanted).sum())
+            if norm > 0 and np.isfinite(got).all() and np.isfinite(norm):
+                ratio = float((got * wanted).sum()) / norm
+                numbers["ratio"] = f"{ratio:.4g}"
+                numbers["constant"] = got.size > 1 and close(got, ratio * wanted)
+        numbers["first"] = (
+            f"{_with(seen)}{numbers['where']} is {numbers['got']}, where {numbers['expected']} "
+            "was expected."
+        )
+        if seen.problem:
+            numbers["first"] = f"{_with(seen)}{seen.problem.text}"
+        return numbers
+
+    # --- What is computed once -----------------------------------------------------------------
+
+    @cached_property
+    def _probes(self):
+        return tuple(self.probes())
+
+    @cached_property
+    def _cache(self):
+        return {}
+
+    @cached_property
+    def _arguments(self):
+        """Names of the arguments, from the signature."""
+        inside = self.signature.partition("(")[2].rpartition(")")[0]
+        return [part.partition("=")[0].strip() for part in inside.split(",")]
+
+    @property
+    def _several(self):
+        return len(self.outputs) > 1 or "{}" in self.outputs[0]
+
+    def _names(self, count):
+        """Name `count` outputs; those beyond what is expected get a number."""
+        if "{}" in self.outputs[0]:
+            return [self.outputs[0].format(i) for i in range(count)]
+        return [*self.outputs, *(f"output {i}" for i in range(len(self.outputs), count))][:count]
+
+
+def close(got, wanted):
+    """Whether two arrays of one shape agree to float32 accuracy, NaN and infinity included."""
+    return bool(_close(got, wanted).all())
+
+
+def _close(got, wanted):
+    finite = wanted[np.isfinite(wanted)]
+    # What counts as nothing is measured by the whole array: a sum of terms that cancel
+    # is not zero in floating point, only small beside the terms.
+    scale = max(0.1, float(np.abs(finite).max())) if finite.size else 0.1
+    return np.isclose(got, wanted, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
+
+
+def _as_numbers(value):
+    """Return a new float64 array, or None where `value` does not hold real numbers."""
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+        value = value.detach().cpu()
+        return None if value.is_complex() else value.double().numpy().copy()
+    try:
+        array = np.ma.asarray(value) if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+    except (ValueError, TypeError, RuntimeError):
+        array = None
+    if isinstance(value, (list, tuple)) and (array is None or array.dtype == object):
+        parts = [_as_numbers(item) for item in value]
+        if any(part is None for part in parts) or len({part.shape for part in parts}) != 1:
+            return None
+        return np.array(parts)
+    if array is None or array.dtype.kind not in "biufO":
+        return None
+    try:
+        array = array.astype(np.float64)
+    except (ValueError, TypeError):
+        return None
+    return array.filled(np.nan) if isinstance(array, np.ma.MaskedArray) else array
+
+
+def _change(before, after):
+    """Return by how much an input changed at most, 0 where only rounding did."""
+    if isinstance(before, (list, tuple)):
+        if len(before) != len(after):
+            return np.inf
+        return max((_change(b, a) for b, a in zip(before, after, strict=True)), default=0)
+    if not isinstance(before, np.ndarray):
+        return 0
+    if before.shape != np.shape(after):
+        return np.inf
+    change = np.abs(np.subtract(after, before, dtype=float)).max()
+    rounding = 4 * np.finfo(float).eps * np.abs(before).max()
+    return 0 if change <= rounding else float(change)
+
+
+def _kind(value):
+    """Name a value's type, with its length or shape."""
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    if isinstance(value, (list, tuple, dict)):
+        return f"{article} {name} of {len(value)}"
+    shape = getattr(value, "shape", None)
+    if getattr(value, "requires_grad", False):
+        return f"{article} {name} with a graph hanging on it"
+    return f"{article} {name} of shape {tuple(shape)}" if shape else f"{article} {name}"
+
+
+def _place(name, where):
+    return f"{name}[{', '.join(map(str, where))}]" if where else name
+
+
+def _with(seen):
+    about = ", ".join(f"{key} = {value}" for key, value in seen.probe.about.items())
+    return f"With {about}: " if about else ""
+
+
+def _and(names):
+    names = [str(name) for name in names]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

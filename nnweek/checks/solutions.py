@@ -1,0 +1,113 @@
+"""Reference solutions, written as one would like to read them (Days 29 and 30).
+
+`nnweek.checks.solution(name)` shows one. Each stands on its own: nothing but NumPy and,
+where a day builds on the one before, a function further up in this file.
+"""
+
+import numpy as np
+
+
+def softmax(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)  # at most exp(0) = 1
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(probs, y):
+    of_true_class = probs[np.arange(len(y)), y]  # (N,)
+    return -np.log(np.maximum(of_true_class, 1e-12)).mean()
+
+
+def forward(X, W1, b1, W2, b2):
+    z1 = X @ W1 + b1  # (N, H)
+    a1 = np.maximum(0, z1)  # (N, H)
+    return a1 @ W2 + b2  # (N, C)
+
+
+def backward(X, y, W1, b1, W2, b2):
+    N = len(X)
+
+    # Forward again, keeping what the way back needs.
+    z1 = X @ W1 + b1  # (N, H)
+    a1 = np.maximum(0, z1)  # (N, H)
+    probs = softmax(a1 @ W2 + b2)  # (N, C)
+
+    # What the network said, minus what it should have said, over the batch size.
+    dscores = probs
+    dscores[np.arange(N), y] -= 1
+    dscores /= N
+
+    dW2 = a1.T @ dscores  # (H, C)
+    db2 = dscores.sum(axis=0)  # (C,)
+    da1 = dscores @ W2.T  # (N, H)
+
+    dz1 = da1 * (z1 > 0)  # a unit that was off passes nothing back
+
+    dW1 = X.T @ dz1  # (D, H)
+    db1 = dz1.sum(axis=0)  # (H,)
+    return dW1, db1, dW2, db2
+
+
+def numerical_gradient(f, x, eps=1e-5):
+    x = np.array(x, dtype=float)  # a copy, and with room for fractions
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        x[index] = kept + eps
+        above = f(x)
+        x[index] = kept - eps
+        below = f(x)
+        x[index] = kept
+        gradient[index] = (above - below) / (2 * eps)
+    return gradient
+
+
+def sgd_step(params, grads, lr):
+    return [p - lr * g for p, g in zip(params, grads, strict=True)]
+
+
+def relu_grad(z):
+    return (z > 0).astype(z.dtype)
+
+
+def sigmoid(z):
+    # exp(−|z|) is at most 1, whichever sign z has.
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, small) / (1 + small)
+
+
+def sigmoid_grad(z):
+    s = sigmoid(z)
+    return s * (1 - s)
+
+
+def init_weights(fan_in, fan_out, rng):
+    return rng.normal(0, np.sqrt(2 / fan_in), size=(fan_in, fan_out))
+
+
+def suite(backward):
+    # All sizes differ, so that no shape fits by accident, and no bias is 0.
+    N, D, H, C = 6, 3, 5, 4
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
+    shapes = [(D, H), (H,), (H, C), (C,)]
+    params = [rng.standard_normal(shape) for shape in shapes]
+
+    def loss():
+        return cross_entropy(softmax(forward(X, *params)), y)
+
+    for p, gradient in zip(params, backward(X, y, *params), strict=True):
+        if np.size(gradient) != p.size:
+            return False
+        # A bias gradient may be (H,) or (1, H).
+        gradient = np.reshape(gradient, p.shape)
+        for index in np.ndindex(p.shape):
+            kept = p[index]
+            p[index] = kept + 1e-5
+            above = loss()
+            p[index] = kept - 1e-5
+            below = loss()
+            p[index] = kept
+            if abs(gradient[index] - (above - below) / 2e-5) > 1e-6:
+                return False
+    return True
