@@ -19,9 +19,9 @@ def current_name(root=ROOT):
 
 
 def links(name):
-    """Every form in which the name stands in a file: the path, and the address of the site."""
+    """Every form in which the name stands in a file: on GitHub and Colab, and the site's address."""
     owner, repository = name.split("/")
-    return f"{owner}/{repository}", f"{owner.lower()}.github.io/{repository}"
+    return f"github.com/{name}", f"/github/{name}", f"{owner.lower()}.github.io/{repository}"
 
 
 def rename(new, root=ROOT):
@@ -41,7 +41,9 @@ def rename(new, root=ROOT):
             continue
         after = before
         for old_link, new_link in zip(old_links, new_links, strict=True):
-            after = after.replace(old_link, new_link)
+            # Whole names only: "me/week" is not to be found in "me/week-2".
+            whole = re.escape(old_link) + r"(?![\w-]|\.(?!git\b)\w)"
+            after = re.sub(whole, lambda _, link=new_link: link, after)
         if after != before:
             path.write_bytes(after.encode("utf-8"))
             changed.append(name)
@@ -49,7 +51,9 @@ def rename(new, root=ROOT):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", sys.argv[1]):
+    if len(sys.argv) != 2 or not re.fullmatch(
+        r"[A-Za-z0-9-]+/(?!\.+$)[A-Za-z0-9._-]+", sys.argv[1]
+    ):
         sys.exit("usage: python .ci/rename.py owner/name")
     for name in rename(sys.argv[1]):
         print("rewritten:", name)

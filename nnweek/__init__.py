@@ -20,6 +20,7 @@ room           holds                                                    needs
 `tracking`     TensorBoard logs, written and read back                  tensorboard
 `results`      the one file in which the days leave their numbers       –
 `plots`        the figures that more than one notebook draws            matplotlib
+`checks`       exercises, and verdicts that name the mistake            numpy
 =============  =======================================================  ===========
 """
 

@@ -1,5 +1,8 @@
 """Gradients checked against finite differences (Day 29)."""
 
+import contextlib
+from dataclasses import dataclass
+
 import numpy as np
 
 from nnweek._validate import number, positive_float, positive_int
@@ -59,11 +62,164 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     eps = positive_float("eps", eps)
     samples = positive_int("samples", samples)
     rng = np.random.default_rng(seed)
+    errors = []
+    with contextlib.closing(_parameters(model, X, y)) as parameters:
+        for _, parameter, analytic, loss_of in parameters:
+            count = min(samples, parameter.size)
+            for flat in rng.choice(parameter.size, size=count, replace=False):
+                index = np.unravel_index(flat, parameter.shape)
+                numerical = _centred_difference(loss_of, parameter, index, eps)
+                errors.append(_relative_error(numerical, analytic[index]))
+    return float(np.max(errors)), float(np.mean(errors))
 
+
+@dataclass(frozen=True)
+class ParameterCheck:
+    """One line of a `GradientReport`. Introduced on Day 29.
+
+    Attributes:
+        name: "W1", "b1", "W2" or "b2".
+        norm_ratio: ‖numerical − analytic‖ / (‖numerical‖ + ‖analytic‖), over all entries.
+        max_error: the largest relative error of a single entry.
+        where: the index of that entry.
+        analytic, numerical: the two gradients there.
+    """
+
+    name: str
+    norm_ratio: float
+    max_error: float
+    where: tuple[int, ...]
+    analytic: float
+    numerical: float
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What `gradient_report` found, one line a parameter; prints as a table. Introduced on Day 29."""
+
+    lines: tuple[ParameterCheck, ...]
+
+    @property
+    def norm_ratio(self):
+        """The largest norm ratio of all parameters."""
+        return float(np.max([line.norm_ratio for line in self.lines]))
+
+    def _rows(self):
+        yield "parameter", "norm ratio", "largest entry error", "at", "analytic", "numerical"
+        for line in self.lines:
+            yield (
+                line.name,
+                f"{line.norm_ratio:.1e}",
+                f"{line.max_error:.1e}",
+                str([int(i) for i in line.where]),
+                f"{line.analytic:+.3e}",
+                f"{line.numerical:+.3e}",
+            )
+
+    def __repr__(self):
+        rows = list(self._rows())
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    def _repr_markdown_(self):
+        head, *body = ("| " + " | ".join(row) + " |" for row in self._rows())
+        return "\n".join([head, "|---" * 6 + "|", *body])
+
+
+def gradient_report(model, X, y, eps=1e-5):
+    """Compare every entry of a model's gradients with centred differences. Introduced on Day 29.
+
+    The norm ratio judges a parameter as a whole and is steady where single gradients are
+    tiny; the largest elementwise error says where to look.
+
+    Args:
+        model: a `TwoLayerMLP`; its parameters are left as they were.
+        X: (N, D) numbers; a handful of rows is enough.
+        y: (N,) labels.
+        eps: the step of the finite differences, above 0.
+
+    Returns:
+        `GradientReport`.
+
+    Raises:
+        TypeError, ValueError: if X, y or `eps` is not as said, or a gradient's shape is not
+            its parameter's.
+    """
+    eps = positive_float("eps", eps)
+    lines = []
+    with contextlib.closing(_parameters(model, X, y)) as parameters:
+        for name, parameter, analytic, loss_of in parameters:
+            numerical = numerical_gradient(loss_of, parameter, eps)
+            errors = _relative_error(numerical, analytic)
+            # NaN first: argmax would pass a gradient that is not a number.
+            worst = np.unravel_index(
+                np.argmax(np.where(np.isnan(errors), np.inf, errors)), errors.shape
+            )
+            lines.append(
+                ParameterCheck(
+                    name=name,
+                    norm_ratio=norm_ratio(numerical, analytic),
+                    max_error=float(errors[worst]),
+                    where=worst,
+                    analytic=float(analytic[worst]),
+                    numerical=float(numerical[worst]),
+                )
+            )
+    return GradientReport(tuple(lines))
+
+
+def norm_ratio(a, b):
+    """‖a − b‖ / (‖a‖ + ‖b‖), 0 where both are zero. Introduced on Day 29."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    scale = np.linalg.norm(a) + np.linalg.norm(b)
+    return float(np.linalg.norm(a - b) / scale) if scale != 0 else 0.0
+
+
+def step_size_sweep(f, x, gradient, steps):
+    """Measure how good finite differences are at each step size. Introduced on Day 29.
+
+    All arithmetic is done in the precision of x, so that a float32 array shows
+    float32's rounding.
+
+    Args:
+        f: a function of an array like x that returns one number.
+        x: a float32 or float64 array; it is copied, never changed.
+        gradient: the exact gradient of f at x.
+        steps: the step sizes to try, each above 0.
+
+    Returns:
+        {"centred": errors, "one-sided": errors}, the norm ratio to `gradient` at each step.
+
+    Raises:
+        TypeError, ValueError: if x is not of a float type or a step is not above 0.
+    """
+    x = np.array(x)
+    if x.dtype.kind != "f":
+        raise TypeError(f"x must be float32 or float64, got {x.dtype}")
+    here = _single_number(f(x))
+    errors = {"centred": [], "one-sided": []}
+    for step in steps:
+        step = positive_float("steps", step)
+        centred, one_sided = np.zeros(x.shape), np.zeros(x.shape)
+        for index in np.ndindex(x.shape):
+            above, below = _two_sides(f, x, index, step)
+            centred[index] = (above - below) / (2 * step)
+            one_sided[index] = (above - here) / step
+        errors["centred"].append(norm_ratio(centred, gradient))
+        errors["one-sided"].append(norm_ratio(one_sided, gradient))
+    return {kind: np.array(values) for kind, values in errors.items()}
+
+
+def _parameters(model, X, y):
+    """Yield name, a float copy, the analytic gradient and the loss as a function of each parameter.
+
+    Each parameter is put back when the next one is asked for or the generator is closed.
+    """
     _, probs, cache = model.loss(X, y)
     analytic = dict(zip(PARAMETERS, model.backward(probs, cache, y), strict=True))
-
-    errors = []
     for name in PARAMETERS:
         original = getattr(model, name)
         # A float copy: an integer parameter would swallow the step.
@@ -78,25 +234,25 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
             setattr(model, name, values)
             return model.loss(X, y)[0]
 
-        tried = rng.choice(parameter.size, size=min(samples, parameter.size), replace=False)
         try:
-            for flat in tried:
-                index = np.unravel_index(flat, parameter.shape)
-                numerical = _centred_difference(loss_of, parameter, index, eps)
-                errors.append(_relative_error(numerical, analytic[name][index]))
+            yield name, parameter, np.asarray(analytic[name]), loss_of
         finally:
             setattr(model, name, original)
-    return float(np.max(errors)), float(np.mean(errors))
+
+
+def _two_sides(f, x, index, step):
+    """f with x[index] moved up and down by `step`, as floats; x is restored."""
+    kept = x[index]
+    x[index] = kept + step
+    above = _single_number(f(x))
+    x[index] = kept - step
+    below = _single_number(f(x))
+    x[index] = kept
+    return above, below
 
 
 def _centred_difference(f, x, index, eps):
-    """(f(x + ε) − f(x − ε)) / 2ε with ε added to x[index] alone; x is restored."""
-    kept = x[index]
-    x[index] = kept + eps
-    above = _single_number(f(x))
-    x[index] = kept - eps
-    below = _single_number(f(x))
-    x[index] = kept
+    above, below = _two_sides(f, x, index, eps)
     return (above - below) / (2 * eps)
 
 
@@ -109,4 +265,4 @@ def _single_number(value):
 
 
 def _relative_error(a, b):
-    return abs(a - b) / max(1e-8, abs(a) + abs(b))
+    return np.abs(a - b) / np.maximum(1e-8, np.abs(a) + np.abs(b))

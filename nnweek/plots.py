@@ -69,7 +69,7 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
     """
     if not curves:
         raise ValueError("curves is empty: there is nothing to draw")
-    with _figure() as (_, ax):
+    with _figure() as (figure, ax):
         for label, values in curves.items():
             x, y = values if isinstance(values, tuple) else (range(1, len(values) + 1), values)
             if len(y) == 0:
@@ -79,7 +79,9 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
             ax.set_yscale("log")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        if any(label is not None for label in curves):
+        if len(curves) > 3:  # too many to stand among the lines
+            figure.legend(loc="outside lower center", ncols=2)
+        elif any(label is not None for label in curves):
             ax.legend()
 
 

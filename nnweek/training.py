@@ -83,8 +83,9 @@ def evaluate(model, loader, criterion):
 
 def _one_pass(model, loader, criterion, optimizer=None):
     parameter = next(model.parameters(), None)  # None: a baseline that has none
-    # The sums stay on the device: reading one there would make the CPU wait for it.
-    total_loss, total_correct, total_count = 0.0, 0, 0
+    # What each batch gives stays on the device until the end: reading it at once would make
+    # the CPU wait for a GPU at every step.
+    losses, hits, sizes = [], [], []
     for images, labels in loader:
         if parameter is not None:
             images, labels = images.to(parameter.device), labels.to(parameter.device)
@@ -94,12 +95,14 @@ def _one_pass(model, loader, criterion, optimizer=None):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        total_loss += loss.detach().double() * len(labels)
-        total_correct += (logits.detach().argmax(dim=1) == labels).sum()
-        total_count += len(labels)
-    if total_count == 0:
+        losses.append(loss.detach())
+        hits.append((logits.detach().argmax(dim=1) == labels).sum())
+        sizes.append(len(labels))
+    if not sizes:
         raise ValueError("loader yielded no batch: there is nothing to train on or to score")
-    return float(total_loss) / total_count, int(total_correct) / total_count
+    weights = torch.tensor(sizes, dtype=torch.float64)  # the last batch may be smaller
+    mean_loss = torch.stack(losses).cpu().double() @ weights / weights.sum()
+    return mean_loss.item(), sum(torch.stack(hits).tolist()) / sum(sizes)
 
 
 @dataclass

@@ -11,17 +11,19 @@
 #
 # A neural network is a function with many knobs, and learning is turning each knob a little in the direction that
 # lowers the error. Today you build the whole machine in NumPy: the function, the error, the direction for every knob,
-# and a test that tells you whether the directions are right.
+# and a test that tells you whether the directions are right. At the end it reads handwritten digits.
 #
 # **You will be able to**
 #
 # - write the forward pass of a two-layer network and name the shape of every array in it;
 # - turn scores into probabilities and probabilities into a loss;
-# - derive the gradient of that loss for every weight and bias, and write it as code;
-# - check a gradient against finite differences, and say what the number means;
-# - train the network by gradient descent and read its loss curve.
+# - derive the gradient of that loss for every weight and bias, by hand and as code;
+# - check a gradient against finite differences, and say what the number means and when it misleads;
+# - train the network, see what the hidden layer buys, and look at the surface it walked down;
+# - read handwritten digits with NumPy alone.
 #
-# **Time** about 90 minutes: data 5, forward 20, loss 15, backward 25, gradient check 15, training 10.
+# **Time** about 200 minutes: a neuron 10, forward 20, loss 20, by hand 25, backward 35, the craft of checking 45,
+# training 15, spirals 10, the surface 10, digits 10.
 #
 # **You need** Python and NumPy basics, matrix products, and the chain rule from school calculus.
 
@@ -47,42 +49,56 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # - *Backpropagation* is the chain rule, applied once per layer, from the loss back to the input.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from nnweek import results
-from nnweek.plots import plot_points, plot_series
-from nnweek.toy import make_toy_data
+from nnweek import checks, results
+from nnweek.plots import COLORS, STYLE, plot_points, plot_series
+from nnweek.toy import make_spirals, make_toy_data
 
 # %% [markdown]
-# ## Two clouds of points
+# ## One neuron
 #
-# When code is new, the data should be so easy that every surprise is the code's fault. We draw two clouds of points in
-# the plane, one around $(-1, -1)$ and one around $(1, 1)$. The task: given a point, say which cloud it came from.
+# What does a single neuron do? It multiplies each input by a weight, adds a bias, and looks at the sign. Where the sum
+# $w_1 x_1 + w_2 x_2 + b$ is zero, it cannot decide; those points form a straight line. On one side it says yes, on the
+# other no.
+#
+# When code is new, the data should be so easy that every surprise is the code's fault. So here are two clouds of
+# points, one around $(-1, -1)$ and one around $(1, 1)$. A neuron with both weights $1$ and bias $0$ already tells
+# them apart.
 
-# %%
+# %% mystnb={"image": {"alt": "Two clouds of points, class 0 at the lower left and class 1 at the upper right; the plane is coloured by what a single neuron says, with a straight border between the clouds."}}
 X_toy, y_toy = make_toy_data(80)
-X_toy.shape, y_toy.shape, np.bincount(y_toy)
 
-# %% mystnb={"image": {"alt": "Two clouds of points: class 0 at the lower left, class 1 at the upper right, touching only slightly."}}
-plot_points(X_toy, y_toy, "Toy data: two clouds")
+
+w, b = np.array([1.0, 1.0]), 0.0
+
+
+def neuron(points):
+    return (points @ w + b > 0).astype(int)
+
+
+plot_points(X_toy, y_toy, "One neuron draws one straight line", predict=neuron)
 
 # %% [markdown]
-# *How to read it:* each mark is one example, its place is its two features, its shape and colour are its label. A
-# straight line from the upper left to the lower right separates the clouds almost perfectly, so a network that cannot
-# do this has a bug.
+# *How to read it:* each mark is one example, its place is its two features, its shape and colour are its label. The
+# colour behind is the neuron's answer at that place.
+#
+# One neuron is enough for two clouds. It is not enough for anything that a straight line cannot part, and most things
+# are like that. The way out is to put neurons behind neurons.
 #
 # ## The forward pass
 #
-# How does the network turn a point into an answer? In three steps: a linear map into $H$ hidden units, a bend (the
+# How does a network turn a point into an answer? In three steps: a linear map into $H$ hidden units, a bend (the
 # *activation*), and a linear map into one *score* per class.
 #
 # $$z_1 = X W_1 + b_1 \qquad a_1 = \max(0, z_1) \qquad s = a_1 W_2 + b_2$$
 #
 # All examples of a batch go through at once, one per row. The bend matters: without it, two linear maps in a row are
-# one linear map, and the hidden layer would buy nothing.
+# one linear map, and the hidden layer would buy nothing. This bend, $\max(0, z)$, is called **ReLU**.
 #
-# Most bugs in a network are two arrays that do not fit, or worse, fit by accident. So keep a ledger of shapes, with
+# Most bugs in a network are two arrays that do not fit, or worse, fit by accident. So keep a *shape ledger*, with
 # $N$ examples, $D$ features, $H$ hidden units and $C$ classes:
 #
 # | what | symbol | in the code | shape |
@@ -90,13 +106,17 @@ plot_points(X_toy, y_toy, "Toy data: two clouds")
 # | examples | $X$ | `X` | $(N, D)$ |
 # | labels | $y$ | `y` | $(N,)$ |
 # | first weights, biases | $W_1, b_1$ | `W1`, `b1` | $(D, H)$, $(1, H)$ |
-# | before and after the activation | $z_1, a_1$ | `z1`, `a1` | $(N, H)$ |
+# | before the activation | $z_1$ | `z1` | $(N, H)$ |
+# | after it | $a_1$ | `a1` | $(N, H)$ |
 # | second weights, biases | $W_2, b_2$ | `W2`, `b2` | $(H, C)$, $(1, C)$ |
 # | scores (logits) | $s$ | `scores` | $(N, C)$ |
 # | probabilities | $p$ | `probs` | $(N, C)$ |
+# | gradient of the loss for the scores | $ds$ | `dscores` | $(N, C)$ |
+# | for the hidden values | $da_1, dz_1$ | `da1`, `dz1` | $(N, H)$ |
+# | for the parameters | $dW_1, db_1, dW_2, db_2$ | `dW1`, `db1`, `dW2`, `db2` | each like its parameter |
 #
-# A gradient always has the shape of the thing it belongs to: `dW1` is $(D, H)$, because it holds one number for each
-# number in `W1`.
+# We write $dW$ for $\partial L / \partial W$, the derivative of the loss. A gradient always has the shape of the thing
+# it belongs to: `dW1` is $(D, H)$, because it holds one number for each number in `W1`.
 #
 # ## From scores to a loss
 #
@@ -104,29 +124,202 @@ plot_points(X_toy, y_toy, "Toy data: two clouds")
 #
 # $$p_{nc} = \frac{e^{s_{nc}}}{\sum_k e^{s_{nk}}}$$
 #
-# Adding the same number to all scores of a row changes nothing, since it cancels. So we subtract the row's largest
-# score first: then no exponential can overflow.
+# Each row becomes positive and sums to one. Adding the same number to all scores of a row changes nothing, since it
+# cancels. So we may subtract the row's largest score first: then no exponential can overflow.
+#
+# **Exercise 1.** Write the softmax. The check below runs your function on scores of its own, and says what it sees.
+
+
+# %%
+def softmax(logits):
+    """Turn scores (N, C) into probabilities (N, C)."""
+    ...  # your code
+
+
+checks.softmax(softmax)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Three lines: subtract each row's maximum, take the exponential, divide by each row's sum. `keepdims=True` keeps the
+# result of a sum or a maximum as a column, so that it fits against the rows.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def softmax(logits):
+#     shifted = logits - logits.max(axis=1, keepdims=True)
+#     exponentials = np.exp(shifted)  # at most exp(0) = 1
+#     return exponentials / exponentials.sum(axis=1, keepdims=True)
+# ```
+# </details>
 #
 # The **cross-entropy** asks one thing of the probabilities: how much did you give to the true class? It is the mean of
 # $-\log p_{n, y_n}$ over the batch: zero for full confidence in the right class, and large for confidence in the wrong
-# one. A network that knows nothing gives each of $C$ classes $1/C$, so its loss is $\log C$. Keep that in mind as the
-# number to expect before training: $\log 2 \approx 0.69$ for two classes.
+# one.
+#
+# A network that knows nothing gives each of $C$ classes $1/C$, so its loss is $\log C$. Keep that in mind as the
+# number to expect before training: $\log 2 \approx 0.69$ for two classes, $\log 10 \approx 2.30$ for ten.
+#
+# **Exercise 2.** Write the cross-entropy. What should it do when a probability is exactly zero?
+
+
+# %%
+def cross_entropy(probs, y):
+    """Mean negative log-probability of the true classes."""
+    ...  # your code
+
+
+checks.cross_entropy(cross_entropy)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# `probs[np.arange(N), y]` picks from each row the probability of its true class. The logarithm of zero is minus
+# infinity, and one such example would spoil the whole batch; so keep the probability above a tiny floor.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def cross_entropy(probs, y):
+#     of_true_class = probs[np.arange(len(y)), y]  # (N,)
+#     return -np.log(np.maximum(of_true_class, 1e-12)).mean()
+# ```
+# </details>
+#
+# ## One pass by hand
+#
+# Before the general case, one example all the way through, with numbers that fit on paper. Two features, two hidden
+# units, two classes; the true class is the second.
+#
+# $$x = (1, 2) \qquad W_1 = \begin{pmatrix} 0.5 & -1 \\ 0.25 & 0.25 \end{pmatrix} \qquad b_1 = (1, -0.5) \qquad
+# W_2 = \begin{pmatrix} 1 & -1 \\ 2 & 0.5 \end{pmatrix} \qquad b_2 = (0, 1)$$
+#
+# **Forward.** The first hidden unit gets $1 \cdot 0.5 + 2 \cdot 0.25 + 1 = 2$, the second
+# $1 \cdot (-1) + 2 \cdot 0.25 - 0.5 = -1$. So $z_1 = (2, -1)$.
+#
+# ReLU keeps the first and stops the second: $a_1 = (2, 0)$.
+#
+# The scores are $2 \cdot 1 + 0 \cdot 2 + 0 = 2$ and $2 \cdot (-1) + 0 \cdot 0.5 + 1 = -1$. So $s = (2, -1)$: the
+# network prefers the first class, which is wrong.
+#
+# The softmax gives the first class $\frac{e^2}{e^2 + e^{-1}} = \frac{1}{1 + e^{-3}} \approx 0.9526$, and the second
+# the rest: $p \approx (0.9526, 0.0474)$. The loss is $-\log 0.0474 \approx 3.0486$.
+#
+# **Backward.** Each step asks: if this number grew a little, how would the loss change?
+#
+# For the scores the answer is $p$ minus the one-hot label; the next section derives it. The label is $(0, 1)$, so
+# $ds \approx (0.9526, -0.9526)$: lower the first score, raise the second.
+#
+# The second layer multiplied $a_1$ with $W_2$. So each weight's gradient is *its input times the gradient of its
+# output*: the first row is $2 \cdot ds \approx (1.9051, -1.9051)$, and the second row is $0 \cdot ds = (0, 0)$, since
+# the second hidden unit sent nothing. A bias has the input $1$: $db_2 = ds$.
+#
+# The hidden values get the gradient of the scores, weighted by where they went:
+# $da_1 \approx (0.9526 \cdot 1 + 0.9526 \cdot 1,\; 0.9526 \cdot 2 - 0.9526 \cdot 0.5) = (1.9051, 1.4289)$.
+#
+# ReLU lets the gradient through where it let the value through, and stops it where it stopped the value:
+# $dz_1 \approx (1.9051, 0)$.
+#
+# The first layer is like the second: its inputs are $1$ and $2$, so the first row of $dW_1$ is
+# $1 \cdot dz_1 \approx (1.9051, 0)$ and the second is $2 \cdot dz_1 \approx (3.8103, 0)$; and $db_1 = dz_1$.
+#
+# That is all of backpropagation. The rest is doing it for many examples at once.
+#
+# **Exercise 3.** Write the forward pass for a whole batch, from the three formulas above.
+
+
+# %%
+def forward(X, W1, b1, W2, b2):
+    """Scores (N, C) of a batch X (N, D)."""
+    ...  # your code
+
+
+checks.forward(forward)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Three lines, one for each formula. NumPy adds a bias of shape $(H,)$ or $(1, H)$ to every row by itself.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def forward(X, W1, b1, W2, b2):
+#     z1 = X @ W1 + b1  # (N, H)
+#     a1 = np.maximum(0, z1)  # (N, H)
+#     return a1 @ W2 + b2  # (N, C)
+# ```
+# </details>
 #
 # ## The backward pass
 #
-# Which way should each weight move? We need the derivative of the loss $L$ with respect to every parameter, and get
-# them by walking the forward pass backwards.
+# Now the general case. We need the derivative of the loss $L$ with respect to every parameter, and get them by walking
+# the forward pass backwards.
 #
-# **Scores.** Take one example with true class $y$. Its loss is $-\log p_y = -s_y + \log \sum_k e^{s_k}$. Differentiate
-# with respect to the score $s_c$: the first term gives $-1$ if $c = y$ and $0$ otherwise, the second gives
-# $e^{s_c} / \sum_k e^{s_k} = p_c$. With the mean over $N$ examples, and $Y$ the one-hot labels,
+# **Through the softmax.** How does probability $p_i$ change when score $s_j$ changes? Write $p_i = e^{s_i} / S$ with
+# $S = \sum_k e^{s_k}$, so that $\partial S / \partial s_j = e^{s_j}$. The quotient rule gives
 #
-# $$\frac{\partial L}{\partial s} = \frac{p - Y}{N}$$
+# $$\frac{\partial p_i}{\partial s_j} = \frac{[i = j]\, e^{s_i}\, S - e^{s_i} e^{s_j}}{S^2} = p_i\, ([i = j] - p_j)$$
 #
-# This is *what the network said minus what it should have said*. Everything else follows by the chain rule.
+# where $[i = j]$ is $1$ if $i = j$ and $0$ otherwise. All these derivatives together form the *Jacobian* of the
+# softmax, a $C \times C$ matrix: $\operatorname{diag}(p) - p\,p^\top$.
 #
-# **Second layer.** $s = a_1 W_2 + b_2$, so every hidden value $a_1$ multiplies a weight, and the bias is added in every
-# row:
+# **Through the loss.** For one example, $L = -\log p_y$ depends on $p_y$ alone: $\partial L / \partial p_y = -1 / p_y$.
+# The chain rule multiplies the two:
+#
+# $$\frac{\partial L}{\partial s_j} = -\frac{1}{p_y} \cdot p_y\, ([y = j] - p_j) = p_j - [j = y]$$
+#
+# The $p_y$ *cancels*. Separately, the two steps are dangerous, because $1 / p_y$ explodes when the network is confidently wrong.
+# Together they are harmless, and that is why softmax and cross-entropy are always computed together. With the mean over
+# $N$ examples, and $Y$ the one-hot labels,
+#
+# $$ds = \frac{p - Y}{N}$$
+#
+# This is *what the network said minus what it should have said*.
+#
+# Do not take the Jacobian on trust. Here it is against finite differences, for one row of scores:
+
+# %%
+s = np.array([2.0, -1.0, 0.5])
+
+
+def softmax_row(s):
+    e = np.exp(s - s.max())
+    return e / e.sum()
+
+
+p = softmax_row(s)
+jacobian = np.diag(p) - np.outer(p, p)
+step = 1e-6
+measured = np.column_stack(
+    [
+        (softmax_row(s + step * unit) - softmax_row(s - step * unit))
+        / (2 * step)
+        for unit in np.eye(3)
+    ]
+)
+difference = np.abs(jacobian - measured).max()
+Markdown(
+    f"Largest difference between formula and measurement: **{difference:.0e}**."
+)
+
+# %% tags=["remove-cell"]
+assert difference < 1e-9, difference
+
+# %% [markdown]
+# **Second layer.** Row by row, $s = a_1 W_2 + b_2$. A weight's gradient is its input times the gradient of its output,
+# summed over the examples, and the matrix product does both at once. A bias is added in every row, so its gradient is
+# the sum over the rows:
 #
 # $$dW_2 = a_1^\top\, ds \qquad db_2 = \sum_n ds_n \qquad da_1 = ds\, W_2^\top$$
 #
@@ -138,8 +331,73 @@ plot_points(X_toy, y_toy, "Toy data: two clouds")
 #
 # $$dW_1 = X^\top dz_1 \qquad db_1 = \sum_n dz_{1,n}$$
 #
-# *Before you read the code:* say for each of the four gradients which two shapes are multiplied, and check that the
-# result has the shape of the parameter.
+# Each formula is one line of code, and the shapes leave hardly a choice:
+#
+# | formula | code | shapes |
+# |---|---|---|
+# | $ds = (p - Y) / N$ | `dscores[np.arange(N), y] -= 1.0; dscores /= N` | $(N, C)$ |
+# | $dW_2 = a_1^\top ds$ | `dW2 = a1.T @ dscores` | $(H, N)(N, C) = (H, C)$ |
+# | $db_2 = \sum_n ds_n$ | `db2 = dscores.sum(axis=0)` | $(N, C) \to (C,)$ |
+# | $da_1 = ds\, W_2^\top$ | `da1 = dscores @ W2.T` | $(N, C)(C, H) = (N, H)$ |
+# | $dz_1 = da_1 \odot [z_1 > 0]$ | `dz1 = da1 * (z1 > 0)` | $(N, H)$ |
+# | $dW_1 = X^\top dz_1$ | `dW1 = X.T @ dz1` | $(D, N)(N, H) = (D, H)$ |
+# | $db_1 = \sum_n dz_{1,n}$ | `db1 = dz1.sum(axis=0)` | $(N, H) \to (H,)$ |
+#
+# **Exercise 4.** Put the lines together. The check knows eleven ways in which people get this wrong.
+
+
+# %%
+def backward(X, y, W1, b1, W2, b2):
+    """Gradients (dW1, db1, dW2, db2) of the mean cross-entropy."""
+    ...  # your code
+
+
+checks.backward(backward)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Run the forward pass first and keep `z1`, `a1` and the probabilities. Then follow the table from top to bottom.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# Copy the probabilities before you subtract from them, or you change what the caller gave you.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def backward(X, y, W1, b1, W2, b2):
+#     N = len(X)
+#
+#     # Forward again, keeping what the way back needs.
+#     z1 = X @ W1 + b1  # (N, H)
+#     a1 = np.maximum(0, z1)  # (N, H)
+#     probs = softmax(a1 @ W2 + b2)  # (N, C)
+#
+#     # What the network said, minus what it should have said, over the batch size.
+#     dscores = probs
+#     dscores[np.arange(N), y] -= 1
+#     dscores /= N
+#
+#     dW2 = a1.T @ dscores  # (H, C)
+#     db2 = dscores.sum(axis=0)  # (C,)
+#     da1 = dscores @ W2.T  # (N, H)
+#
+#     dz1 = da1 * (z1 > 0)  # a unit that was off passes nothing back
+#
+#     dW1 = X.T @ dz1  # (D, H)
+#     db1 = dz1.sum(axis=0)  # (H,)
+#     return dW1, db1, dW2, db2
+# ```
+# </details>
+#
+# Here is everything in one class. The forward pass returns a *cache*: the arrays that the backward pass needs again.
+# That is the bargain of backpropagation. It keeps what it computed, and pays for it with memory.
 
 
 # %%
@@ -203,11 +461,59 @@ class TwoLayerMLP:
 
 
 # %% [markdown]
-# The forward pass returns a *cache*: the arrays that the backward pass needs again. That is the bargain of
-# backpropagation. It keeps what it computed, and pays for it with memory.
-#
-# Is the initial loss what we predicted? With small random weights all scores are near zero, so both classes get about
-# one half.
+# Does it agree with the pass that you followed by hand?
+
+# %%
+by_hand = TwoLayerMLP(2, 2, 2)
+by_hand.W1 = np.array([[0.5, -1.0], [0.25, 0.25]])
+by_hand.b1 = np.array([[1.0, -0.5]])
+by_hand.W2 = np.array([[1.0, -1.0], [2.0, 0.5]])
+by_hand.b2 = np.array([[0.0, 1.0]])
+x, label = np.array([[1.0, 2.0]]), np.array([1])
+
+loss, probs, cache = by_hand.loss(x, label)
+_, z1, a1, scores = cache
+dW1, db1, dW2, db2 = by_hand.backward(probs, cache, label)
+computed = {
+    "z1": z1,
+    "a1": a1,
+    "scores": scores,
+    "probs": probs,
+    "loss": loss,
+    "dW2": dW2,
+    "db2": db2,
+    "dW1": dW1,
+    "db1": db1,
+}
+Markdown(
+    "| array | computed |\n|---|---|\n"
+    + "\n".join(
+        f"| `{name}` | {np.array2string(np.squeeze(values), precision=4)} |"
+        for name, values in computed.items()
+    ).replace("\n ", " ")
+)
+
+# %% tags=["remove-cell"]
+on_paper = {
+    "z1": [[2, -1]],
+    "a1": [[2, 0]],
+    "scores": [[2, -1]],
+    "probs": [[0.9526, 0.0474]],
+    "loss": 3.0486,
+    "dW2": [[1.9051, -1.9051], [0, 0]],
+    "db2": [[0.9526, -0.9526]],
+    "dW1": [[1.9051, 0], [3.8103, 0]],
+    "db1": [[1.9051, 0]],
+}
+for name, values in on_paper.items():
+    assert np.allclose(computed[name], values, atol=1e-4), name
+assert np.allclose(
+    (probs - [[0, 1]]) @ by_hand.W2.T, [[1.9051, 1.4289]], atol=1e-4
+)
+
+# %% [markdown]
+# And is the loss of an untrained network what we predicted? With small random weights all scores are near zero, so
+# both classes get about one half.
 
 # %%
 fresh = TwoLayerMLP(input_dim=2, hidden_dim=5, output_dim=2, weight_scale=1e-2)
@@ -218,9 +524,7 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert abs(initial_loss - np.log(2)) < 0.01, (
-    f"loss at initialisation is {initial_loss:.4f}"
-)
+assert abs(initial_loss - np.log(2)) < 0.01, f"initial loss {initial_loss:.4f}"
 
 # %% [markdown]
 # ## The gradient check
@@ -234,9 +538,65 @@ assert abs(initial_loss - np.log(2)) < 0.01, (
 # This *centred difference* is slow, one weight at a time, but it shares no line with `backward`. If both agree, both
 # are right.
 #
-# What does "agree" mean? A difference of $10^{-4}$ is nothing beside a gradient of $1$ and everything beside one of
-# $10^{-4}$. So we look at the **relative error** $|a - b| / (|a| + |b|)$. The scale of Stanford's CS231n: above
-# $10^{-2}$ the gradient is probably wrong; below $10^{-7}$ you may be happy.
+# **Exercise 5.** Write it for any function of an array.
+
+
+# %%
+def numerical_gradient(f, x, eps=1e-5):
+    """Centred differences of f at x, an array like x."""
+    ...  # your code
+
+
+checks.numerical_gradient(numerical_gradient)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# `for index in np.ndindex(x.shape)` visits every entry of an array of any shape. Change `x[index]`, call `f(x)`, change
+# it the other way, call again, and put the old value back.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# What happens to $\varepsilon$ if `x` holds integers?
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def numerical_gradient(f, x, eps=1e-5):
+#     x = np.array(x, dtype=float)  # a copy, and with room for fractions
+#     gradient = np.zeros_like(x)
+#     for index in np.ndindex(x.shape):
+#         kept = x[index]
+#         x[index] = kept + eps
+#         above = f(x)
+#         x[index] = kept - eps
+#         below = f(x)
+#         x[index] = kept
+#         gradient[index] = (above - below) / (2 * eps)
+#     return gradient
+# ```
+# </details>
+#
+# What does it mean for two gradients to *agree*? A difference of $10^{-4}$ is nothing beside a gradient of $1$ and
+# everything beside one of $10^{-4}$. So we look at the **relative error** $|a - b| / (|a| + |b|)$. Stanford's CS231n
+# gives a scale for it:
+#
+# | relative error | reading |
+# |---|---|
+# | above $10^{-2}$ | the gradient is probably wrong |
+# | $10^{-2}$ to $10^{-4}$ | uncomfortable |
+# | $10^{-4}$ to $10^{-7}$ | fine where there are kinks, such as ReLU's; otherwise too high |
+# | below $10^{-7}$ | be happy |
+#
+# The check below tries ten random entries of each parameter. Five examples are enough: a wrong formula is wrong for
+# five as for five thousand.
+#
+# *Predict:* where on the scale will the largest of the errors lie?
 
 
 # %%
@@ -247,20 +607,14 @@ def relative_error(a, b):
 def grad_check(model, X, y, eps=1e-5):
     """Compare entries of each gradient with centred differences."""
     _, probs, cache = model.loss(X, y)
-    gradients = dict(
-        zip(
-            ["W1", "b1", "W2", "b2"],
-            model.backward(probs, cache, y),
-            strict=True,
-        )
-    )
+    names = ["W1", "b1", "W2", "b2"]
+    gradients = dict(zip(names, model.backward(probs, cache, y), strict=True))
     rng = np.random.default_rng(0)
     errors = []
     for name, gradient in gradients.items():
         parameter = getattr(model, name)
-        for flat in rng.choice(
-            parameter.size, size=min(10, parameter.size), replace=False
-        ):
+        count = min(10, parameter.size)
+        for flat in rng.choice(parameter.size, size=count, replace=False):
             index = np.unravel_index(flat, parameter.shape)
             kept = parameter[index]
             parameter[index] = kept + eps
@@ -273,12 +627,6 @@ def grad_check(model, X, y, eps=1e-5):
     return max(errors), np.mean(errors)
 
 
-# %% [markdown]
-# Five examples are enough: a wrong formula is wrong for five as for five thousand.
-#
-# *Predict:* where on the scale will the largest of the errors lie?
-
-# %%
 X_small, y_small = X_toy[:5], y_toy[:5]
 max_error, mean_error = grad_check(fresh, X_small, y_small)
 results.record(
@@ -302,19 +650,280 @@ class ForgetsTheMask(TwoLayerMLP):
         return super().backward(probs, pretends_all_positive, y)
 
 
-wrong_error, _ = grad_check(
-    ForgetsTheMask(2, 5, 2, weight_scale=1e-2), X_small, y_small
-)
+forgetful = ForgetsTheMask(2, 5, 2, weight_scale=1e-2)
+wrong_error, _ = grad_check(forgetful, X_small, y_small)
 Markdown(f"Largest relative error without the mask: **{wrong_error:.2f}**.")
 
 # %% tags=["remove-cell"]
 assert wrong_error > 0.1, f"a missing mask must be seen, got {wrong_error:.1e}"
 
 # %% [markdown]
+# ## The craft of checking
+#
+# A gradient check is an instrument, and an instrument has to be understood before it is believed. Six questions about
+# it, each with its experiment.
+#
+# ### Why centred, and which step?
+#
+# A one-sided difference, $(L(w + \varepsilon) - L(w)) / \varepsilon$, costs half as much. What does it lose? Taylor's
+# theorem says: its error is about $\frac{\varepsilon}{2} |L''|$, and the centred one's about
+# $\frac{\varepsilon^2}{6} |L'''|$. So a ten times smaller step makes one ten times better and the other a hundred
+# times.
+#
+# Why not take the smallest step there is, then? Because the computer rounds. Each loss carries an error of about
+# $u\,|L|$, where $u$ is the precision of the number type, and the division by $\varepsilon$ blows it up to
+# $u\,|L| / \varepsilon$. One error falls with $\varepsilon$, the other rises. Between them lies the best step.
+#
+# *Predict:* in which order will the two curves reach their lowest point, as the step shrinks from the right?
+
+# %%
+from nnweek.gradcheck import step_size_sweep
+from nnweek.scratch import TwoLayerMLP as PackagedMLP
+
+
+def sweep(dtype, steps):
+    """Errors of finite differences for W2, all arithmetic in one dtype."""
+    model = PackagedMLP(2, 8, 2, weight_scale=0.5)
+    X, y = X_toy[::16], y_toy[::16]
+    _, probs, cache = model.loss(X, y)
+    exact = model.backward(probs, cache, y)[2]  # dW2, in float64
+    for name in ["W1", "b1", "W2", "b2"]:
+        setattr(model, name, getattr(model, name).astype(dtype))
+
+    def loss_of(W2):
+        model.W2 = W2
+        return model.loss(X.astype(dtype), y)[0]
+
+    return step_size_sweep(loss_of, model.W2, exact, steps)
+
+
+steps64 = np.logspace(-12, 0, 37)
+errors64 = sweep(np.float64, steps64)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Error of finite differences against the step size, both axes logarithmic. Two V-shaped curves: both rise to the left with slope minus one where rounding rules; to the right the one-sided curve rises with slope one, the centred one with slope two and reaches a far lower minimum. Dotted lines show the slopes of the theory."}}
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots()
+    for kind, marker in [("one-sided", "s"), ("centred", "o")]:
+        ax.loglog(
+            steps64, errors64[kind], marker=marker, markersize=4, label=kind
+        )
+    right = steps64 >= 1e-3
+    for kind, power in [("one-sided", 1), ("centred", 2)]:
+        anchor = errors64[kind][-13] * (steps64 / steps64[-13]) ** power
+        ax.loglog(
+            steps64[right], 3 * anchor[right], ":", color="grey", linewidth=1.5
+        )
+        ax.annotate(f"slope {power}", (steps64[-7], 6 * anchor[-7]), ha="right")
+    left = steps64 <= 1e-8
+    rounding = 4e-16 / steps64
+    ax.loglog(steps64[left], rounding[left], ":", color="grey", linewidth=1.5)
+    ax.annotate("slope −1", (2e-10, 2e-5))
+    ax.set(
+        title="How good are finite differences? (float64)",
+        xlabel="Step ε",
+        ylabel="Relative error",
+    )
+    ax.legend(loc="upper center")
+    plt.show()
+
+# %% [markdown]
+# *How to read it:* from right to left the step shrinks. First the formula's own error falls, along the dotted lines of
+# the theory. Then rounding takes over and the error rises again, the same for both.
+
+
+# %%
+def slope(steps, errors, low, high):
+    inside = (steps >= low) & (steps <= high)
+    return np.polyfit(np.log(steps[inside]), np.log(errors[inside]), 1)[0]
+
+
+best = {kind: int(np.argmin(errors)) for kind, errors in errors64.items()}
+slopes = {kind: slope(steps64, e, 1e-3, 1e-1) for kind, e in errors64.items()}
+rounding_slope = slope(steps64, errors64["centred"], 1e-12, 1e-7)
+at_default = errors64["centred"][np.argmin(np.abs(np.log(steps64 / 1e-5)))]
+Markdown(
+    "\n".join(
+        f"- {kind}: slope {slopes[kind]:.2f} on the right, best error "
+        f"**{errors64[kind][i]:.0e}** at a step of {steps64[i]:.0e}"
+        for kind, i in best.items()
+    )
+    + f"\n- on the left, where rounding rules: slope {rounding_slope:.2f}"
+    + f"\n- centred at the usual step of 1e-5: error {at_default:.0e}"
+)
+
+# %% tags=["remove-cell"]
+assert abs(slopes["centred"] - 2) < 0.1
+assert abs(slopes["one-sided"] - 1) < 0.1
+assert abs(rounding_slope + 1) < 0.25
+assert at_default < 1e-9
+assert errors64["centred"].min() < 1e-2 * errors64["one-sided"].min()
+
+# %% [markdown]
+# ### What if the numbers are float32?
+#
+# Deep learning mostly computes in `float32`, with about seven digits instead of sixteen. *Predict:* does its best step
+# lie to the left or to the right of `float64`'s?
+
+# %%
+steps32 = np.logspace(-7, 0, 22)
+errors32 = sweep(np.float32, steps32)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Error of centred differences against the step size in float64 and float32, both axes logarithmic. The float32 curve turns up much earlier: its minimum lies far to the right and far above that of float64. Dotted lines show the slopes of the theory."}}
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots()
+    for name, steps, errors, marker in [
+        ("float64", steps64, errors64["centred"], "o"),
+        ("float32", steps32, errors32["centred"], "s"),
+    ]:
+        ax.loglog(steps, errors, marker=marker, markersize=4, label=name)
+        left = steps < 0.1 * steps[np.argmin(errors)]
+        rounding = 3 * errors[0] * steps[0] / steps
+        ax.loglog(steps[left], rounding[left], ":", color="grey", linewidth=1.5)
+    right = steps64 >= 1e-3
+    formula = 5 * errors64["centred"][-1] * steps64**2
+    ax.loglog(steps64[right], formula[right], ":", color="grey", linewidth=1.5)
+    ax.annotate("slope −1", (1e-10, 2e-5))
+    ax.annotate("slope −1", (1e-5, 1e-1))
+    ax.annotate("slope 2", (1.5e-3, 1e-4), ha="right")
+    ax.set(
+        title="Centred differences in two precisions",
+        xlabel="Step ε",
+        ylabel="Relative error",
+    )
+    ax.legend()
+    plt.show()
+
+# %%
+best32 = int(np.argmin(errors32["centred"]))
+usual32 = errors32["centred"][np.argmin(np.abs(np.log(steps32 / 1e-5)))]
+Markdown(
+    f"In float32 the best step is about **{steps32[best32]:.0e}**, with an error "
+    f"of {errors32['centred'][best32]:.0e}. At the usual step of 1e-5 the error is "
+    f"**{usual32:.0e}**, though the gradient is right."
+)
+
+# %% tags=["remove-cell"]
+assert 1e-3 < steps32[best32] < 1e-1
+assert usual32 > 1e-3
+assert steps64[best["centred"]] < 1e-4
+
+# %% [markdown]
+# *How to read it:* to the right both follow the formula's own error; the dotted lines are the theory's slopes. Rounding
+# takes over where a curve turns up, and in `float32` it does so much earlier.
+#
+# On CS231n's scale, `float32` at the usual step makes a correct gradient look wrong. So check gradients in `float64`, even
+# if you train in `float32`.
+#
+# ### Which number should you look at?
+#
+# The largest elementwise error looks strict, and it misleads. If the weights are small, so are the gradients, and some
+# entries are almost zero. For those, rounding alone is a large *relative* error. The **norm ratio**
+# $\|a - b\| / (\|a\| + \|b\|)$ judges a parameter as a whole. `gradient_report` shows both, and where the largest error
+# sits.
+
+# %%
+from nnweek.gradcheck import gradient_report
+
+rng = np.random.default_rng(0)
+X_wide, y_wide = rng.standard_normal((6, 20)), rng.integers(0, 3, size=6)
+tiny = PackagedMLP(20, 30, 3, weight_scale=1e-3)
+report = gradient_report(tiny, X_wide, y_wide, eps=1e-6)
+report
+
+# %%
+largest = max(report.lines, key=lambda line: line.max_error)
+Markdown(
+    f"All of this is right, yet one entry of `{largest.name}` is off by a "
+    f"relative **{largest.max_error:.0e}**: its gradient is {abs(largest.analytic):.0e}. "
+    f"The largest norm ratio is **{report.norm_ratio:.0e}**."
+)
+
+# %% tags=["remove-cell"]
+assert largest.max_error > 1e-4
+assert report.norm_ratio < 1e-6
+
+# %% [markdown]
+# The norm ratio has a blind side of its own: a single wrong entry that is tiny beside the others hardly moves it. So
+# read both. A large norm ratio means that something is wrong. A large elementwise error with a small norm ratio means:
+# look at that entry, and if its gradient is far smaller than the rest, it is rounding.
+#
+# ### Can a check pass a wrong gradient?
+#
+# Easily, if its tolerance is *absolute*. `np.allclose(a, b, atol=1e-2)` looks reasonable and asks only that the
+# gradients differ by less than $0.01$. Here every gradient has the wrong *sign*:
+
+
+# %%
+class UphillMLP(PackagedMLP):
+    """Walks up instead of down: every gradient negated."""
+
+    def backward(self, probs, cache, y):
+        return tuple(
+            -gradient for gradient in super().backward(probs, cache, y)
+        )
+
+
+uphill = UphillMLP(2, 8, 2, weight_scale=1e-2)
+X_even, y_even = X_toy[::16], y_toy[::16]  # five of each class
+uphill_report = gradient_report(uphill, X_even, y_even)
+passes = all(
+    np.allclose(line.analytic, line.numerical, atol=1e-2)
+    for line in uphill_report.lines
+)
+Markdown(
+    f"`allclose` with an absolute tolerance of 0.01 passes it: **{passes}**. "
+    f"Its norm ratio is {uphill_report.norm_ratio:.2f}."
+)
+
+# %% tags=["remove-cell"]
+assert passes
+assert uphill_report.norm_ratio > 0.99
+
+# %% [markdown]
+# With small weights all gradients are small, so the difference between right and wrong is small as well. Only a
+# *relative* measure knows.
+#
+# ### What does a kink do?
+#
+# ReLU has a corner at zero. If $\varepsilon$ carries a hidden unit across it, the loss is compared on both sides of the
+# corner, and the difference is a mixture of two slopes. The gradient is right, and the check complains. Let us put a
+# unit very close to its corner and check the bias that moves it:
+
+# %%
+kinked = PackagedMLP(2, 8, 2, weight_scale=0.5)
+unit = 3
+z_of_unit = X_small[:1] @ kinked.W1[:, unit]
+kinked.b1[0, unit] = 2e-6 - z_of_unit[0]  # now z1 = 2e-6 for this example
+errors_at_kink = {
+    eps: gradient_report(kinked, X_small[:1], y_small[:1], eps=eps).lines[1]
+    for eps in [1e-5, 1e-6]
+}
+Markdown(
+    "\n".join(
+        f"- ε = {eps:.0e}: largest error in `b1` **{line.max_error:.0e}**, "
+        f"at unit {line.where[1]}"
+        for eps, line in errors_at_kink.items()
+    )
+)
+
+# %% tags=["remove-cell"]
+assert errors_at_kink[1e-5].max_error > 0.1
+assert errors_at_kink[1e-5].where[1] == unit
+assert errors_at_kink[1e-6].max_error < 1e-6
+
+# %% [markdown]
+# So when a check fails at a few entries only, make the step smaller. An error that vanishes was a kink; an error that
+# stays is a bug. Fewer examples also help: there are fewer corners to cross.
+#
+# ### Is one check enough?
+#
+# At the start, all weights are small and random, and some mistakes do not show yet. Check again after the network has
+# learnt a little; CS231n calls this *burn-in*. We will do so after the training below.
+#
 # ## Training
 #
 # With gradients that hold, learning is one line per parameter: step against the gradient, scaled by the *learning
-# rate*.
+# rate* $\eta$.
 #
 # $$W \leftarrow W - \eta\, \frac{\partial L}{\partial W}$$
 
@@ -346,41 +955,288 @@ losses = train_numpy(model_np, X_toy, y_toy, lr=0.5, epochs=200)
 
 # %% mystnb={"image": {"alt": "Training loss over 200 epochs: it starts near log 2, falls steeply within the first thirty epochs and then levels off just above zero."}}
 plot_series(
-    losses,
-    "Two-layer network in NumPy: training loss on the toy data",
-    "Epoch",
-    "Loss",
+    losses, "Two-layer network in NumPy: training loss", "Epoch", "Loss"
 )
 
 # %% [markdown]
 # *How to read it:* the height is the mean loss over all points, before each step. It starts at $\log 2$, as it must,
 # falls fast while the network finds the direction between the clouds, and then slowly, while it grows more confident.
-#
-# What has it learnt? Ask it for a label at every place in the plane:
 
 
-# %% mystnb={"image": {"alt": "The plane coloured by predicted class: the border between the two regions runs from the upper left to the lower right, between the two clouds."}}
+# %%
 def predict(points):
     scores, _ = model_np.forward(points)
     return scores.argmax(axis=1)
 
 
-plot_points(
-    X_toy, y_toy, "What the trained network says, everywhere", predict=predict
-)
-
-# %%
 train_accuracy = (predict(X_toy) == y_toy).mean()
+trained_error, _ = grad_check(model_np, X_small, y_small)
 Markdown(
     f"After {len(losses)} epochs the loss is **{losses[-1]:.4f}**, and the "
-    f"network labels "
-    f"**{train_accuracy:.1%}** of the {len(y_toy)} training points correctly."
+    f"network labels **{train_accuracy:.1%}** of the {len(y_toy)} training "
+    "points correctly. Checked again after burn-in, the largest relative error "
+    f"of its gradients is **{trained_error:.0e}**."
 )
 
 # %% tags=["remove-cell"]
 assert abs(losses[0] - np.log(2)) < 0.05, f"the first loss is {losses[0]:.4f}"
+assert losses[30] < 0.1, f"after thirty epochs the loss is {losses[30]:.4f}"
 assert losses[-1] < 0.1, f"the last loss is {losses[-1]:.4f}"
 assert train_accuracy >= 0.97, f"the training accuracy is {train_accuracy:.3f}"
+assert trained_error < 1e-4, f"after burn-in: {trained_error:.1e}"
+
+# %% [markdown]
+# ## What the hidden layer buys
+#
+# Two clouds need no hidden layer. Here are two spirals, wound into each other. No straight line parts them. How far does
+# a linear model get, and how far the same training with a hidden layer?
+#
+# A linear model is our network without its middle: scores $XW + b$, and the same $(p - Y)/N$.
+
+# %%
+X_spiral, y_spiral = make_spirals(100)
+
+
+def train_linear(X, y, lr=1.0, epochs=500):
+    W, b = np.zeros((X.shape[1], 2)), np.zeros(2)
+    for _ in range(epochs):
+        dscores = TwoLayerMLP.softmax(X @ W + b)
+        dscores[np.arange(len(y)), y] -= 1.0
+        dscores /= len(y)
+        W -= lr * X.T @ dscores
+        b -= lr * dscores.sum(axis=0)
+    return W, b
+
+
+W_linear, b_linear = train_linear(X_spiral, y_spiral)
+network = TwoLayerMLP(2, 64, 2, weight_scale=1.0)
+spiral_losses = train_numpy(network, X_spiral, y_spiral, lr=1.0, epochs=2000)
+
+
+def linear_predict(points):
+    return (points @ W_linear + b_linear).argmax(axis=1)
+
+
+def network_predict(points):
+    return network.forward(points)[0].argmax(axis=1)
+
+
+X_new, y_new = make_spirals(100, seed=1)  # points that neither has seen
+spiral_accuracy = {
+    name: (classify(X_new) == y_new).mean()
+    for name, classify in [
+        ("linear", linear_predict),
+        ("network", network_predict),
+    ]
+}
+Markdown(
+    f"On new points, the linear model is right for "
+    f"**{spiral_accuracy['linear']:.0%}** (guessing gives one half), the network "
+    f"with 64 hidden units for **{spiral_accuracy['network']:.0%}**."
+)
+
+# %% tags=["remove-cell"]
+assert 0.4 < spiral_accuracy["linear"] < 0.65
+assert spiral_accuracy["network"] > 0.97
+
+# %% mystnb={"image": {"alt": "Two interleaved spirals; the linear model cuts the plane with one straight border that runs across both."}}
+plot_points(
+    X_spiral, y_spiral, "A linear model on spirals", predict=linear_predict
+)
+
+# %% mystnb={"image": {"alt": "The same two spirals; the border of the network's regions winds between them and follows both arms."}}
+plot_points(
+    X_spiral, y_spiral, "With one hidden layer", predict=network_predict
+)
+
+# %% [markdown]
+# *How to read them:* the colour behind the points is the model's answer at that place. The linear model can only cut;
+# the network's border is made of many short straight pieces, one for each hidden unit that switches on or off there.
+#
+# ## The surface it walked down
+#
+# The loss of this network is a function of 322 numbers, and nobody can picture that. But a slice can be drawn. Take the
+# place where training ended, and the two directions in which the path moved most; on the plane that they span, draw the
+# loss as heights, and lay the path on top.
+
+
+# %%
+def flat(model):
+    return np.concatenate(
+        [np.ravel(p) for p in (model.W1, model.b1, model.W2, model.b2)]
+    )
+
+
+def put(model, values):
+    at = 0
+    for name in ["W1", "b1", "W2", "b2"]:
+        shape = getattr(model, name).shape
+        size = int(np.prod(shape))
+        setattr(model, name, values[at : at + size].reshape(shape))
+        at += size
+
+
+walker = TwoLayerMLP(2, 64, 2, weight_scale=1.0)
+path = [flat(walker)]
+for _ in range(150):
+    _, probs, cache = walker.loss(X_spiral, y_spiral)
+    gradients = walker.backward(probs, cache, y_spiral)
+    put(walker, path[-1] - 1.0 * np.concatenate([g.ravel() for g in gradients]))
+    path.append(flat(walker))
+path = np.array(path)
+
+# The two directions of largest spread of the path, seen from its end.
+end = path[-1]
+_, spread, directions = np.linalg.svd(path - end, full_matrices=False)
+across, up = directions[:2]
+along = (path - end) @ directions[:2].T
+captured = (spread[:2] ** 2).sum() / (spread**2).sum()
+
+margin = 0.25 * np.ptp(along, axis=0)
+u = np.linspace(
+    along[:, 0].min() - margin[0], along[:, 0].max() + margin[0], 45
+)
+v = np.linspace(
+    along[:, 1].min() - margin[1], along[:, 1].max() + margin[1], 45
+)
+heights = np.empty((len(v), len(u)))
+for i, vi in enumerate(v):
+    for j, uj in enumerate(u):
+        put(walker, end + uj * across + vi * up)
+        heights[i, j] = walker.loss(X_spiral, y_spiral)[0]
+put(walker, end)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Contour lines of the loss on a plane through weight space, with the path of training drawn on it: it starts high, drops into a curved valley and then follows the valley floor to the marked end."}}
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots(figsize=(6.4, 4.4))
+    ax.grid(False)
+    levels = np.quantile(heights, np.linspace(0, 1, 14))
+    lines = ax.contour(
+        u, v, heights, levels=levels, cmap="viridis", linewidths=1
+    )
+    ax.clabel(lines, fontsize="x-small", fmt="%.2f")
+    ax.plot(
+        *along.T,
+        color=COLORS[1],
+        linestyle="-",
+        marker=".",
+        label="path of training",
+    )
+    ax.plot(
+        *along[0], marker="o", color=COLORS[1], linestyle="none", label="start"
+    )
+    ax.plot(
+        *along[-1],
+        marker="*",
+        markersize=14,
+        color=COLORS[1],
+        linestyle="none",
+        label="end",
+    )
+    ax.set(
+        title="A slice of the loss surface, and the path on it",
+        xlabel="Direction of largest movement",
+        ylabel="Second direction",
+    )
+    ax.legend()
+    plt.show()
+
+# %%
+Markdown(
+    f"The slice holds **{captured:.0%}** of the path's movement. The loss "
+    f"falls from {spiral_losses[0]:.2f} to {spiral_losses[150]:.2f} over these "
+    "150 steps."
+)
+
+# %% tags=["remove-cell"]
+assert captured > 0.8, captured
+assert spiral_losses[150] < spiral_losses[0]
+assert len(end) == 322
+
+# %% [markdown]
+# *How to read it:* each line joins places of equal loss. A step goes straight down, at right angles to the lines, as far
+# as the learning rate says. Where the valley is narrow, such steps cross from side to side; Day 33 is about what to do
+# then. It is one slice only: in the other 320 directions the surface may look different.
+#
+# ## The same network reads digits
+#
+# Is this a toy? Give it MNIST: 60,000 images of handwritten digits, 784 pixels each. Nothing in the network changes but
+# its sizes. Two things in the training do. The data are too many to use all of them for each step, so each step takes a
+# random *batch* of 128. And the pixels are brought to mean 0 and standard deviation 1.
+#
+# Fetching and verifying the files is the one place today where the package uses PyTorch's tools (Day 31 has more on
+# them); what comes back are NumPy arrays, and all the computing is ours. The arrays are `float32`, which is twice as
+# fast.
+
+# %%
+import time
+
+from threadpoolctl import threadpool_limits
+
+from nnweek.mnist import load_mnist, pixel_statistics
+
+data = load_mnist()
+mean, std = pixel_statistics(data.train_images)
+
+
+def prepare(images):
+    pixels = images.reshape(len(images), -1).astype(np.float32) / 255
+    return (pixels - np.float32(mean)) / np.float32(std)
+
+
+X_train, y_train = prepare(data.train_images), data.train_labels
+X_test, y_test = prepare(data.test_images), data.test_labels
+
+reader = TwoLayerMLP(784, 128, 10)
+rng = np.random.default_rng(42)
+# He's initialisation, Day 30 says why: standard deviation √(2 / inputs).
+reader.W1 = rng.normal(0, np.sqrt(2 / 784), (784, 128)).astype(np.float32)
+reader.W2 = rng.normal(0, np.sqrt(2 / 128), (128, 10)).astype(np.float32)
+reader.b1, reader.b2 = (
+    reader.b1.astype(np.float32),
+    reader.b2.astype(np.float32),
+)
+
+
+def accuracy(X, y):
+    return (reader.forward(X)[0].argmax(axis=1) == y).mean()
+
+
+lr = np.float32(0.1)
+
+
+def train_one_epoch():
+    order = rng.permutation(len(X_train))
+    for batch in np.split(order, range(128, len(order), 128)):
+        _, probs, cache = reader.loss(X_train[batch], y_train[batch])
+        dW1, db1, dW2, db2 = reader.backward(probs, cache, y_train[batch])
+        reader.W1 -= lr * dW1
+        reader.b1 -= lr * db1
+        reader.W2 -= lr * dW2
+        reader.b2 -= lr * db2
+
+
+# One thread: for matrices this small, two would wait for each other.
+with threadpool_limits(limits=1):
+    start = time.perf_counter()
+    for epoch in range(1, 7):
+        train_one_epoch()
+        digit_accuracy = accuracy(X_test, y_test)
+        print(f"Epoch {epoch} | test accuracy {digit_accuracy:.4f}")
+    seconds = time.perf_counter() - start
+
+# %%
+results.record(
+    "numpy_test_accuracy", float(digit_accuracy), dataset=data.name, day=29
+)
+Markdown(
+    f"{data.name}: the network that you derived by hand reads "
+    f"**{digit_accuracy:.2%}** of {len(y_test):,} test digits correctly, after "
+    f"{seconds:.0f} seconds of training."
+)
+
+# %% tags=["remove-cell"]
+assert digit_accuracy >= (0.6 if data.is_stand_in else 0.97), digit_accuracy
 
 # %% [markdown]
 # ## Check yourself
@@ -431,6 +1287,20 @@ assert train_accuracy >= 0.97, f"the training accuracy is {train_accuracy:.3f}"
 # c) The biases are not special: both weights and biases are computed from `dscores`.
 # </details>
 #
+# **4.** A gradient check in `float32` with a step of $10^{-5}$ reports an error of $10^{-2}$. What do you do first?
+#
+# - a) Look for the bug.
+# - b) Repeat the check in `float64`.
+# - c) Make the step smaller.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** At that step, rounding alone explains such an error.
+# a) comes after you know that there is a bug.
+# c) makes it worse: to the left of the best step the error grows as the step shrinks.
+# </details>
+#
 # ## Summary
 #
 # | step | formula | code |
@@ -442,7 +1312,7 @@ assert train_accuracy >= 0.97, f"the training accuracy is {train_accuracy:.3f}"
 # | of the second layer | $dW_2 = a_1^\top ds$, $db_2 = \sum_n ds_n$ | `dW2`, `db2` |
 # | through the activation | $dz_1 = (ds\, W_2^\top) \odot [z_1 > 0]$ | `dz1` |
 # | of the first layer | $dW_1 = X^\top dz_1$, $db_1 = \sum_n dz_{1,n}$ | `dW1`, `db1` |
-# | check | centred differences, relative error below $10^{-7}$ | `grad_check` |
+# | check | centred differences in float64, step $10^{-5}$, norm ratio below $10^{-7}$ | `gradient_report` |
 # | step | $W \leftarrow W - \eta\, dW$ | `train_numpy` |
 #
 # From tomorrow on, `TwoLayerMLP`, `grad_check` and `train_numpy` come from the package: `nnweek.scratch` and
@@ -454,3 +1324,4 @@ assert train_accuracy >= 0.97, f"the training accuracy is {train_accuracy:.3f}"
 #   [gradient checks](https://cs231n.github.io/neural-networks-3/#gradcheck).
 # - Michael Nielsen, *Neural Networks and Deep Learning*, [chapter 2](http://neuralnetworksanddeeplearning.com/chap2.html).
 # - Goodfellow, Bengio and Courville, *Deep Learning*, [section 6.5](https://www.deeplearningbook.org/contents/mlp.html).
+# - Li and others (2018), [Visualizing the loss landscape of neural nets](https://arxiv.org/abs/1712.09913).

@@ -10,18 +10,19 @@
 # # Day 30 – Activations and testing
 #
 # Yesterday's network bent its line with ReLU. Why ReLU, and what changes with another bend? Today you swap the
-# activation, watch what it does to learning, and meet the habit that keeps all of this honest: small tests that a wrong
-# network cannot pass.
+# activation, go deeper, and measure what happens inside. Then comes the habit that keeps all of this honest: finding
+# bugs by method, and writing tests that a wrong network cannot pass.
 #
 # **You will be able to**
 #
 # - name ReLU, sigmoid and tanh with their derivatives, and say where each passes a gradient on;
-# - compute a sigmoid that never overflows;
-# - compare two activations fairly, in one figure;
-# - write four tests that every network should pass before you trust its training;
-# - recognise three common bugs by their symptom.
+# - see saturated and dead units, layer by layer, and choose initial weights that avoid them;
+# - say when a sigmoid is fine and when it is not, from measurements over several seeds;
+# - find a bug by method: symptom, hypothesis, experiment;
+# - write tests of a network, and grade them by the bugs that they catch.
 #
-# **Time** about 60 minutes: activations 15, comparison 15, testing 15, debugging 15.
+# **Time** about 150 minutes: activations 25, a first comparison 10, inside a deep network 25, the study 20, animation 5,
+# debugging 35, testing 30.
 #
 # **You need** Day 29.
 
@@ -46,14 +47,17 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # - A centred difference shares no code with `backward`; if they agree to $10^{-7}$, trust both.
 
 # %%
-import numpy as np
-from IPython.display import Markdown
+import io
 
-from nnweek import results
-from nnweek.gradcheck import grad_check
-from nnweek.plots import plot_curves
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image, Markdown
+
+from nnweek import checks, results
+from nnweek.gradcheck import grad_check, gradient_report
+from nnweek.plots import COLORS, STYLE, plot_curves
 from nnweek.scratch import TwoLayerMLP, train_numpy
-from nnweek.toy import make_toy_data
+from nnweek.toy import make_spirals, make_toy_data
 
 SEED = 42
 X_toy, y_toy = make_toy_data(80, seed=SEED)
@@ -70,9 +74,101 @@ X_toy, y_toy = make_toy_data(80, seed=SEED)
 # | sigmoid | $\sigma(z) = 1 / (1 + e^{-z})$ | $\sigma(z)\,(1 - \sigma(z))$ | at most a quarter |
 # | tanh | $\tanh z$ | $1 - \tanh^2 z$ | all at $z = 0$, less elsewhere |
 #
+# **Exercise 1.** Write ReLU's derivative. It takes the *pre-activation* $z$, as in `dz1 = da1 * relu_grad(z1)`.
+
+
+# %%
+def relu_grad(z):
+    """The derivative of max(0, z), an array like z."""
+    ...  # your code
+
+
+checks.relu_grad(relu_grad)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# A comparison gives an array of truth values; as numbers they are ones and zeros.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def relu_grad(z):
+#     return (z > 0).astype(z.dtype)
+# ```
+# </details>
+#
 # The formula of the sigmoid has a trap: for $z = -1000$ it asks for $e^{1000}$, which is more than a float can hold.
-# Since $1 + e^{-z} = e^{\log(1 + e^{-z})}$, and NumPy's `logaddexp` computes that logarithm without ever forming the
-# large number, this version is safe everywhere:
+#
+# **Exercise 2.** Write a sigmoid that gives the right answer, without a warning, for any $z$ from $-1000$ to $1000$.
+
+
+# %%
+def sigmoid(z):
+    """1 / (1 + exp(-z)), an array like z."""
+    ...  # your code
+
+
+checks.sigmoid(sigmoid)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# For $z < 0$ multiply numerator and denominator by $e^z$: $\sigma(z) = e^z / (1 + e^z)$. Now no exponential is large.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# Or write $1 + e^{-z}$ as $e^{\log(1 + e^{-z})}$: NumPy's `logaddexp(0, -z)` computes that logarithm without ever forming
+# the large number.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def sigmoid(z):
+#     # exp(−|z|) is at most 1, whichever sign z has.
+#     small = np.exp(-np.abs(z))
+#     return np.where(z >= 0, 1, small) / (1 + small)
+# ```
+# </details>
+#
+# **Exercise 3.** And its derivative, again as a function of the pre-activation.
+
+
+# %%
+def sigmoid_grad(z):
+    """The derivative of the sigmoid at z, an array like z."""
+    ...  # your code
+
+
+checks.sigmoid_grad(sigmoid_grad)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# $\sigma'(z) = \sigma(z)\,(1 - \sigma(z))$. The formula holds $\sigma(z)$, not $z$.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def sigmoid_grad(z):
+#     s = sigmoid(z)
+#     return s * (1 - s)
+# ```
+# </details>
+#
+# Here are all three with their derivatives, as the package has them. *Predict before you look at the figure:* which
+# derivative is largest at $z = 0$, and which at $z = 4$?
 
 
 # %%
@@ -104,9 +200,6 @@ extreme = np.array([-1000.0, 0.0, 1000.0])
 with np.errstate(over="raise"):  # an overflow would stop us here
     print(sigmoid(extreme))
 
-# %% [markdown]
-# *Predict before you look:* which of the three derivatives is largest at $z = 0$, and which at $z = 4$?
-
 # %% mystnb={"image": {"alt": "Derivatives of the three activations from minus five to five: ReLU's jumps from zero to one at zero, tanh's is a narrow bell that reaches one, sigmoid's is a wide bell that reaches a quarter."}}
 z = np.linspace(-5, 5, 401)
 plot_curves(
@@ -125,7 +218,7 @@ plot_curves(
 # Sigmoid's factor is never above one quarter, and far from zero the factors of sigmoid and tanh vanish: the unit is
 # *saturated*. ReLU's factor is one or zero: a unit either learns fully from an example or not at all.
 #
-# ## A comparison
+# ## A first comparison
 #
 # The same network, the same data, the same learning rate, the same initial weights; only the bend differs. Which loss
 # falls faster?
@@ -142,7 +235,7 @@ for activation in ["relu", "sigmoid"]:
 # %% mystnb={"image": {"alt": "Training loss of both networks on shared axes: the ReLU network's loss falls within the first twenty epochs, the sigmoid network's stays higher throughout."}}
 plot_curves(
     {"ReLU": curves["relu"], "sigmoid": curves["sigmoid"]},
-    "Same network, two activations: training loss on the toy data",
+    "Same network, two activations: training loss",
     "Epoch",
     "Loss",
 )
@@ -172,37 +265,820 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert epochs_to_reach(0.3, curves["relu"]) < epochs_to_reach(
-    0.3, curves["sigmoid"]
-)
+assert reached["relu"] < reached["sigmoid"]
+assert curves["relu"][20] < 0.15
 assert curves["relu"][-1] < curves["sigmoid"][-1] < 0.3
 
 # %% [markdown]
-# On this task, at this learning rate, ReLU is faster, as the factors above suggest. It is *one* comparison, and it holds
-# for one learning rate and one seed. A larger rate helps the sigmoid; how much of a verdict may rest on a single run is
-# a question that comes back on Day 33.
+# So ReLU wins? On this task, with this learning rate, from this seed. That is *one* comparison, and it cannot say why.
+# To see why, we have to look inside, and inside something deeper.
 #
-# ## Testing a network
+# ## Inside a deep network
 #
-# A network with a bug often learns anyway, only worse. So do not wait for the loss curve to look odd; ask questions
-# whose answers you know.
+# The class below is yesterday's network with any number of layers. To measure several seeds without waiting, it trains
+# several networks side by side: every array has one more axis in front, one entry per network, and NumPy's `@`
+# multiplies all of them at once.
+
+# %%
+ACTIVATIONS = {
+    "ReLU": (relu, relu_grad),
+    "sigmoid": (sigmoid, sigmoid_grad),
+    "tanh": (tanh, tanh_grad),
+}
+
+
+class DeepMLP:
+    """Networks of one shape, one per seed: weights (S, fan_in, fan_out)."""
+
+    def __init__(self, sizes, activation, std, seeds):
+        self.activate, self.activation_grad = ACTIVATIONS[activation]
+        self.W, self.b = [], []
+        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+            shape, layer = (fan_in, fan_out), len(self.W)
+            draws = [
+                np.random.default_rng([seed, layer]).standard_normal(shape)
+                for seed in seeds
+            ]
+            self.W.append(std(fan_in, fan_out) * np.stack(draws))
+            self.b.append(np.zeros((len(seeds), 1, fan_out)))
+
+    def forward(self, X):
+        """Scores (S, N, C), with every layer's z and a for the way back."""
+        zs, activations = [], [X[None]]  # (1, N, D): the same for all
+        for W, b in zip(self.W, self.b, strict=True):
+            zs.append(activations[-1] @ W + b)
+            activations.append(self.activate(zs[-1]))
+        return zs[-1], zs, activations
+
+    def gradients(self, X, y):
+        """The losses (S,), and for each layer dW and db."""
+        scores, zs, activations = self.forward(X)
+        scores = scores - scores.max(axis=2, keepdims=True)
+        probs = np.exp(scores)
+        probs /= probs.sum(axis=2, keepdims=True)
+        N = len(y)
+        chosen = probs[:, np.arange(N), y]
+        losses = -np.log(np.maximum(chosen, 1e-12)).mean(axis=1)
+
+        dz = probs  # the last layer has no activation
+        dz[:, np.arange(N), y] -= 1
+        dz /= N
+        dWs, dbs = [], []
+        for layer in reversed(range(len(self.W))):
+            dWs.insert(0, np.swapaxes(activations[layer], 1, 2) @ dz)
+            dbs.insert(0, dz.sum(axis=1, keepdims=True))
+            if layer > 0:
+                da = dz @ np.swapaxes(self.W[layer], 1, 2)
+                dz = da * self.activation_grad(zs[layer - 1])
+        return losses, dWs, dbs
+
+    def step(self, X, y, lr):
+        losses, dWs, dbs = self.gradients(X, y)
+        for layer, (dW, db) in enumerate(zip(dWs, dbs, strict=True)):
+            self.W[layer] -= lr * dW
+            self.b[layer] -= lr * db
+        return losses
+
+
+# %% [markdown]
+# Yesterday's rule applies: no gradient is believed before it is checked. With one hidden layer and one seed it must
+# agree with the package's network, which was checked; with more layers, with finite differences.
+
+# %%
+X_few, y_few = make_spirals(4)
+two_layers = TwoLayerMLP(2, 5, 2, activation="tanh", weight_scale=0.5, seed=0)
+deep = DeepMLP([2, 5, 2], "tanh", lambda i, o: 1.0, seeds=[0])
+deep.W, deep.b = (
+    [two_layers.W1[None].copy(), two_layers.W2[None].copy()],
+    [two_layers.b1[None].copy(), two_layers.b2[None].copy()],
+)
+_, probs, cache = two_layers.loss(X_few, y_few)
+dW1, db1, dW2, db2 = two_layers.backward(probs, cache, y_few)
+_, dWs, dbs = deep.gradients(X_few, y_few)
+agreement = max(
+    np.abs(a[0] - b).max()
+    for a, b in zip([*dWs, *dbs], [dW1, dW2, db1, db2], strict=True)
+)
+
+five_layers = DeepMLP(
+    [2, 6, 6, 6, 6, 2], "sigmoid", lambda i, o: 1.5, seeds=[1]
+)
+_, dWs, _ = five_layers.gradients(X_few, y_few)
+W, step = five_layers.W[0], 1e-5
+W[0, 1, 2] += step
+above = five_layers.gradients(X_few, y_few)[0][0]
+W[0, 1, 2] -= 2 * step
+below = five_layers.gradients(X_few, y_few)[0][0]
+W[0, 1, 2] += step
+first_layer = dWs[0][0, 1, 2]
+numerical = (above - below) / (2 * step)
+deep_error = abs(numerical - first_layer) / (abs(numerical) + abs(first_layer))
+Markdown(
+    f"Against the checked network: difference {agreement:.0e}. A weight of the "
+    "first of five layers, against finite differences: relative error "
+    f"**{deep_error:.0e}**."
+)
+
+# %% tags=["remove-cell"]
+assert agreement < 1e-12
+assert deep_error < 1e-5
+
+# %% [markdown]
+# How large should the initial weights be? Think of one layer with $n_\text{in}$ inputs. Each output is a sum of that
+# many products, so its variance is $n_\text{in}$ times the variance of a product. To keep the size from layer to layer, the
+# weights need a variance of about $1/n_\text{in}$. ReLU throws away half of the values, so it needs twice as much:
+# $2/n_\text{in}$, which is **He's** initialisation. **Xavier's** averages over both directions of travel:
+# $2/(n_\text{in} + n_\text{out})$.
 #
-# 1. **Loss at the start.** With small weights, it must be $\log C$.
-# 2. **Gradient.** `backward` must agree with finite differences, for every activation.
-# 3. **Order does not matter.** Shuffling the batch must not change the loss or the gradients.
-# 4. **Overfit a little.** A healthy network can learn four examples by heart, even with random labels.
-#
-# Each is a function that stays silent when all is well, and says which promise broke when it is not.
+# **Exercise 4.** Draw the weights of one layer by He's rule.
 
 
 # %%
+def init_weights(fan_in, fan_out, rng):
+    """He-normal weights (fan_in, fan_out), drawn from the Generator rng."""
+    ...  # your code
+
+
+checks.init_weights(init_weights)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# `rng.standard_normal(shape)` has variance 1. Multiplying by $c$ makes the variance $c^2$.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def init_weights(fan_in, fan_out, rng):
+#     return rng.normal(0, np.sqrt(2 / fan_in), size=(fan_in, fan_out))
+# ```
+# </details>
+#
+# Now look inside a network with six hidden layers, before any training, for four kinds of initial weights. *Predict:*
+# what happens to the gradient on its way down through six sigmoids, each of which lets through a quarter at most?
+
+# %%
+INITS = {
+    "He": lambda fan_in, fan_out: np.sqrt(2 / fan_in),
+    "Xavier": lambda fan_in, fan_out: np.sqrt(2 / (fan_in + fan_out)),
+    "too small": lambda fan_in, fan_out: 0.01,
+    "too large": lambda fan_in, fan_out: 2.0,
+}
+SEEDS = range(5)
+X_spiral, y_spiral = make_spirals(50, turns=0.75)
+SIX = [2] + [16] * 6 + [2]
+
+
+def gradient_norms(activation, init):
+    """Mean norm of dW over the seeds, for each layer."""
+    network = DeepMLP(SIX, activation, INITS[init], SEEDS)
+    _, dWs, _ = network.gradients(X_spiral, y_spiral)
+    return [np.linalg.norm(dW, axis=(1, 2)).mean() for dW in dWs]
+
+
+norms = {
+    f"{activation}, {init}": gradient_norms(activation, init)
+    for activation, init in [
+        ("ReLU", "He"),
+        ("tanh", "Xavier"),
+        ("sigmoid", "Xavier"),
+        ("sigmoid", "too large"),
+        ("ReLU", "too small"),
+    ]
+}
+
+# %% mystnb={"image": {"alt": "Norm of the gradient in each of seven layers before training, on a logarithmic axis. ReLU with He and tanh with Xavier are level; sigmoid with Xavier falls by several orders of magnitude from the last layer to the first; sigmoid with large weights falls far less; ReLU with tiny weights lies far below everything."}}
+plot_curves(
+    norms,
+    "Gradient norm per layer, before training",
+    "Layer (1 = first)",
+    "Norm of dW",
+    log_y=True,
+)
+
+# %% [markdown]
+# *How to read it:* the right end is next to the loss, the left end next to the input. A level curve means that all
+# layers can learn at one learning rate. A curve that falls to the left is a *vanishing gradient*: the first layers
+# hardly move while the last ones learn.
+
+# %%
+ratio = {name: values[-1] / values[0] for name, values in norms.items()}
+Markdown(
+    "The last layer's gradient is larger than the first layer's by a factor of "
+    + ", ".join(f"**{factor:,.1f}** ({name})" for name, factor in ratio.items())
+    + "."
+)
+
+# %% tags=["remove-cell"]
+assert ratio["sigmoid, Xavier"] > 500
+assert all(ratio[name] < 20 for name in ["ReLU, He", "tanh, Xavier"])
+assert ratio["sigmoid, too large"] < ratio["sigmoid, Xavier"] / 20
+assert max(norms["ReLU, too small"]) < 1e-6
+
+# %% [markdown]
+# Why do the first layers starve? Two things can be counted, layer by layer. A sigmoid or tanh unit is *saturated* for an
+# example if its derivative is below a tenth of its maximum. A ReLU unit is *dead* if it is negative for every example,
+# so that it never learns.
+
+
+# %%
+def saturated(activation, init):
+    network = DeepMLP(SIX, activation, INITS[init], SEEDS)
+    _, zs, _ = network.forward(X_spiral)
+    _, grad = ACTIVATIONS[activation]
+    peak = grad(np.zeros(1))[0]
+    return [(grad(z) < 0.1 * peak).mean() for z in zs[:-1]]
+
+
+def dead(init, seeds=SEEDS):
+    network = DeepMLP(SIX, "ReLU", INITS[init], seeds)
+    _, zs, _ = network.forward(X_spiral)
+    return [(z <= 0).all(axis=1).mean() for z in zs[:-1]]
+
+
+fractions = {
+    "tanh, Xavier: saturated": saturated("tanh", "Xavier"),
+    "tanh, too large: saturated": saturated("tanh", "too large"),
+    "sigmoid, too large: saturated": saturated("sigmoid", "too large"),
+    "ReLU, He: dead": dead("He"),
+}
+
+# %% mystnb={"image": {"alt": "Fraction of saturated or dead units in each of six hidden layers before training: none for tanh with Xavier, most for tanh with large weights, about half for sigmoid with large weights, and a fraction of dead ReLU units that grows with depth."}}
+plot_curves(
+    fractions,
+    "Units that pass on little or nothing",
+    "Hidden layer (1 = first)",
+    "Fraction of units",
+)
+
+# %%
+Markdown(
+    "With large weights, "
+    f"**{fractions['tanh, too large: saturated'][-1]:.0%}** of the last hidden "
+    "layer's tanh units are saturated; with Xavier's, "
+    f"{fractions['tanh, Xavier: saturated'][-1]:.0%}. Of the ReLU units, "
+    f"**{fractions['ReLU, He: dead'][0]:.0%}** are dead in the first hidden "
+    f"layer and **{fractions['ReLU, He: dead'][-1]:.0%}** in the last."
+)
+
+# %% tags=["remove-cell"]
+assert fractions["tanh, too large: saturated"][-1] > 0.5
+assert fractions["tanh, Xavier: saturated"][-1] < 0.05
+assert fractions["ReLU, He: dead"][-1] > fractions["ReLU, He: dead"][0]
+
+# %% [markdown]
+# Why do dead units become more frequent with depth, even with good weights? With zero biases, all examples that reach a
+# deep layer point in similar directions, since a few active units made them all. A unit that is negative for one of
+# them is then negative for most.
+#
+# ## When is a sigmoid fine?
+#
+# Now train. Three activations, four kinds of initial weights, three learning rates, five seeds each, with one hidden layer
+# and with four. The entry is the training loss after 200 steps: mean over the seeds, and half the width of its 95 %
+# interval. Guessing has a loss of $\log 2 \approx 0.69$.
+#
+# *Predict:* are there weights with which the sigmoid beats ReLU?
+
+# %%
+RATES = [0.03, 0.3, 3.0]
+T_95 = 2.776  # 97.5 % point of Student's t with 4 degrees of freedom
+
+
+def study(hidden, steps=200):
+    """{(activation, init, rate): losses of the five seeds} after training."""
+    final = {}
+    for activation in ACTIVATIONS:
+        for init, std in INITS.items():
+            for lr in RATES:
+                network = DeepMLP([2, *hidden, 2], activation, std, SEEDS)
+                with np.errstate(all="ignore"):  # some of them explode
+                    for _ in range(steps):
+                        losses = network.step(X_spiral, y_spiral, lr)
+                final[activation, init, lr] = losses
+    return final
+
+
+def entry(losses):
+    if not np.isfinite(losses).all():
+        return "diverged"
+    half_width = T_95 * losses.std(ddof=1) / np.sqrt(len(losses))
+    return f"{losses.mean():.2f} ± {half_width:.2f}"
+
+
+def table(final):
+    lines = [
+        "| activation | weights | "
+        + " | ".join(f"rate {lr:g}" for lr in RATES)
+        + " |",
+        "|---|---|" + "---|" * len(RATES),
+    ]
+    for activation in ACTIVATIONS:
+        for init in INITS:
+            entries = [entry(final[activation, init, lr]) for lr in RATES]
+            lines.append(
+                f"| {activation} | {init} | " + " | ".join(entries) + " |"
+            )
+    return "\n".join(lines)
+
+
+shallow = study([16])
+Markdown("**One hidden layer**\n\n" + table(shallow))
+
+# %%
+deep_results = study([16] * 4)
+Markdown("**Four hidden layers**\n\n" + table(deep_results))
+
+
+# %%
+def best(final, activation, init=None):
+    """Lowest mean loss of an activation, over rates (and kinds of weights)."""
+    return min(
+        losses.mean()
+        for (a, i, _), losses in final.items()
+        if a == activation and init in (None, i) and np.isfinite(losses).all()
+    )
+
+
+by_rule = {  # with weights by He's or Xavier's rule, the better of the two
+    activation: min(best(deep_results, activation, i) for i in ["He", "Xavier"])
+    for activation in ACTIVATIONS
+}
+large = {a: best(deep_results, a, "too large") for a in ACTIVATIONS}
+flat = {a: best(shallow, a) for a in ACTIVATIONS}
+
+
+def listed(losses):
+    return ", ".join(f"{loss:.2f} with {a}" for a, loss in losses.items())
+
+
+Markdown(
+    "Lowest mean loss over the learning rates:\n\n"
+    f"- one hidden layer, any weights: {listed(flat)};\n"
+    f"- four hidden layers, weights by rule: {listed(by_rule)};\n"
+    f"- four hidden layers, large weights: {listed(large)}."
+)
+
+# %% tags=["remove-cell"]
+assert best(shallow, "sigmoid") < 0.25
+assert by_rule["sigmoid"] > 0.3
+assert best(deep_results, "sigmoid", "too large") < 0.2
+assert best(deep_results, "ReLU", "too large") > 0.4
+assert best(deep_results, "ReLU", "He") < 0.05
+assert all(
+    abs(losses.mean() - np.log(2)) < 0.01
+    for (_, init, _), losses in deep_results.items()
+    if init == "too small"
+)
+
+# %% [markdown]
+# What do the tables say?
+#
+# - **With one hidden layer, a sigmoid is fine.** It passes on less than ReLU, so it wants more: a larger learning rate
+#   and larger weights. With both, it learns.
+# - **With four, it is not fine at the usual weights.** Its gradient has shrunk four times before it reaches the first
+#   layer, and no learning rate in the table mends that.
+# - **With large weights it learns again**, and leaves ReLU behind. Its first layers then receive a gradient, as the
+#   figure above shows. What is too large for ReLU is about right for the sigmoid.
+# - **Weights that are too small stop every deep network**, whatever the activation.
+#
+# So "ReLU is better than sigmoid" is not a law. It is a statement about depth, weights and learning rate together, and
+# ReLU's advantage is that the usual choices suit it.
+#
+# ## Learning, seen
+#
+# Where does the border between the classes go while a network learns? This plays once and then stands still.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Animation, played once: two spirals and the regions of a ReLU network during training. The border starts as a straight cut, then bends at more and more places until it follows the gap between the spirals."}}
+from PIL import Image as Picture
+
+film = DeepMLP([2, 32, 32, 2], "ReLU", INITS["He"], seeds=[1])
+axis = np.linspace(-1.3, 1.3, 120)
+grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+frames, taken = [], 0
+for until in np.unique(np.geomspace(1, 400, 24).astype(int)):
+    while taken < until:
+        loss = film.step(X_spiral, y_spiral, 0.3)[0]
+        taken += 1
+    scores, _, _ = film.forward(grid)
+    regions = scores[0].argmax(axis=1).reshape(len(axis), len(axis))
+    with plt.rc_context(STYLE):
+        figure, ax = plt.subplots(figsize=(4.4, 4.2), dpi=80)
+        ax.grid(False)
+        ax.contourf(
+            axis,
+            axis,
+            regions,
+            levels=[-0.5, 0.5, 1.5],
+            colors=COLORS[:2],
+            alpha=0.25,
+        )
+        for k, marker in enumerate("os"):
+            ax.scatter(
+                *X_spiral[y_spiral == k].T, s=16, marker=marker, color=COLORS[k]
+            )
+        ax.set(
+            title=f"after {taken} steps: loss {loss:.3f}",
+            xlabel="$x_1$",
+            ylabel="$x_2$",
+        )
+        buffer = io.BytesIO()
+        figure.savefig(buffer, transparent=True)
+        plt.close(figure)
+    frames.append(Picture.open(buffer))
+
+animation = io.BytesIO()
+frames[0].save(
+    animation,
+    format="PNG",
+    save_all=True,
+    append_images=frames[1:],
+    duration=[300] * (len(frames) - 1) + [3000],
+    loop=1,  # no endless blinking
+)
+Image(data=animation.getvalue(), format="png")
+
+# %% tags=["remove-cell"]
+assert loss < 0.1, loss
+assert len(animation.getvalue()) < 600_000, len(animation.getvalue())
+
+# %% [markdown]
+# *How to read it:* the colour is the network's answer at each place. It begins with one straight cut, as a linear model
+# would, and then finds out, bend by bend, what hidden units are for.
+#
+# ## Debugging is a method
+#
+# A network with a bug seldom crashes. It learns, only worse, and you do not know how well it should have learnt. So do
+# not stare at the code. Go in three steps:
+#
+# 1. **Symptom**: what exactly do you see, in numbers?
+# 2. **Hypothesis**: which mistake would produce just that?
+# 3. **Experiment**: a small test that would come out differently if you are wrong.
+#
+# Six bugs that people really write, each by its symptom first. Stop before the hypothesis and make your own.
+#
+# ### Bug 1: the loss starts far too high
+
+
+# %%
+class StartsTooLarge(TwoLayerMLP):
+    def __init__(self, *args, weight_scale=0.01, **kwargs):
+        super().__init__(*args, weight_scale=1000 * weight_scale, **kwargs)
+
+
+start, _, _ = StartsTooLarge(2, 16, 2).loss(X_toy, y_toy)
+Markdown(
+    f"Symptom: the loss before training is **{start:.1f}**; log 2 = "
+    f"{np.log(2):.2f}."
+)
+
+# %% tags=["remove-cell"]
+assert start > 5 * np.log(2)
+
+# %% [markdown]
+# *Hypothesis:* not knowing costs $\log C$; more than that is being *confident and wrong*, so the scores are large, so
+# the weights are. *Experiment:* shrink the weights, and the loss must come down to $\log C$.
+
+# %%
+shrunk = StartsTooLarge(2, 16, 2)
+shrunk.W1, shrunk.W2 = shrunk.W1 / 1000, shrunk.W2 / 1000
+mended, _, _ = shrunk.loss(X_toy, y_toy)
+Markdown(
+    f"With weights a thousand times smaller: **{mended:.4f}**. The mend: scale "
+    "weights by a rule."
+)
+
+# %% tags=["remove-cell"]
+assert abs(mended - np.log(2)) < 0.01
+
+# %% [markdown]
+# ### Bug 2: it learns from a few examples and explodes with many
+
+
+# %%
+class NoBatchAverage(TwoLayerMLP):
+    def backward(self, probs, cache, y):
+        return tuple(
+            len(y) * gradient for gradient in super().backward(probs, cache, y)
+        )
+
+
+def final_loss(Model, X, y, lr=0.3, epochs=100):
+    model = Model(2, 16, 2, weight_scale=0.1)
+    train_numpy(model, X, y, lr=lr, epochs=epochs, verbose=False)
+    return model.loss(X, y)[0]
+
+
+few, many = slice(None, None, 10), slice(None)
+symptom = {
+    Model.__name__: [
+        final_loss(Model, X_spiral[part], y_spiral[part])
+        for part in (few, many)
+    ]
+    for Model in (TwoLayerMLP, NoBatchAverage)
+}
+Markdown(
+    "Symptom: final loss\n\n| network | 10 examples | 100 examples "
+    "|\n|---|---|---|\n"
+    + "\n".join(
+        f"| `{name}` | {a:.3f} | {b:.3f} |" for name, (a, b) in symptom.items()
+    )
+)
+
+# %% tags=["remove-cell"]
+assert symptom["NoBatchAverage"][1] > 2 * symptom["TwoLayerMLP"][1], symptom
+assert symptom["NoBatchAverage"][0] < symptom["TwoLayerMLP"][0], symptom
+
+# %% [markdown]
+# *Hypothesis:* the steps grow with the number of examples, so somewhere a mean is a sum. *Experiment:* a mean does not
+# change if every example is taken twice. Neither may the gradients.
+
+
+# %%
+def gradients(model, X, y):
+    _, probs, cache = model.loss(X, y)
+    return model.backward(probs, cache, y)
+
+
+def growth_when_doubled(Model):
+    model = Model(2, 16, 2, weight_scale=0.5)
+    once = gradients(model, X_toy, y_toy)
+    twice = gradients(
+        model, np.vstack([X_toy, X_toy]), np.hstack([y_toy, y_toy])
+    )
+    return np.linalg.norm(twice[0]) / np.linalg.norm(once[0])
+
+
+growth = {
+    Model.__name__: growth_when_doubled(Model)
+    for Model in (TwoLayerMLP, NoBatchAverage)
+}
+Markdown(
+    "Every example twice: the gradient grows by a factor of "
+    + ", ".join(
+        f"**{factor:.2f}** (`{name}`)" for name, factor in growth.items()
+    )
+    + ". The mend: `dscores /= N`."
+)
+
+# %% tags=["remove-cell"]
+assert abs(growth["TwoLayerMLP"] - 1) < 1e-9
+assert abs(growth["NoBatchAverage"] - 2) < 1e-9
+
+# %% [markdown]
+# ### Bug 3: it runs with one batch size only
+
+
+# %%
+class BiasOnTheWrongAxis(TwoLayerMLP):
+    def backward(self, probs, cache, y):
+        _, z1, _, _ = cache
+        dW1, _, dW2, db2 = super().backward(probs, cache, y)
+        dscores = probs.copy()
+        dscores[np.arange(len(y)), y] -= 1
+        dz1 = (dscores / len(y)) @ self.W2.T * (z1 > 0)
+        return dW1, dz1.sum(axis=1), dW2, db2
+
+
+for batch in [16, 17]:
+    model = BiasOnTheWrongAxis(2, 16, 2, weight_scale=0.1)
+    try:
+        train_numpy(
+            model, X_toy[:batch], y_toy[:batch], lr=0.1, epochs=1, verbose=False
+        )
+        print(f"batch of {batch}: runs")
+    except ValueError as error:
+        print(f"batch of {batch}: {error}")
+
+# %% [markdown]
+# *Hypothesis:* 16 is also the number of hidden units, so an array of one length stands where the other belongs, and fits
+# by accident. *Experiment:* a gradient check at just this batch size, since there it cannot hide behind a crash. The
+# report says where.
+
+# %%
+model = BiasOnTheWrongAxis(2, 16, 2, weight_scale=0.5)
+model.b1 = model.b1.ravel()  # (H,), so that the wrong shape fits
+gradient_report(model, X_toy[:16], y_toy[:16])
+
+# %% tags=["remove-cell"]
+bias_report = gradient_report(model, X_toy[:16], y_toy[:16])
+assert bias_report.lines[1].norm_ratio > 0.01
+assert all(bias_report.lines[k].norm_ratio < 1e-6 for k in (0, 2, 3))
+
+# %% [markdown]
+# Only `b1` is wrong. The mend: `dz1.sum(axis=0)`, a sum over the *examples*. And in tests, never let two sizes be equal:
+# choose $N$, $D$, $H$ and $C$ all different.
+#
+# ### Bug 4: it learns worse when you watch it
+
+
+# %%
+class KeepsOneCache(TwoLayerMLP):
+    """Keeps what the forward pass computed in the model itself."""
+
+    def forward(self, X):
+        scores, self.kept = super().forward(X)
+        return scores, self.kept
+
+    def backward(self, probs, cache, y):
+        return super().backward(
+            probs, self.kept, y
+        )  # the last forward pass, whichever it was
+
+
+def train_and_watch(Model, watch):
+    model = Model(2, 16, 2, weight_scale=0.1)
+    X_watch, y_watch = make_toy_data(80, seed=1)
+    for _ in range(100):
+        _, probs, cache = model.loss(X_toy, y_toy)
+        if watch:
+            model.loss(X_watch, y_watch)  # a look at other data, nothing more
+        steps = model.backward(probs, cache, y_toy)
+        for name, gradient in zip(["W1", "b1", "W2", "b2"], steps, strict=True):
+            setattr(model, name, getattr(model, name) - 0.3 * gradient)
+    return model.loss(X_toy, y_toy)[0]
+
+
+watched = {
+    Model.__name__: [train_and_watch(Model, watch) for watch in (False, True)]
+    for Model in (TwoLayerMLP, KeepsOneCache)
+}
+Markdown(
+    "Symptom: final loss\n\n| network | unwatched | watched |\n|---|---|---|\n"
+    + "\n".join(
+        f"| `{name}` | {a:.4f} | {b:.4f} |" for name, (a, b) in watched.items()
+    )
+)
+
+# %% tags=["remove-cell"]
+assert watched["TwoLayerMLP"][0] == watched["TwoLayerMLP"][1]
+assert watched["KeepsOneCache"][0] == watched["TwoLayerMLP"][0]
+assert watched["KeepsOneCache"][1] != watched["KeepsOneCache"][0]
+
+# %% [markdown]
+# *Hypothesis:* looking changes something, so `loss` leaves something behind that `backward` uses. *Experiment:* call `loss`
+# on other data in between; the gradients must not notice.
+
+
+# %%
+def notices_a_look(Model):
+    model = Model(2, 16, 2, weight_scale=0.5)
+    _, probs, cache = model.loss(X_toy, y_toy)
+    expected = model.backward(probs, cache, y_toy)
+    model.loss(X_toy[::-1] + 1, y_toy)
+    after = model.backward(probs, cache, y_toy)
+    return not all(
+        np.array_equal(a, b) for a, b in zip(expected, after, strict=True)
+    )
+
+
+looks = {
+    Model.__name__: notices_a_look(Model)
+    for Model in (TwoLayerMLP, KeepsOneCache)
+}
+print(looks)
+
+# %% tags=["remove-cell"]
+assert looks == {"TwoLayerMLP": False, "KeepsOneCache": True}
+
+# %% [markdown]
+# The mend: return the cache and pass it on, as `TwoLayerMLP` does. State that nobody sees is state that nobody tests.
+#
+# ### Bug 5: centred pixels that are not centred
+
+# %%
+pixels = (
+    np.random.default_rng(0).integers(0, 256, size=(100, 64)).astype(np.uint8)
+)
+centred = pixels - np.uint8(128)
+Markdown(
+    f"Symptom: after subtracting 128, the pixels run from **{centred.min()}** to "
+    f"**{centred.max()}** with mean {centred.mean():.0f}."
+)
+
+# %% tags=["remove-cell"]
+assert centred.min() >= 0
+assert centred.mean() > 100
+
+# %% [markdown]
+# *Hypothesis:* nothing is negative, so something cannot *be* negative: the array still holds unsigned bytes, in which
+# $0 - 128$ wraps around to $128$. *Experiment:* look at the type, and do the same in floating point.
+
+# %%
+as_float = pixels.astype(float) - 128
+Markdown(
+    f"`{centred.dtype}` against `{as_float.dtype}`: now from "
+    f"{as_float.min():.0f} to "
+    f"{as_float.max():.0f}, mean {as_float.mean():.0f}. The mend: convert "
+    "first, then compute."
+)
+
+# %% tags=["remove-cell"]
+assert as_float.min() < 0 < as_float.max()
+
+# %% [markdown]
+# ### Bug 6: almost nothing
+
+
+# %%
+def careless_step(model, X, y, lr):
+    """Updates W2 before the gradient has passed through it."""
+    _, probs, (X, z1, a1, _) = model.loss(X, y)
+    dscores = probs.copy()
+    dscores[np.arange(len(y)), y] -= 1
+    dscores /= len(y)
+    model.W2 = model.W2 - lr * a1.T @ dscores
+    model.b2 = model.b2 - lr * dscores.sum(axis=0)
+    dz1 = dscores @ model.W2.T * (z1 > 0)  # this W2 is already the next one
+    model.W1 = model.W1 - lr * X.T @ dz1
+    model.b1 = model.b1 - lr * dz1.sum(axis=0)
+
+
+def careful_step(model, X, y, lr):
+    for name, gradient in zip(
+        ["W1", "b1", "W2", "b2"], gradients(model, X, y), strict=True
+    ):
+        setattr(model, name, getattr(model, name) - lr * gradient)
+
+
+finals = {}
+for take_step in (careful_step, careless_step):
+    model = TwoLayerMLP(2, 16, 2, weight_scale=0.1)
+    for _ in range(100):
+        take_step(model, X_toy, y_toy, 0.3)
+    finals[take_step.__name__] = model.loss(X_toy, y_toy)[0]
+Markdown(
+    "Symptom: none to speak of. Final loss "
+    + ", ".join(f"**{loss:.4f}** (`{name}`)" for name, loss in finals.items())
+    + "."
+)
+
+# %% tags=["remove-cell"]
+assert abs(finals["careful_step"] - finals["careless_step"]) < 0.02
+assert finals["careful_step"] != finals["careless_step"]
+
+# %% [markdown]
+# A gradient check of `backward` finds nothing, because `backward` is right. *Hypothesis:* the *step* is not what it claims
+# to be. *Experiment:* after one step, each parameter must have moved by $-\eta$ times its gradient, and nothing else.
+
+
+# %%
+def step_error(take_step, lr=0.3):
+    model = TwoLayerMLP(2, 16, 2, weight_scale=0.5)
+    before, expected = model.W1, gradients(model, X_toy, y_toy)[0]
+    take_step(model, X_toy, y_toy, lr)
+    moved = (before - model.W1) / lr
+    return np.linalg.norm(moved - expected) / np.linalg.norm(expected)
+
+
+step_errors = {f.__name__: step_error(f) for f in (careful_step, careless_step)}
+Markdown(
+    "The first layer moved wrongly by a relative "
+    + ", ".join(
+        f"**{error:.0e}** (`{name}`)" for name, error in step_errors.items()
+    )
+    + ". The mend: compute all gradients, then take all steps."
+)
+
+# %% tags=["remove-cell"]
+assert step_errors["careful_step"] < 1e-12
+assert step_errors["careless_step"] > 1e-3
+
+# %% [markdown]
+# ## Testing is a craft
+#
+# The experiments above are worth keeping: as tests, run after every change. What should one ask of a network?
+#
+# 1. **Shapes**: every gradient like its parameter, for sizes that are all different.
+# 2. **Loss at the start**: with small weights, $\log C$.
+# 3. **Gradient**: agreement with finite differences, for every activation.
+# 4. **Invariances**: the order of the batch, and every example twice, change nothing; a look at other data neither.
+# 5. **Overfit a little**: a healthy network can learn four examples by heart, even with random labels.
+#
+# Each is a function that stays silent when all is well, and says which promise broke when it is not. The fourth is a
+# *property test*: it does not try one case but draws many, so that a lucky one cannot save a bug.
+
+
+# %%
+def test_shapes(Model):
+    model = Model(3, 7, 4)
+    X, y = np.random.default_rng(0).standard_normal((5, 3)), np.arange(5) % 4
+    for name, gradient in zip(
+        ["W1", "b1", "W2", "b2"], gradients(model, X, y), strict=True
+    ):
+        wanted = getattr(model, name).shape
+        assert gradient.shape == wanted, (
+            f"d{name} is {gradient.shape}, not {wanted}"
+        )
+
+
 def test_loss_at_start(Model):
     model = Model(3, 20, 5, weight_scale=1e-3)
     X = np.random.default_rng(0).standard_normal((30, 3))
     loss, _, _ = model.loss(X, np.arange(30) % 5)
-    assert abs(loss - np.log(5)) < 0.01, (
-        f"initial loss {loss:.3f}, expected log 5 = {np.log(5):.3f}"
-    )
+    assert abs(loss - np.log(5)) < 0.01, f"initial loss {loss:.3f}, not log 5"
 
 
 def test_gradient(Model):
@@ -211,47 +1087,48 @@ def test_gradient(Model):
         model = Model(3, 7, 4, activation=activation, weight_scale=0.5)
         max_error, _ = grad_check(model, X, np.arange(6) % 4)
         assert max_error < 1e-6, (
-            f"{activation}: gradient is off by a relative {max_error:.1e}"
+            f"{activation}: off by a relative {max_error:.1e}"
         )
 
 
-def test_order_does_not_matter(Model):
+def test_invariances(Model):
     rng = np.random.default_rng(2)
-    X, y = rng.standard_normal((8, 3)), np.arange(8) % 4
-    model, order = Model(3, 7, 4, weight_scale=0.5), rng.permutation(8)
-    for a, b in zip(
-        gradients(model, X, y),
-        gradients(model, X[order], y[order]),
-        strict=True,
-    ):
-        assert np.allclose(a, b), "shuffling the batch changes a gradient"
+    for _ in range(20):  # a property holds for every draw, not for one
+        N, D, H, C = rng.permutation(np.arange(2, 10))[:4]  # all different
+        X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
+        model, order = Model(D, H, C, weight_scale=0.5), rng.permutation(N)
+        expected = gradients(model, X, y)
+        shuffled = gradients(model, X[order], y[order])
+        doubled = gradients(model, np.vstack([X, X]), np.hstack([y, y]))
+        _, probs, cache = model.loss(X, y)
+        model.loss(X + 1, y)
+        after_a_look = model.backward(probs, cache, y)
+        for what, others in [
+            ("shuffling the batch", shuffled),
+            ("every example twice", doubled),
+            ("a look at other data", after_a_look),
+        ]:
+            same = all(
+                np.allclose(a, b) for a, b in zip(expected, others, strict=True)
+            )
+            assert same, f"{what} changes a gradient"
 
 
 def test_overfits_four_examples(Model):
     rng = np.random.default_rng(3)
     X, y = rng.standard_normal((4, 3)), rng.integers(0, 3, size=4)
-    losses = train_numpy(
-        Model(3, 32, 3, weight_scale=0.5),
-        X,
-        y,
-        lr=0.5,
-        epochs=500,
-        verbose=False,
-    )
+    model = Model(3, 32, 3, weight_scale=0.5)
+    losses = train_numpy(model, X, y, lr=0.5, epochs=500, verbose=False)
     assert losses[-1] < 0.02, (
-        f"four examples are not learnt by heart: loss {losses[-1]:.3f}"
+        f"four examples are not learnt: loss {losses[-1]:.3f}"
     )
-
-
-def gradients(model, X, y):
-    _, probs, cache = model.loss(X, y)
-    return model.backward(probs, cache, y)
 
 
 TESTS = [
+    test_shapes,
     test_loss_at_start,
     test_gradient,
-    test_order_does_not_matter,
+    test_invariances,
     test_overfits_four_examples,
 ]
 for test in TESTS:
@@ -261,37 +1138,21 @@ print("all tests passed")
 # %% [markdown]
 # Why these tolerances? $10^{-6}$ for the gradient leaves room for rounding in the finite differences and none for a
 # wrong formula. $0.01$ for the first loss allows for the small weights not being zero. A tolerance should have a
-# reason; if the only reason is that the test passes with it, it guards nothing.
+# reason; if the only reason is that the test passes with it, it guards nothing. (The library
+# [Hypothesis](https://hypothesis.readthedocs.io/) draws the cases for property tests much more cleverly, and shrinks a
+# failing one to the smallest that still fails.)
 #
-# ## Do the tests catch bugs?
+# ## Who tests the tests?
 #
-# The best test of a test is a bug. Here are three that people really write. *Predict* for each which of the four tests
-# will catch it.
+# The best test of a test is a bug. Here are the planted ones, and one more: averaging the bias gradients over the batch,
+# where they should be summed. *Predict* which of the five tests will catch each.
 
 
 # %%
-class NoBatchAverage(TwoLayerMLP):
-    """Forgets to divide by N: every gradient is N times too large."""
-
-    def backward(self, probs, cache, y):
-        return tuple(
-            len(y) * gradient for gradient in super().backward(probs, cache, y)
-        )
-
-
 class AveragesTheBiases(TwoLayerMLP):
-    """Takes the mean where the sum belongs: bias gradients N times too small."""
-
     def backward(self, probs, cache, y):
         dW1, db1, dW2, db2 = super().backward(probs, cache, y)
         return dW1, db1 / len(y), dW2, db2 / len(y)
-
-
-class StartsTooLarge(TwoLayerMLP):
-    """Multiplies the initial weights by a thousand."""
-
-    def __init__(self, *args, weight_scale=0.01, **kwargs):
-        super().__init__(*args, weight_scale=1000 * weight_scale, **kwargs)
 
 
 def caught_by(Model):
@@ -299,34 +1160,104 @@ def caught_by(Model):
     for test in TESTS:
         try:
             test(Model)
-        except AssertionError:
+        except (AssertionError, ValueError):
             caught.append(test.__name__)
     return caught
 
 
-verdicts = {
-    Model.__name__: caught_by(Model)
-    for Model in (NoBatchAverage, AveragesTheBiases, StartsTooLarge)
-}
-lines = [
-    "| test | " + " | ".join(f"`{name}`" for name in verdicts) + " |",
-    "|---|---|---|---|",
+BUGS = [
+    StartsTooLarge,
+    NoBatchAverage,
+    BiasOnTheWrongAxis,
+    KeepsOneCache,
+    AveragesTheBiases,
 ]
-for test in TESTS:
-    marks = ["caught" if test.__name__ in v else "–" for v in verdicts.values()]
-    lines.append(f"| `{test.__name__}` | " + " | ".join(marks) + " |")
+verdicts = {Bug.__name__: caught_by(Bug) for Bug in BUGS}
+lines = [
+    "| bug | "
+    + " | ".join(test.__name__[5:].replace("_", " ") for test in TESTS)
+    + " |"
+]
+lines.append("|---" * (len(TESTS) + 1) + "|")
+for name, caught in verdicts.items():
+    marks = ["caught" if test.__name__ in caught else "–" for test in TESTS]
+    lines.append(f"| `{name}` | " + " | ".join(marks) + " |")
 Markdown("\n".join(lines))
 
 # %% tags=["remove-cell"]
-assert "test_gradient" in verdicts["NoBatchAverage"]
-assert "test_gradient" in verdicts["AveragesTheBiases"]
+assert all(verdicts.values()), verdicts
 assert "test_overfits_four_examples" not in verdicts["AveragesTheBiases"]
-assert "test_loss_at_start" in verdicts["StartsTooLarge"]
+assert verdicts["KeepsOneCache"] == ["test_invariances"], verdicts[
+    "KeepsOneCache"
+]
+assert verdicts["StartsTooLarge"][0] == "test_loss_at_start", verdicts[
+    "StartsTooLarge"
+]
 
 # %% [markdown]
-# Read the table by rows and by columns. By columns, every bug is caught by at least one test. By rows, no test catches
-# everything. Notice `AveragesTheBiases`: it still learns four examples by heart, so a falling loss says nothing against
-# it. Only the gradient check does.
+# Read the table by rows and by columns. By rows, every bug is caught by at least one test. By columns, no test catches
+# everything. Notice `AveragesTheBiases`: it learns four examples by heart, so a falling loss says nothing against it.
+# And `KeepsOneCache` passes the gradient check; only a test that *looks in between* finds it.
+#
+# **Exercise 5.** Now yours. Write a function that gets an implementation of `backward(X, y, W1, b1, W2, b2)` and says
+# whether it is right. It is graded by the bugs that it lets live, and it must not condemn a correct one.
+
+
+# %%
+def suite(backward):
+    """True if this implementation of backward is right, else False."""
+    ...  # your code
+
+
+checks.test_suite(suite)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# You need no list of bugs. Finite differences of the loss catch nearly all of them at once, if you compare all four
+# gradients, with sizes that are all different.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# Write the loss as a function of one parameter, with the others fixed, and use `nnweek.gradcheck.numerical_gradient`.
+# A bias gradient may come as $(H,)$ or as $(1, H)$; compare after `np.ravel`.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def suite(backward):
+#     # All sizes differ, so that no shape fits by accident, and no bias is 0.
+#     N, D, H, C = 6, 3, 5, 4
+#     rng = np.random.default_rng(0)
+#     X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
+#     shapes = [(D, H), (H,), (H, C), (C,)]
+#     params = [rng.standard_normal(shape) for shape in shapes]
+#
+#     def loss():
+#         return cross_entropy(softmax(forward(X, *params)), y)
+#
+#     for p, gradient in zip(params, backward(X, y, *params), strict=True):
+#         if np.size(gradient) != p.size:
+#             return False
+#         # A bias gradient may be (H,) or (1, H).
+#         gradient = np.reshape(gradient, p.shape)
+#         for index in np.ndindex(p.shape):
+#             kept = p[index]
+#             p[index] = kept + 1e-5
+#             above = loss()
+#             p[index] = kept - 1e-5
+#             below = loss()
+#             p[index] = kept
+#             if abs(gradient[index] - (above - below) / 2e-5) > 1e-6:
+#                 return False
+#     return True
+# ```
+# </details>
 #
 # ## Check yourself
 #
@@ -339,7 +1270,7 @@ assert "test_loss_at_start" in verdicts["StartsTooLarge"]
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** After five layers, little more than a thousandth of the gradient is left, even if no unit is saturated.
+# **b.** After five layers, less than a thousandth of the gradient is left, even if no unit is saturated.
 # a) An overflow would show as a warning or as NaN, not as slowness.
 # c) The output layer's softmax has nothing to do with the layers below it.
 # </details>
@@ -372,6 +1303,20 @@ assert "test_loss_at_start" in verdicts["StartsTooLarge"]
 # would still work, so it needs a look at the data.
 # </details>
 #
+# **4.** Your test uses a batch of 8 examples and 8 hidden units. What is wrong with that?
+#
+# - a) It is too small to mean anything.
+# - b) An array summed over the wrong axis has the right shape.
+# - c) Nothing.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** Equal sizes let a whole family of bugs through.
+# a) A wrong formula is wrong for two examples, too.
+# c) would be true if the sizes differed.
+# </details>
+#
 # ## Summary
 #
 # | question | answer |
@@ -379,8 +1324,10 @@ assert "test_loss_at_start" in verdicts["StartsTooLarge"]
 # | why bend at all | without it, layers collapse into one linear map |
 # | ReLU, sigmoid, tanh | pass on all or nothing; at most a quarter; at most all |
 # | saturated, dead | derivative near zero; derivative zero for every example |
-# | safe sigmoid | `np.exp(-np.logaddexp(0, -z))` |
-# | four tests | loss at the start, gradient, order, overfit a little |
+# | how large at the start | He: variance $2/n_\text{in}$ for ReLU |
+# | is sigmoid bad | fine when shallow; deep, it needs larger weights |
+# | debugging | symptom, hypothesis, experiment |
+# | what to test | shapes, loss at the start, gradient, invariances, overfit a little |
 # | a test that cannot fail | is not a test: plant a bug and see |
 #
 # ## Read more
@@ -388,4 +1335,5 @@ assert "test_loss_at_start" in verdicts["StartsTooLarge"]
 # - University of Amsterdam, [activation functions](https://uvadlc-notebooks.readthedocs.io/en/latest/tutorial_notebooks/tutorial3/Activation_Functions.html),
 #   with gradients and dead units on a deeper network.
 # - Glorot and Bengio (2010), [Understanding the difficulty of training deep feedforward neural networks](https://proceedings.mlr.press/v9/glorot10a.html).
+# - He, Zhang, Ren and Sun (2015), [Delving deep into rectifiers](https://arxiv.org/abs/1502.01852), where He's rule comes from.
 # - Andrej Karpathy, [A recipe for training neural networks](https://karpathy.github.io/2019/04/25/recipe/).

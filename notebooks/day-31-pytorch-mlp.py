@@ -284,6 +284,9 @@ plot_images(
 )
 
 # %% [markdown]
+# *How to read it:* a single digit above an image is the network's answer where it is right; where it is wrong, the true
+# label follows.
+#
 # ## Check yourself
 #
 # **1.** You forget `optimizer.zero_grad()`. What happens?

@@ -193,6 +193,9 @@ plot_curves(
 )
 
 # %% [markdown]
+# *How to read it:* the height is the share of validation images that are named correctly. Look at how much each further
+# epoch still adds.
+#
 # ## The test set, once
 #
 # We chose nothing by looking at the test images, so they can now judge. How sure is the number? Had other people

@@ -231,7 +231,7 @@ print(f"written: {path} ({len(report.splitlines())} lines)")
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** At such accuracies the interval is about a quarter of a point to either side, and another seed moves the
+# **b.** At such accuracies the interval is about three tenths of a point to either side, and another seed moves the
 # result, too.
 # a) and c) claim more than the number holds.
 # </details>

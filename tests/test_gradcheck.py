@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from nnweek.gradcheck import grad_check, numerical_gradient
+from nnweek.gradcheck import (
+    grad_check,
+    gradient_report,
+    norm_ratio,
+    numerical_gradient,
+    step_size_sweep,
+)
 from nnweek.scratch import ACTIVATIONS, TwoLayerMLP
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
@@ -261,3 +267,97 @@ def test_whatever_holds_a_single_number_will_do_as_the_value_of_f(wrap):
 def test_anything_else_as_the_value_of_f_is_refused(value):
     with pytest.raises(ValueError, match="f must return a single number, got"):
         numerical_gradient(lambda x: value, np.zeros(2))
+
+
+# --- gradient_report ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_the_report_of_right_gradients_is_below_1e_7_everywhere(activation, batch):
+    report = gradient_report(network(activation=activation), *batch)
+    assert [line.name for line in report.lines] == list(PARAMETERS)
+    assert report.norm_ratio == max(line.norm_ratio for line in report.lines) < 1e-7
+
+
+def test_the_report_says_which_entry_is_wrong_and_what_stands_there(batch):
+    class OneWrongEntry(TwoLayerMLP):
+        def backward(self, *args):
+            dW1, db1, dW2, db2 = super().backward(*args)
+            dW2[3, 1] += 0.25
+            return dW1, db1, dW2, db2
+
+    model = network(OneWrongEntry)
+    _, probs, cache = model.loss(*batch)
+    right = TwoLayerMLP.backward(model, probs, cache, batch[1])[2][3, 1]
+    line = gradient_report(model, *batch).lines[2]
+    assert tuple(line.where) == (3, 1)
+    assert_allclose([line.analytic, line.numerical], [right + 0.25, right], rtol=1e-6)
+
+
+def test_the_report_finds_a_gradient_that_is_not_a_number(batch):
+    class Spoilt(TwoLayerMLP):
+        def backward(self, *args):
+            gradients = super().backward(*args)
+            gradients[0][1, 2] = np.nan
+            return gradients
+
+    line = gradient_report(network(Spoilt), *batch).lines[0]
+    assert tuple(line.where) == (1, 2)
+    assert np.isnan(line.max_error)
+
+
+def test_the_report_prints_as_a_table_in_a_terminal_and_as_markdown_in_a_notebook(batch):
+    report = gradient_report(network(), *batch)
+    assert [row.split()[0] for row in repr(report).splitlines()[1:]] == list(PARAMETERS)
+    markdown = report._repr_markdown_().splitlines()
+    assert all(row.count("|") == 7 for row in markdown)
+    assert len(markdown) == 2 + len(PARAMETERS)
+
+
+def test_the_report_leaves_the_model_as_it_was(batch):
+    model = network()
+    before = contents(model)
+    gradient_report(model, *batch)
+    assert contents(model) == before
+
+
+# --- norm_ratio and step_size_sweep ---------------------------------------------------------
+
+
+@given(arrays(float, 4, elements=st.floats(-1e3, 1e3)), st.floats(1e-3, 1e3))
+def test_the_norm_ratio_does_not_depend_on_the_scale(a, scale):
+    b = a[::-1] + 1
+    assert_allclose(norm_ratio(scale * a, scale * b), norm_ratio(a, b), rtol=1e-9)
+    assert 0 <= norm_ratio(a, b) <= 1 + 1e-12
+
+
+def test_the_norm_ratio_of_equal_and_of_opposite_gradients_is_0_and_1():
+    g = np.array([[1.0, -2.0], [3.0, 0.5]])
+    assert norm_ratio(g, g) == 0 == norm_ratio(0 * g, 0 * g)
+    assert_allclose(norm_ratio(g, -g), 1)
+
+
+def test_errors_fall_with_the_step_as_taylor_says():
+    x = np.linspace(0.3, 1.1, 5)
+    steps = np.array([1e-1, 1e-2, 1e-3])
+    errors = step_size_sweep(lambda v: np.exp(v).sum(), x, np.exp(x), steps)
+    orders = {kind: np.diff(np.log10(e)) for kind, e in errors.items()}
+    assert_allclose(orders["centred"], -2, atol=0.05)
+    assert_allclose(orders["one-sided"], -1, atol=0.05)
+
+
+def test_in_float32_rounding_rules_at_a_step_that_is_fine_in_float64():
+    def error(dtype):
+        x = np.linspace(0.3, 1.1, 5).astype(dtype)
+        sweep = step_size_sweep(lambda v: np.exp(v).sum(), x, np.exp(x.astype(float)), [1e-5])
+        return sweep["centred"][0]
+
+    assert error(np.float64) < 1e-9
+    assert error(np.float32) > 1e-4
+
+
+def test_a_sweep_refuses_whole_numbers_and_steps_that_are_none():
+    with pytest.raises(TypeError, match="x must be float32 or float64"):
+        step_size_sweep(np.sum, np.arange(3), np.ones(3), [1e-5])
+    with pytest.raises(ValueError, match="steps"):
+        step_size_sweep(np.sum, np.ones(3), np.ones(3), [0])

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import itertools
 import json
 import os
 import re
@@ -17,13 +18,14 @@ import torch
 from nbclient import NotebookClient
 from torch import nn
 
-from nnweek import gradcheck, models, scratch, training
+from nnweek import checks, gradcheck, models, scratch, training
 from nnweek.experiments import train_model_with_optimizer
 from nnweek.mnist import make_loaders
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 DAYS = range(29, 36)
+DAYS_WITH_EXERCISES = (29, 30)
 
 every_day = pytest.mark.parametrize("day", DAYS)
 
@@ -249,11 +251,56 @@ def test_markdown_shows_alike_in_jupyter_in_colab_and_in_the_book(day):
         assert text.count("<details>") == text.count("</details>")
 
 
+# --- Exercises ----------------------------------------------------------------------------
+
+
+def exercises(day):
+    """[(name of the exercise, its cell, the Markdown below it)]"""
+    found = []
+    for cell, below in itertools.pairwise(cells(day)):
+        asked = re.findall(r"^checks\.(\w+)\(", cell.source, re.MULTILINE)
+        if cell.cell_type == "code" and asked:
+            found.append((asked[0], cell, below.source))
+    return found
+
+
+@pytest.mark.parametrize("day", DAYS_WITH_EXERCISES)
+def test_a_day_has_two_to_five_exercises_each_known_to_the_checks(day):
+    names = [name for name, _, _ in exercises(day)]
+    assert 2 <= len(names) <= 5
+    assert set(names) <= set(checks.EXERCISES)
+
+
+@pytest.mark.parametrize("day", DAYS_WITH_EXERCISES)
+def test_an_exercise_that_nobody_has_tried_lets_the_notebook_run_on(day):
+    for name, cell, _ in exercises(day):
+        given = {"checks": checks, "np": np}
+        exec(compile(cell.source, name, "exec"), given)
+        stub = given["suite" if name == "test_suite" else name]
+        verdict = checks.EXERCISES[name](stub)
+        assert not verdict
+        assert verdict.mistake == "not-attempted"
+
+
+@pytest.mark.parametrize("day", DAYS_WITH_EXERCISES)
+def test_every_exercise_has_hints_and_the_packages_solution_behind_a_click(day):
+    for name, _, below in exercises(day):
+        folds = re.findall(
+            r"<details>\n<summary>(.+?)</summary>\n(.+?)</details>", below, re.DOTALL
+        )
+        titles = [title for title, _ in folds]
+        assert titles.count("A solution") == 1, name
+        assert titles.index("A solution") >= 1, f"{name}: no hint before the solution"
+        shown = re.search(r"```python\n(.+?)\n```", dict(folds)["A solution"], re.DOTALL)[1]
+        assert shown == checks.solution(name).text, f"{name} shows another solution"
+
+
 # --- Numbers -----------------------------------------------------------------------------
 
 # Decimals and percentages that a reader sees in the text, and why nobody measured them.
 SETTINGS = {
     29: {"[section 6.5": "a section of a book"},
+    30: {"half the width of its 95 % interval": "a level of confidence"},
     32: {
         "Is 95 % good? Against what, on which images, and would it be 95 % again": "a question",
         "95 % *interval*": "a level of confidence",
@@ -301,7 +348,8 @@ def drawings(node, repeated=False):
             function = child.func
             name = getattr(function, "id", "")
             base = getattr(getattr(function, "value", None), "id", "")
-            if name.startswith("plot_") or base == "plt":
+            makes = base == "plt" and function.attr in ("subplots", "figure")
+            if name.startswith("plot_") or makes:
                 found.append((ast.unparse(child), repeated))
         loops = (ast.For, ast.While, ast.FunctionDef, ast.ListComp, ast.GeneratorExp, ast.DictComp)
         found += drawings(child, repeated or isinstance(child, loops))
@@ -309,9 +357,15 @@ def drawings(node, repeated=False):
 
 
 def figures(day):
-    """[(cell, its drawing calls)]"""
-    found = [(cell, drawings(ast.parse(cell.source))) for cell in code_cells(day)]
-    return [(cell, calls) for cell, calls in found if calls]
+    """[(cell, its drawing calls)]; figures that are closed again are the frames of one animation."""
+    found = []
+    for cell in code_cells(day):
+        calls = drawings(ast.parse(cell.source))
+        if "plt.close(" in cell.source:
+            calls = [("an animation", False)]
+        if calls:
+            found.append((cell, calls))
+    return found
 
 
 def alt_text(cell):
@@ -372,10 +426,13 @@ def test_every_figure_is_explained(day):
 
 
 def written_out(day, *names, **given):
-    """Run the definitions of `names` from a day's notebook, and nothing else of it."""
+    """Run the definitions of `names` from a day's notebook, and nothing else of it.
+
+    Where an exercise asks for one of them first, the later definition counts.
+    """
     tree = ast.parse("\n\n".join(cell.source for cell in code_cells(day)))
     found = [node for node in tree.body if getattr(node, "name", None) in names]
-    assert [node.name for node in found] == list(names), f"Day {day} defines {found}"
+    assert {node.name for node in found} == set(names), f"Day {day} defines {found}"
     exec(compile(ast.Module(found, []), source(day).name, "exec"), given)
     return [given[name] for name in names]
 
@@ -474,6 +531,7 @@ def test_day_31s_network_is_the_packages():
 def test_day_31s_loops_are_the_packages(digits):
     names = ("accuracy", "train_one_epoch", "evaluate")
     accuracy, train_one_epoch, evaluate = written_out(31, *names, torch=torch)
+    torch.manual_seed(0)
     logits, targets = torch.randn(50, 4), torch.randint(0, 4, (50,))
     assert accuracy(logits, targets) == training.accuracy(logits, targets)
 

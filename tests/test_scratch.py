@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_softmax
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
@@ -25,7 +26,7 @@ from nnweek.scratch import (
     tanh_grad,
     train_numpy,
 )
-from nnweek.toy import make_toy_data
+from nnweek.toy import make_spirals, make_toy_data
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 every_activation = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -361,6 +362,21 @@ def test_weights_are_scaled_as_asked_and_biases_start_at_zero():
     assert model.W2.std() == pytest.approx(0.3, rel=0.05)
     assert_array_equal(model.b1, np.zeros((1, 200)))
     assert_array_equal(model.b2, np.zeros((1, 50)))
+
+
+def test_spirals_are_two_arms_each_the_other_turned_by_half_a_circle():
+    X, y = make_spirals(60, noise=0)
+    assert_array_equal(np.bincount(y), [60, 60])
+    assert_allclose(X[y == 1], -X[y == 0])
+    assert_allclose(np.linalg.norm(X[y == 0], axis=1), np.linspace(0.1, 1, 60))
+    assert_array_equal(make_spirals(60)[0], make_spirals(60)[0])
+    assert not np.array_equal(make_spirals(60)[0], make_spirals(60, seed=1)[0])
+
+
+def test_no_linear_model_does_much_better_than_chance_on_the_spirals():
+    X, y = make_spirals(200)
+    linear = LogisticRegression(C=1e6).fit(X, y)
+    assert linear.score(*make_spirals(200, seed=1)) < 0.65
 
 
 def test_toy_data_are_two_clusters_that_follow_from_the_seed_alone():

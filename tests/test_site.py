@@ -234,7 +234,10 @@ def test_no_page_shows_an_error_or_raw_markup(page):
         if not string.find_parent(["code", "pre", "script", "style"])
         and not string.find_parent(class_="math")
     )
-    raw = re.findall(r".{0,30}(?:\$\$|\{[\w:+-]+\}`|\{doc\}|:::|```|\*\*|\\\(|\\\[).{0,30}", text)
+    raw = re.findall(
+        r".{0,30}(?:\$\$|\{[\w:+-]+\}`|\{doc\}|:::|```|\*\*|\\\(|\\\[|\|\s*[-–—]+\s*\|).{0,30}",
+        text,
+    )
     assert not raw
 
 

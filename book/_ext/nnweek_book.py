@@ -51,11 +51,12 @@ def fingerprint(dataset):
     """A short name for everything that the outputs of the notebooks depend on."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "nnweek").rglob("*.py")):
-        digest.update(path.read_bytes())
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = [(c["source"], c["metadata"]) for c in cells if c["cell_type"] == "code"]
-        digest.update(json.dumps(code).encode())
+        digest.update(json.dumps([path.name, code]).encode())
     versions = [metadata.version(library) for library in LIBRARIES]
     digest.update(repr((sys.version, versions, dataset, str(get_device()))).encode())
     return digest.hexdigest()[:16]
