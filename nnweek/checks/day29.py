@@ -521,7 +521,7 @@ backward = Exercise(
             "A bias is added in every row, so its gradient is a sum over the rows, one number for "
             "each unit.",
             (
-                "Which of the two axes of (N, H) should be gone in db1, and which stay?",
+                "Which of the two axes, examples or units, should be gone in a bias gradient?",
                 "Sum over the batch, axis 0.",
             ),
             ways=(
