@@ -143,10 +143,9 @@ def accuracy_interval(acc, n):
 
 def _optimizer_class(argument, name):
     """Look an optimizer up by its name, in upper or lower case."""
-    for known, kind in OPTIMIZERS.items():
-        if isinstance(name, str) and name.lower() == known.lower():
-            return kind
-    one_of(argument, name, OPTIMIZERS)
+    spelled = {known.lower(): known for known in OPTIMIZERS}
+    name = spelled.get(name.lower(), name) if isinstance(name, str) else name
+    return OPTIMIZERS[one_of(argument, name, OPTIMIZERS)]
 
 
 def _fresh_model(train_loader, seed):

@@ -111,7 +111,7 @@ class GradientReport:
                 line.name,
                 f"{line.norm_ratio:.1e}",
                 f"{line.max_error:.1e}",
-                str([int(i) for i in line.where]),
+                str(list(line.where)),
                 f"{line.analytic:+.3e}",
                 f"{line.numerical:+.3e}",
             )
@@ -163,7 +163,7 @@ def gradient_report(model, X, y, eps=1e-5):
                     name=name,
                     norm_ratio=norm_ratio(numerical, analytic),
                     max_error=float(errors[worst]),
-                    where=worst,
+                    where=tuple(map(int, worst)),
                     analytic=float(analytic[worst]),
                     numerical=float(numerical[worst]),
                 )
@@ -181,8 +181,8 @@ def norm_ratio(a, b):
 def step_size_sweep(f, x, gradient, steps):
     """Measure how good finite differences are at each step size. Introduced on Day 29.
 
-    All arithmetic is done in the precision of x, so that a float32 array shows
-    float32's rounding.
+    f is computed in the precision of x, so that a float32 array shows float32's
+    rounding.
 
     Args:
         f: a function of an array like x that returns one number.

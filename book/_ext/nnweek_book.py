@@ -22,7 +22,8 @@ from nnweek.runtime import get_device
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "matplotlib", "tensorboard")
-MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
+MATHJAX_SCRIPT = "tex-chtml.js"
+MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 
 
 def setup(app):
@@ -68,8 +69,6 @@ def copy_mathjax(app, exception):
         return
     package = metadata.distribution("sphinx-mathjax-offline")
     source = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
-    for name in MATHJAX:
-        target = Path(app.outdir) / "mathjax" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
-        copy(source / name, target, **({"dirs_exist_ok": True} if copy is shutil.copytree else {}))
+    target = Path(app.outdir) / "mathjax"
+    shutil.copytree(source / MATHJAX_FONTS, target / MATHJAX_FONTS, dirs_exist_ok=True)
+    shutil.copyfile(source / MATHJAX_SCRIPT, target / MATHJAX_SCRIPT)
