@@ -745,17 +745,19 @@ assert len(animation.getvalue()) < 600_000, len(animation.getvalue())
 # 2. **Hypothesis**: which mistake would produce just that?
 # 3. **Experiment**: a small test that would come out differently if you are wrong.
 #
-# Six bugs that people really write, each by its symptom first. Stop before the hypothesis and make your own.
+# Six bugs that people really write, each by its symptom first. In the book the code of each bug is behind a click; in a
+# notebook, scroll past it. Look at the symptom, make your own hypothesis, and only then read on.
 #
 # ### Bug 1: the loss starts far too high
 
 
-# %%
+# %% tags=["hide-input"]
 class StartsTooLarge(TwoLayerMLP):
     def __init__(self, *args, weight_scale=0.01, **kwargs):
         super().__init__(*args, weight_scale=1000 * weight_scale, **kwargs)
 
 
+# %%
 start, _, _ = StartsTooLarge(2, 16, 2).loss(X_toy, y_toy)
 Markdown(
     f"Symptom: the loss before training is **{start:.1f}**; log 2 = "
@@ -785,7 +787,7 @@ assert abs(mended - np.log(2)) < 0.01
 # ### Bug 2: it learns from a few examples and explodes with many
 
 
-# %%
+# %% tags=["hide-input"]
 class NoBatchAverage(TwoLayerMLP):
     def backward(self, probs, cache, y):
         return tuple(
@@ -793,6 +795,7 @@ class NoBatchAverage(TwoLayerMLP):
         )
 
 
+# %%
 def final_loss(Model, X, y, lr=0.3, epochs=100):
     model = Model(2, 16, 2, weight_scale=0.1)
     train_numpy(model, X, y, lr=lr, epochs=epochs, verbose=False)
@@ -801,23 +804,26 @@ def final_loss(Model, X, y, lr=0.3, epochs=100):
 
 few, many = slice(None, None, 10), slice(None)
 symptom = {
-    Model.__name__: [
+    name: [
         final_loss(Model, X_spiral[part], y_spiral[part])
         for part in (few, many)
     ]
-    for Model in (TwoLayerMLP, NoBatchAverage)
+    for name, Model in [
+        ("right", TwoLayerMLP),
+        ("with the bug", NoBatchAverage),
+    ]
 }
 Markdown(
     "Symptom: final loss\n\n| network | 10 examples | 100 examples "
     "|\n|---|---|---|\n"
     + "\n".join(
-        f"| `{name}` | {a:.3f} | {b:.3f} |" for name, (a, b) in symptom.items()
+        f"| {name} | {a:.3f} | {b:.3f} |" for name, (a, b) in symptom.items()
     )
 )
 
 # %% tags=["remove-cell"]
-assert symptom["NoBatchAverage"][1] > 2 * symptom["TwoLayerMLP"][1], symptom
-assert symptom["NoBatchAverage"][0] < symptom["TwoLayerMLP"][0], symptom
+assert symptom["with the bug"][1] > 2 * symptom["right"][1], symptom
+assert symptom["with the bug"][0] < symptom["right"][0], symptom
 
 # %% [markdown]
 # *Hypothesis:* the steps grow with the number of examples, so somewhere a mean is a sum. *Experiment:* a mean does not
@@ -859,7 +865,7 @@ assert abs(growth["NoBatchAverage"] - 2) < 1e-9
 # ### Bug 3: it runs with some batch sizes only
 
 
-# %%
+# %% tags=["hide-input"]
 class BiasOnTheWrongAxis(TwoLayerMLP):
     def backward(self, probs, cache, y):
         _, z1, _, _ = cache
@@ -870,6 +876,7 @@ class BiasOnTheWrongAxis(TwoLayerMLP):
         return dW1, dz1.sum(axis=1), dW2, db2
 
 
+# %%
 for batch in [16, 17]:
     model = BiasOnTheWrongAxis(2, 16, 2, weight_scale=0.1)
     X, y = X_toy[::9][:batch], y_toy[::9][:batch]  # some of each class
@@ -901,7 +908,7 @@ assert all(bias_report.lines[k].norm_ratio < 1e-6 for k in (0, 2, 3))
 # ### Bug 4: it learns worse when you watch it
 
 
-# %%
+# %% tags=["hide-input"]
 class KeepsOneCache(TwoLayerMLP):
     """Keeps what the forward pass computed in the model itself."""
 
@@ -915,6 +922,7 @@ class KeepsOneCache(TwoLayerMLP):
         )  # the last forward pass, whichever it was
 
 
+# %%
 def train_and_watch(Model, watch):
     model = Model(2, 16, 2, weight_scale=0.1)
     X_watch, y_watch = make_toy_data(80, seed=1)
@@ -929,20 +937,20 @@ def train_and_watch(Model, watch):
 
 
 watched = {
-    Model.__name__: [train_and_watch(Model, watch) for watch in (False, True)]
-    for Model in (TwoLayerMLP, KeepsOneCache)
+    name: [train_and_watch(Model, watch) for watch in (False, True)]
+    for name, Model in [("right", TwoLayerMLP), ("with the bug", KeepsOneCache)]
 }
 Markdown(
     "Symptom: final loss\n\n| network | unwatched | watched |\n|---|---|---|\n"
     + "\n".join(
-        f"| `{name}` | {a:.4f} | {b:.4f} |" for name, (a, b) in watched.items()
+        f"| {name} | {a:.4f} | {b:.4f} |" for name, (a, b) in watched.items()
     )
 )
 
 # %% tags=["remove-cell"]
-assert watched["TwoLayerMLP"][0] == watched["TwoLayerMLP"][1]
-assert watched["KeepsOneCache"][0] == watched["TwoLayerMLP"][0]
-assert watched["KeepsOneCache"][1] != watched["KeepsOneCache"][0]
+assert watched["right"][0] == watched["right"][1]
+assert watched["with the bug"][0] == watched["right"][0]
+assert watched["with the bug"][1] != watched["with the bug"][0]
 
 # %% [markdown]
 # *Hypothesis:* looking changes something, so `loss` leaves something behind that `backward` uses. *Experiment:* call `loss`
@@ -1009,7 +1017,7 @@ assert as_float.min() < 0 < as_float.max()
 # ### Bug 6: almost nothing
 
 
-# %%
+# %% tags=["hide-input"]
 def careless_step(model, X, y, lr):
     """Updates W2 before the gradient has passed through it."""
     _, probs, (X, z1, a1, _) = model.loss(X, y)
@@ -1023,6 +1031,7 @@ def careless_step(model, X, y, lr):
     model.b1 = model.b1 - lr * dz1.sum(axis=0)
 
 
+# %%
 def careful_step(model, X, y, lr):
     for name, gradient in zip(
         ["W1", "b1", "W2", "b2"], gradients(model, X, y), strict=True
