@@ -5,13 +5,16 @@ on black, and tells lines apart by more than their colour.
 """
 
 import contextlib
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nnweek._validate import labels, matrix, positive_int
+from nnweek._validate import labels, matrix, one_of, positive_int
+
+PICTURES = Path(__file__).parent / "pictures"  # of the real TensorBoard
 
 GREY = "#767676"
 COLORS = ("#2f7fd0", "#d95f02", "#1b9e77", "#a463c9", "#b8860b", "#d6336c")
@@ -85,6 +88,90 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
             ax.legend()
 
 
+def plot_bands(bands, title, xlabel, ylabel, *, log_x=False, log_y=False):
+    """Draw curves with a band around each, such as a mean over seeds with its interval.
+
+    Introduced on Day 33.
+
+    Args:
+        bands: {label: (x, middle, low, high)}, four series of one length each.
+        title, xlabel, ylabel: the figure's words.
+        log_x, log_y: draw that axis on a logarithmic scale.
+
+    Raises:
+        ValueError: if there is no curve, or one is empty or its series differ in length.
+    """
+    if not bands:
+        raise ValueError("bands is empty: there is nothing to draw")
+    with _figure() as (_, ax):
+        for (label, series), marker in zip(bands.items(), "osD^vP" * len(bands), strict=False):
+            lengths = [len(values) for values in series]
+            if len(lengths) != 4 or len(set(lengths)) != 1 or lengths[0] == 0:
+                raise ValueError(
+                    f"the band {label} must be four series of one length (x, middle, low, high), "
+                    f"not empty; got the lengths {lengths}"
+                )
+            x, middle, low, high = series
+            (line,) = ax.plot(x, middle, label=label, marker=marker, markersize=5)
+            ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+        if log_x:
+            ax.set_xscale("log")
+        if log_y:
+            ax.set_yscale("log")
+        ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        ax.legend()
+
+
+def plot_panels(panels, title, xlabel, ylabel, *, columns=4, log_y=False, ylim=None):
+    """Draw many runs side by side on the same axes, one small panel each.
+
+    Introduced on Day 34.
+
+    Args:
+        panels: {panel's title: {label: (x_values, y_values)}}; a label looks the same in all.
+        title, xlabel, ylabel: the figure's words.
+        columns: panels in a row, at least 1.
+        log_y: draw the y-axis on a logarithmic scale.
+        ylim: (low, high), beyond which nothing is drawn; by default all is.
+
+    Raises:
+        TypeError, ValueError: if there is no panel, a panel has no curve, or `columns` is not
+            a whole number of at least 1.
+    """
+    columns = positive_int("columns", columns)
+    if not panels or not all(panels.values()):
+        raise ValueError("panels is empty, or one of them is: there is nothing to draw")
+    rows = -(-len(panels) // columns)
+    names = list(dict.fromkeys(label for curves in panels.values() for label in curves))
+    styles = ["-", "--", "-.", ":", "-", "--"]
+    with _figure(
+        rows, columns, figsize=(2.1 * columns, 1.8 * rows + 0.9), sharex=True, sharey=True,
+        squeeze=False,
+    ) as (figure, axes):  # fmt: skip
+        for ax in axes.flat[len(panels) :]:
+            ax.axis("off")
+        lines = {}
+        for ax, (name, curves) in zip(axes.flat, panels.items(), strict=False):
+            for label, (x, y) in curves.items():
+                k = names.index(label) % len(COLORS)
+                (lines[label],) = ax.plot(x, y, color=COLORS[k], linestyle=styles[k], linewidth=1.3)
+            ax.set_title(name)
+        if log_y:
+            axes.flat[0].set_yscale("log")
+        if ylim is not None:
+            axes.flat[0].set_ylim(*ylim)
+        figure.suptitle(title, fontsize="medium")
+        for ax in axes[-1]:
+            ax.set_xlabel(xlabel)
+        for ax in axes[:, 0]:
+            ax.set_ylabel(ylabel)
+        if len(names) > 1:
+            figure.legend(
+                [lines[name] for name in names], names, loc="outside lower center",
+                ncols=min(4, len(names)),
+            )  # fmt: skip
+
+
 def plot_points(X, y, title, *, predict=None):
     """Draw labelled points in the plane and, if asked, what a model says around them.
 
@@ -149,6 +236,136 @@ def plot_images(images, captions, title, *, columns=6):
             ax.imshow(image, cmap="gray_r")
             ax.set_title(caption, fontsize="small")
         figure.suptitle(title, fontsize="medium")
+
+
+def plot_intervals(series, title, xlabel, *, percent=False):
+    """Draw measured values with their intervals, one row for each. Introduced on Day 32.
+
+    Args:
+        series: {label: {row: (value, low, high)}}; several series must have the same rows and
+            are drawn one below the other in each. The label None draws a series without a legend.
+        title, xlabel: the figure's words.
+        percent: the values are shares, 0 to 1; write the axis in per cent.
+
+    Raises:
+        ValueError: if there is no row, the series differ in their rows, or a value does not
+            lie in its interval.
+    """
+    rows = list(next(iter(series.values()), {}))
+    if not rows:
+        raise ValueError("series is empty: there is nothing to draw")
+    for label, values in series.items():
+        if list(values) != rows:
+            raise ValueError(f"series {label!r} must have the rows {rows}, got {list(values)}")
+        for row, (value, low, high) in values.items():
+            if not low <= value <= high:
+                raise ValueError(f"{row}: {value} must lie in its interval, {low} … {high}")
+    height = 1.2 + (0.22 + 0.14 * len(series)) * len(rows)
+    with _figure(figsize=(6.4, height)) as (figure, ax):
+        for k, (label, values) in enumerate(series.items()):
+            middle, low, high = np.array(list(values.values()), dtype=float).T
+            shift = 0.3 * (k - (len(series) - 1) / 2)
+            ax.errorbar(
+                middle, np.arange(len(rows)) + shift, xerr=(middle - low, high - middle),
+                label=label, color=COLORS[k % len(COLORS)], marker="oDs^vP"[k % 6],
+                markersize=5, linestyle="none", capsize=3,
+            )  # fmt: skip
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
+        if percent:
+            ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+        ax.grid(visible=False, axis="y")
+        ax.set(title=title, xlabel=xlabel)
+        if any(label is not None for label in series):
+            figure.legend(loc="outside lower center", ncols=len(series))
+
+
+def plot_confusion(matrix, title):
+    """Draw how often each class was taken for each other. Introduced on Day 32.
+
+    The diagonal, what was right, is written but not coloured: it would drown the rest.
+
+    Args:
+        matrix: (C, C) counts, a row for each true class and a column for each answer.
+        title: the figure's title.
+
+    Raises:
+        ValueError: if `matrix` is not square, is empty or holds anything but counts.
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
+        raise ValueError(f"matrix must have shape (C, C), got {matrix.shape}")
+    if matrix.dtype.kind not in "iu" or matrix.min() < 0:
+        raise ValueError("matrix must hold counts, whole numbers of at least 0")
+    C = len(matrix)
+    mistakes = np.ma.masked_where(np.eye(C, dtype=bool) | (matrix == 0), matrix)
+    most = mistakes.max() if mistakes.count() else 1
+    with _figure(figsize=(1.4 + 0.44 * C, 1.2 + 0.38 * C)) as (_, ax):
+        ax.grid(False)
+        ax.imshow(mistakes, cmap="YlOrBr", vmin=0, vmax=most, aspect="auto")
+        for true, answer in np.argwhere(matrix > 0):
+            count = matrix[true, answer]
+            on_dark = count > 0.7 * most
+            color = GREY if true == answer else "white" if on_dark else "black"
+            ax.text(answer, true, f"{count}", ha="center", va="center", color=color, size="small")
+        ax.set(title=title, xlabel="Answer", ylabel="True class", xticks=range(C), yticks=range(C))
+
+
+def plot_reliability(curves, title):
+    """Draw how often answers of a given confidence are right. Introduced on Day 32.
+
+    Args:
+        curves: {label: (confidence, accuracy, low, high)}, four series of one length: for
+            each bin the mean confidence, the share of right answers, and its interval.
+        title: the figure's title.
+
+    Raises:
+        ValueError: if there is no curve, or one is empty or its series differ in length.
+
+    Source: Guo and others (2017), *On calibration of modern neural networks*, figure 1.
+    """
+    if not curves:
+        raise ValueError("curves is empty: there is nothing to draw")
+    with _figure(figsize=(5.6, 4.6)) as (_, ax):
+        ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as sure as right")
+        for (label, series), marker in zip(curves.items(), "oDs^vP" * len(curves), strict=False):
+            lengths = [len(values) for values in series]
+            if len(lengths) != 4 or len(set(lengths)) != 1 or lengths[0] == 0:
+                raise ValueError(
+                    f"the curve {label} must be four series of one length (confidence, accuracy, "
+                    f"low, high), not empty; got the lengths {lengths}"
+                )
+            x, y, low, high = (np.asarray(values, dtype=float) for values in series)
+            ax.errorbar(
+                x, y, yerr=(y - low, high - y), label=label, marker=marker, markersize=5,
+                linewidth=1.5, elinewidth=1, capsize=2,
+            )  # fmt: skip
+        ax.set(
+            title=title, xlabel="Confidence", ylabel="Share that is right",
+            xlim=(-0.02, 1.02), ylim=(-0.02, 1.02),
+        )  # fmt: skip
+        ax.legend()
+
+
+def plot_screenshot(tab):
+    """Show the real TensorBoard with the runs of Day 34, in a picture taken of it.
+
+    `make pictures` takes them anew. Introduced on Day 34.
+
+    Args:
+        tab: "scalars", "graphs", "histograms" or "projector".
+
+    Raises:
+        ValueError: if there is no picture of that tab.
+    """
+    from IPython.display import Image, Markdown, display
+    from PIL import Image as Pillow
+
+    one_of("tab", tab, tuple(sorted(path.stem for path in PICTURES.glob("*.png"))))
+    path = PICTURES / f"{tab}.png"
+    with Pillow.open(path) as picture:
+        caption = picture.info.get("Description", "")
+    display(Image(path.read_bytes()), Markdown(caption))
 
 
 @contextlib.contextmanager
