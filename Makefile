@@ -10,10 +10,10 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint sync serve bench clean
+.PHONY: help book test lint sync serve bench pictures clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Made anew where the requirements changed. The stamp is written last, so an
 # installation that broke off is taken up again.
@@ -45,6 +45,9 @@ serve: book ## build the site and serve it on http://127.0.0.1:8000
 
 bench: $(READY) ## measure speed: the usual loader's code against nnweek's
 	python tests/bench.py
+
+pictures: sync ## take Day 34's pictures of TensorBoard anew (needs Chromium and its driver)
+	python .ci/pictures.py
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) book/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
