@@ -20,6 +20,8 @@ OLD = re.search(
 # Other projects that the course cites, and why.
 CITED = {
     "github.com/treebeardtech/nbmake": "runs the notebooks as tests",
+    "github.com/mrdbourke/pytorch-deep-learning": "a reader of that course finds ReLU on logits",
+    "github.com/pytorch/tutorials": "the same find, in PyTorch's own tutorial",
     "cs231n.github.io": "Stanford's course notes",
     "karpathy.github.io": "a recipe for training neural networks",
 }

@@ -1,16 +1,17 @@
-"""Exercises whose checks name the mistake (Days 29 and 30).
+"""Exercises whose checks name the mistake (from Day 29 on).
 
 `checks.backward(backward)` compares your function with the right answer, and with what
 each known mistake would have produced. The `Verdict` says whether it passed, and which
 mistake it looks like if not. Ask again, and the hint becomes more direct.
 
 To add an exercise, write it as an `Exercise` into its day's module (`day29.py` shows how),
-its solution into `solutions.py` under the same name, and its name into the list below.
+its solution into `solutions.py` (or `solutions_torch.py`) under the same name, and its name
+into the list below.
 """
 
 import inspect
 
-from nnweek.checks import day29, day30, memory, solutions
+from nnweek.checks import day29, day30, day31, day32, day33, day34, memory, solutions
 from nnweek.checks.day29 import (
     backward,
     cross_entropy,
@@ -20,16 +21,27 @@ from nnweek.checks.day29 import (
     softmax,
 )
 from nnweek.checks.day30 import init_weights, relu_grad, sigmoid, sigmoid_grad, test_suite
+from nnweek.checks.day31 import mlp, train_step
+from nnweek.checks.day32 import evaluate, normalize, split, train_one_epoch
+from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
+from nnweek.checks.day34 import diagnose, update_ratio
 from nnweek.checks.verdict import Listing, Progress, Verdict
 
 __all__ = [
     "EXERCISES",
     "Verdict",
+    "adam_step",
     "backward",
     "cross_entropy",
+    "diagnose",
+    "evaluate",
     "forward",
     "hint",
     "init_weights",
+    "lr_sweep",
+    "mlp",
+    "momentum_step",
+    "normalize",
     "numerical_gradient",
     "progress",
     "relu_grad",
@@ -38,12 +50,20 @@ __all__ = [
     "sigmoid_grad",
     "softmax",
     "solution",
+    "split",
     "test_suite",
+    "train_one_epoch",
+    "train_step",
+    "update_ratio",
 ]
 
-EXERCISES = {exercise.name: exercise for exercise in (*day29.EXERCISES, *day30.EXERCISES)}
+_DAYS = (day29, day30, day31, day32, day33, day34)
+EXERCISES = {exercise.name: exercise for day in _DAYS for exercise in day.EXERCISES}
 
-_SOLUTIONS = {"test_suite": "suite"}  # where the function's name is not the exercise's
+_SOLUTIONS = {
+    "test_suite": "suite",
+    "diagnose": "answers",
+}  # where the function's name is not the exercise's
 
 
 def solution(name):

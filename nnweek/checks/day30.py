@@ -95,7 +95,7 @@ relu_grad = Exercise(
         ),
         Mistake(
             "leaky",
-            "For z < 0 some slope is left, as in a *leaky* ReLU; the plain one is flat there.",
+            "For z < 0 some slope is left, as in a leaky ReLU; the plain one is flat there.",
             (
                 "What does ReLU return for −2, and for −3?",
                 "Where z < 0 the slope is exactly 0.",

@@ -9,11 +9,17 @@ one and with what every mistake would have produced. No source code is read. Wha
 does besides (a warning, an input left changed, the same numbers for every seed) is
 observed, and a mistake that shows itself that way says so with `tells`.
 
+Where numbers alone do not tell (a training loop, a network), the exercise *plays* the
+function: it calls it in surroundings of its own, a small network whose steps are logged, and
+hands back what was returned, further outputs and the log. The right answer and its mistaken
+variants are played in the same surroundings.
+
 To add a mistake: add one `Mistake` with the step that it replaces and a sentence on what
 it means.
 """
 
 import copy
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,10 +85,102 @@ class Seen:
     warnings: list = field(default_factory=list)
     changed: dict = field(default_factory=dict)  # name of an input → by how much at most
     wrong: list = field(default_factory=list)  # names of outputs that are not right
+    log: object = None  # what a play noted besides
+
+
+@dataclass
+class Played:
+    """What came of playing a function.
+
+    Attributes:
+        value: what the function returned.
+        observed: further outputs, {name: numbers}.
+        log: whatever the mistakes' `tells` look at.
+        changed: {input: by how much at most}, for inputs that are not the probe's own.
+        problem: why there is nothing to compare, if so.
+    """
+
+    value: object = None
+    observed: dict = field(default_factory=dict)
+    log: object = None
+    changed: dict = field(default_factory=dict)
+    problem: Problem | None = None
+
+
+class _Task:
+    """What an `Exercise` and a `Question` share: they name themselves and give hints."""
+
+    __test__ = False  # for pytest: one exercise is called test_suite
+
+    def __repr__(self):
+        return f"Day {self.day}: {self.signature} – {self.task}"
+
+    def hint(self):
+        """Return the next hint without an attempt: on the last mistake, or on the task."""
+        mistake, hints = memory.last_hints(self.name) or ("", self.hints)
+        return memory.next_hint(self.name, mistake, hints)
+
+    def _verdict(self, mistake, hint):
+        """Return the `Verdict`; a pass is kept, and its hints start again."""
+        if mistake is None:
+            memory.forget(self.name)
+            memory.keep_pass(self.name, self.day)
+        return Verdict(self.name, mistake is None, mistake, hint)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Exercise:
+class Question(_Task):
+    """A question about what was measured: call it with your answer. Introduced on Day 33.
+
+    Attributes:
+        name, day: the question's name and the day that asks it.
+        signature: the call that is asked for, as text.
+        task: one sentence: what the answer says.
+        judge: (answer, …) → None where it is right, or (id, what was seen in the answer);
+            (None, remark) where it is right and deserves a remark.
+        mistakes: `Mistake`s with the ids that `judge` may give, besides the generic ones.
+        hints: hints on the question itself, for those who have no answer yet.
+    """
+
+    name: str
+    day: int
+    signature: str
+    task: str
+    judge: Callable
+    mistakes: tuple
+    hints: tuple
+
+    def __call__(self, *answer, **named):
+        """Check an answer and return a `Verdict`."""
+        if _blank(next(iter((*answer, *named.values())), None)):
+            return self._verdict(
+                "not-attempted",
+                f"Your turn: `{self.signature}` {self.task}.\n"
+                + memory.next_hint(self.name, "not-attempted", self.hints),
+            )
+        with guard.undisturbed():
+            mistake, seen = self.judge(*answer, **named) or (None, "")
+        if mistake is None:
+            return self._verdict(None, seen)
+        known = next((m for m in self.mistakes if m.id == mistake), None)
+        lines = [seen, known.means] if known else [seen]
+        # The first hint on what has no name of its own is what was seen.
+        hints = known.hints if known else ("", *self.hints)
+        lines.append(memory.next_hint(self.name, mistake, hints))
+        return self._verdict(mistake, "\n".join(line for line in lines if line))
+
+
+def _blank(answer):
+    """Whether an answer is still the placeholder: nothing, or a part of it empty."""
+    if answer is None or answer is Ellipsis:
+        return True
+    if isinstance(answer, dict):
+        return not answer or any(_blank(value) for value in answer.values())
+    return False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Exercise(_Task):
     """An exercise and its check: call it with your function. Introduced on Day 29.
 
     Attributes:
@@ -99,6 +197,12 @@ class Exercise:
         row_or_flat: whether (1, H) is as good as (H,).
         when_raised: the answer that an exception stands for; None where it is a failure.
         alike: (array, array) → bool, whether an output is what a mistake would produce.
+        play: (function, *probe.args) → `Played`; by default the function is called with the
+            probe's arguments.
+        together: how many mistakes at once are looked for by their numbers.
+        remarks: each (list of `Seen`) → falsy, or a remark on an answer that passed.
+        forms: (function) → the same for arguments in another form, such as tensors; the first
+            that does not raise is checked, where the arrays themselves raise.
     """
 
     name: str
@@ -114,25 +218,15 @@ class Exercise:
     row_or_flat: bool = False
     when_raised: object = None
     alike: Callable = None
-
-    __test__ = False  # for pytest: one exercise is called test_suite
+    play: Callable = None
+    together: int = 2
+    remarks: tuple = ()
+    forms: tuple = ()
 
     def __call__(self, function):
         """Check `function` and return a `Verdict`."""
         with guard.undisturbed():
-            mistake, hint = self._judge(function)
-        if mistake is None:
-            memory.forget(self.name)
-            memory.keep_pass(self.name, self.day)
-        return Verdict(self.name, mistake is None, mistake, hint)
-
-    def __repr__(self):
-        return f"Day {self.day}: {self.signature} – {self.task}"
-
-    def hint(self):
-        """Return the next hint without an attempt: on the last mistake, or on the task."""
-        mistake, hints = memory.last_hints(self.name) or ("", self.hints)
-        return memory.next_hint(self.name, mistake, hints)
+            return self._verdict(*self._judge(function))
 
     # --- Looking -----------------------------------------------------------------------------
 
@@ -143,9 +237,10 @@ class Exercise:
         if not callable(function):
             return self._generic(
                 "wrong-type",
-                f"The check wants the function itself, got {_kind(function)}. Hand over its "
+                f"The check wants the function itself, got {kind(function)}. Hand over its "
                 f"name without calling it: `checks.{self.name}({self.name})`.",
             )
+        function = self._in_form(function)
         everything = []
         for number, probe in enumerate(self._probes):
             seen = self._look(function, number, probe)
@@ -155,10 +250,25 @@ class Exercise:
                 return self._generic(id_, seen.problem.text)
         return self._recognise(everything)
 
+    def _in_form(self, function):
+        """Return the function, or that one of its `forms` which does not raise."""
+        if not self.forms:
+            return function
+        errors = []
+        for tried in filter(None, [function, *(form(function) for form in self.forms)]):
+            problem = guard.call(tried, self._probes[0].args).problem
+            if not problem or problem.id != "raised":
+                return tried
+            errors.append((tried, problem.text))
+        # All raise. An error that has nothing to do with the form is the one to show.
+        about_form = ("AttributeError", "TypeError")
+        telling = (tried for tried, text in errors if not text.startswith(about_form))
+        return next(telling, function)
+
     def _look(self, function, number, probe):
         """Run the function on one probe and note everything that it did."""
-        outcome = guard.call(function, probe.args)
-        right = self._answers(())[number]
+        right = self._answers(())[number]  # first: what it imports is not the learner's time
+        outcome = guard.call(self._played(function), probe.args)
         seen = Seen(number, probe, right, problem=outcome.problem, warnings=outcome.warnings)
         if outcome.timed_out:
             seen.problem = Problem("timed-out", outcome.problem.text)
@@ -166,8 +276,14 @@ class Exercise:
         if seen.problem and seen.problem.id == "raised" and self.when_raised is not None:
             outcome.value, seen.problem = self.when_raised, None
             seen.warnings.append(f"raised {outcome.problem.text}")
-        if not seen.problem:
-            seen.outputs, seen.problem = self._unpack(outcome.value, right)
+        played = outcome.value if isinstance(outcome.value, Played) else Played(outcome.value)
+        seen.log, seen.problem = played.log, seen.problem or played.problem
+        seen.changed.update(played.changed)
+        asked = {name: right[name] for name in right if name not in played.observed}
+        if not seen.problem and (asked or played.value is None or played.value is Ellipsis):
+            seen.outputs, seen.problem = self._unpack(played.value, asked)
+        for name, value in played.observed.items():
+            seen.outputs[name], _ = self._array(name, value, right.get(name))
         for name, before, after in zip(
             self._arguments, probe.args, outcome.arguments, strict=False
         ):
@@ -176,6 +292,10 @@ class Exercise:
                 seen.changed[name] = change
         seen.wrong = self._wrong(probe, seen.outputs, right)
         return seen
+
+    def _played(self, function):
+        """Return the function as it is to be called with a probe's arguments."""
+        return functools.partial(self.play, function) if self.play else function
 
     def _unpack(self, value, right):
         """Return ({name: array}, problem) from whatever came back."""
@@ -188,7 +308,7 @@ class Exercise:
         if not isinstance(value, (list, tuple)):
             wants = ", ".join(right)
             return {}, Problem(
-                "wrong-type", f"It returned {_kind(value)}, where ({wants}) was expected."
+                "wrong-type", f"It returned {kind(value)}, where ({wants}) was expected."
             )
         names = self._names(len(value))
         empty = [n for n, v in zip(names, value, strict=True) if v is None or v is Ellipsis]
@@ -211,13 +331,13 @@ class Exercise:
     def _array(self, name, value, wanted):
         """Return (array, None), or (None, problem) for what is not numbers."""
         if wanted is not None and wanted.dtype == bool:
-            array = _as_numbers(value)
+            array = as_numbers(value)
             if array is None or array.size != 1 or not (array == array.astype(bool)).all():
                 return None, Problem(
-                    "wrong-type", f"It returned {_kind(value)}, where True or False was expected."
+                    "wrong-type", f"It returned {kind(value)}, where True or False was expected."
                 )
             return array.astype(bool).reshape(()), None
-        array = _as_numbers(value)
+        array = as_numbers(value)
         a_number = wanted is not None and wanted.ndim == 0
         # A tuple stands for an array where it has its shape, not where it holds several.
         several = (
@@ -225,7 +345,7 @@ class Exercise:
         )
         if array is None or several or (a_number and getattr(value, "requires_grad", False)):
             what = "a number" if a_number else "an array of numbers"
-            problem = Problem("wrong-type", f"{name} is {_kind(value)}, where {what} was expected.")
+            problem = Problem("wrong-type", f"{name} is {kind(value)}, where {what} was expected.")
             return None, problem
         if a_number and array.size == 1:
             array = array.reshape(())
@@ -255,7 +375,7 @@ class Exercise:
             first = failing[0]
             mistake = next(m for m in self.mistakes if m.id == first.probe.reveals)
             return self._named(everything, [mistake], (first, first.wrong[0]))
-        both, partly_both = self._explain(everything, 2)
+        both, partly_both = self._explain(everything, 2) if self.together > 1 else (None, partly)
         if both:
             return self._named(everything, *both)
         best = max(partly, partly_both, key=lambda found: found[0])
@@ -340,11 +460,14 @@ class Exercise:
     def _answer(self, probe, steps):
         try:
             with np.errstate(all="ignore"):
-                value = self.right(*copy.deepcopy(probe.args), **steps)
+                right = functools.partial(self.right, **steps)
+                value = self._played(right)(*copy.deepcopy(probe.args))
         except (ValueError, IndexError):  # a mistake may be impossible with these shapes
             return {}
-        values = value if isinstance(value, (list, tuple)) else [value]
-        return dict(zip(self._names(len(values)), map(np.asarray, values), strict=True))
+        played = value if isinstance(value, Played) else Played(value)
+        values = played.value if isinstance(played.value, (list, tuple)) else [played.value]
+        named = zip(self._names(len(values)), values, strict=True)
+        return {n: np.asarray(v) for n, v in (*named, *played.observed.items())}
 
     # --- Saying so ---------------------------------------------------------------------------
 
@@ -373,7 +496,7 @@ class Exercise:
 
     def _unnamed(self, everything, failing):
         """Return (id or None, hint) where no mistake with a name was recognised."""
-        for id_ in ("raised", "wrong-type", "wrong-shape"):
+        for id_ in ("raised", "wrong-type", "wrong-shape", "not-finite"):
             for seen in everything:
                 if seen.problem and seen.problem.id == id_:
                     return self._generic(id_, f"{_with(seen)}{seen.problem.text}")
@@ -417,7 +540,8 @@ class Exercise:
                     f"\nAll of {numbers['output']} is {numbers['ratio']} times what it should be."
                 )
             return self._generic("wrong", text)
-        return None, ""
+        remarks = (remark(everything) for remark in self.remarks)
+        return None, next(filter(None, remarks), "")
 
     def _numbers(self, everything, telling=None):
         """Return what a hint may quote: the first disagreement, or the telling one."""
@@ -499,7 +623,7 @@ def _close(got, wanted):
     return np.isclose(got, wanted, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
 
 
-def _as_numbers(value):
+def as_numbers(value):
     """Return a new float64 array, or None where `value` does not hold real numbers."""
     if hasattr(value, "detach"):  # a torch tensor, without importing torch
         value = value.detach().cpu()
@@ -509,7 +633,7 @@ def _as_numbers(value):
     except (ValueError, TypeError, RuntimeError):
         array = None
     if isinstance(value, (list, tuple)) and (array is None or array.dtype == object):
-        parts = [_as_numbers(item) for item in value]
+        parts = [as_numbers(item) for item in value]
         if any(part is None for part in parts) or len({part.shape for part in parts}) != 1:
             return None
         return np.array(parts)
@@ -537,7 +661,7 @@ def _change(before, after):
     return 0 if change <= rounding else float(change)
 
 
-def _kind(value):
+def kind(value):
     """Name a value's type, with its length or shape."""
     name = type(value).__name__
     article = "an" if name[0] in "aeiouAEIOU" else "a"

@@ -80,7 +80,7 @@ def call(function, arguments):
                 "condition ever become false?",
             )
         except (Exception, SystemExit) as error:
-            outcome.problem = _raised(error)
+            outcome.problem = described(error)
     outcome.warnings = [str(warning.message) for warning in caught]
     return outcome
 
@@ -153,8 +153,8 @@ def _memory_limit(extra):
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _raised(error):
-    """Describe an exception by its type, its message and the learner's own line."""
+def described(error):
+    """Return the `Problem` that an exception is, by its type, its message and the learner's own line."""
     trace = error.__traceback__
     innermost = own = None
     while trace is not None:

@@ -1,12 +1,23 @@
-"""Reference solutions, written as one would like to read them (Days 29 and 30).
+"""Reference solutions, written as one would like to read them.
 
 `nnweek.checks.solution(name)` shows one. Each stands on its own: nothing but NumPy and,
-where a day builds on the one before, a function further up in this file.
+where a day builds on the one before, a function further up in this file. Those that need
+PyTorch live in `solutions_torch.py` and are fetched from there by name.
 """
 
 import numpy as np
 
 from nnweek.scratch import TwoLayerMLP
+
+_WITH_TORCH = ("mlp", "train_step", "train_one_epoch", "evaluate")
+
+
+def __getattr__(name):
+    if name in _WITH_TORCH:
+        from nnweek.checks import solutions_torch
+
+        return getattr(solutions_torch, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def softmax(logits):
@@ -117,3 +128,53 @@ def suite(backward):
             if abs(gradient[index] - (above - below) / 2e-5) > 1e-6:
                 return False
     return True
+
+
+def momentum_step(w, g, v, lr, mu):
+    v = mu * v + g  # the old velocity, slowed down, and the new gradient
+    return w - lr * v, v
+
+
+def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
+    m = beta1 * m + (1 - beta1) * g  # running mean of the gradient
+    v = beta2 * v + (1 - beta2) * g**2  # and of its square
+
+    # Both started at 0, so after t steps they are too small by these factors.
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+
+    return w - lr * m_hat / (v_hat**0.5 + eps), m, v
+
+
+def lr_sweep(scores):
+    # scores[name][rate] is the validation accuracy of one run.
+    return {name: max(by_rate, key=by_rate.get) for name, by_rate in scores.items()}
+
+
+def split(n, val_ratio, seed):
+    shuffled = np.random.default_rng(seed).permutation(n)
+    n_val = round(n * val_ratio)
+    return shuffled[n_val:], shuffled[:n_val]
+
+
+def normalize(train, test):
+    train, test = train / 255, test / 255  # floats from 0 to 1
+    mean, std = train.mean(), train.std()  # of the training set alone
+    return (train - mean) / std, (test - mean) / std
+
+
+def update_ratio(before, after):
+    return np.linalg.norm(after - before) / np.linalg.norm(before)
+
+
+def answers():
+    return {
+        "alder": "no-shuffle",
+        "birch": "learning-rate-too-low",
+        "cedar": "dead-at-start",
+        "elder": "healthy",
+        "hazel": "relu-on-logits",
+        "maple": "overfitting",
+        "rowan": "labels-shuffled",
+        "willow": "learning-rate-too-high",
+    }

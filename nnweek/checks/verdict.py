@@ -6,6 +6,7 @@ a word and a sign say what a colour would.
 """
 
 import html
+import os
 import re
 import textwrap
 from dataclasses import dataclass
@@ -14,6 +15,31 @@ _BOX = (
     "border:1px solid currentColor;border-left-width:6px;border-left-style:{edge};"
     "border-radius:4px;padding:.5em .9em;margin:.5em 0;max-width:46em;line-height:1.5"
 )
+
+
+# Where the book is published. Its own build sets NNWEEK_BOOK to a relative address, so that
+# its pages link to one another wherever they lie.
+_BOOK = "https://nnweek.github.io/week5-neural-networks"
+
+GENERIC = {
+    "not-attempted": "There is no answer yet: the placeholder is still there, or nothing came "
+    "back. If there is code already, a path through it ends without a `return`.",
+    "raised": "Your function stopped with an error, or did not come to an end. The verdict quotes "
+    "the error and your own line in which it happened.",
+    "wrong-type": "What came back is of another kind than what is asked for: a text or a list of "
+    "unequal rows where numbers are expected, one array where there should be two, or a tensor "
+    "that still carries its graph.",
+    "wrong-shape": "The kind is right and the shape is not. The verdict says which shape came and "
+    "which was expected; write the shape beside each line of your function until they differ.",
+    "not-finite": "Some numbers came out infinite or NaN where they should be finite. Look for "
+    "the exponential of a large number, the logarithm or the root of what may be 0 or negative, "
+    "and a division by 0.",
+    "modifies-input": "The answer may be right, but an array of the caller's was changed on the "
+    "way. Whoever uses it next gets other numbers.",
+    "wrong": "The numbers are not right, and their pattern is none that the checks know by name. "
+    "The verdict shows the first that differs: which output, where, what came and what was "
+    "expected. Try the smallest input that you can work out by hand.",
+}
 
 
 @dataclass(frozen=True)
@@ -47,12 +73,21 @@ class Verdict:
             return f"○ {self.exercise}: not attempted yet"
         return f"✗ {self.exercise}: not yet – {self.mistake}"
 
+    @property
+    def address(self):
+        """Where the book explains the mistake, or None where there is nothing to explain."""
+        if self.mistake in (None, "not-attempted"):
+            return None
+        return f"{_BOOK}/what-went-wrong.html#{anchor(self.exercise, self.mistake)}"
+
     def __repr__(self):
-        body = "\n".join(
+        lines = [
             textwrap.fill(line, 88, initial_indent="  ", subsequent_indent="  ")
             for line in self.hint.splitlines()
-        )
-        return f"{self.title}\n{body}" if body else self.title
+        ]
+        if self.address:
+            lines.append(f"  {self.address}")
+        return "\n".join([self.title, *lines])
 
     def _repr_html_(self):
         # Solid where it passed, dashed where it did not: seen without any colour.
@@ -60,10 +95,25 @@ class Verdict:
         lines = "".join(
             f'<p style="margin:.3em 0">{marked_up(line)}</p>' for line in self.hint.splitlines()
         )
+        if self.address:
+            book = os.environ.get("NNWEEK_BOOK", _BOOK)
+            address = html.escape(self.address.replace(_BOOK, book, 1))
+            # In a notebook the page opens beside it; within the book it is just another page.
+            beside = ' target="_blank" rel="noopener"' if book == _BOOK else ""
+            lines += (
+                f'<p style="margin:.3em 0"><a href="{address}"{beside}>'
+                f"<code>{html.escape(self.mistake)}</code> on the page "
+                "<em>What went wrong?</em></a></p>"
+            )
         return (
             f'<div role="status" style="{_BOX.format(edge=edge)}">'
             f"<strong>{html.escape(self.title)}</strong>{lines}</div>"
         )
+
+
+def anchor(exercise, mistake):
+    """The place of a mistake on the page *What went wrong?*."""
+    return mistake if mistake in GENERIC else f"{exercise}-{mistake}"
 
 
 def marked_up(text):

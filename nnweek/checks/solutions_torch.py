@@ -1,0 +1,57 @@
+"""Reference solutions that need PyTorch (Days 31 and 32).
+
+They stand apart so that the NumPy days need no torch; `nnweek.checks.solutions` hands them
+out under the same names.
+"""
+
+import torch
+from torch import nn
+
+
+def mlp():
+    return nn.Sequential(
+        nn.Flatten(),  # (B, 1, 28, 28) → (B, 784)
+        nn.Linear(28 * 28, 256),
+        nn.ReLU(),
+        nn.Linear(256, 256),
+        nn.ReLU(),
+        nn.Linear(256, 10),  # raw scores: the loss contains the softmax
+    )
+
+
+def train_step(model, images, labels, optimizer, criterion):
+    optimizer.zero_grad()  # forget the last batch's gradients
+    logits = model(images)
+    loss = criterion(logits, labels)
+    loss.backward()  # fill every parameter's .grad
+    optimizer.step()  # move every parameter
+    return loss.item()  # a plain number, so that the graph can go
+
+
+def train_one_epoch(model, loader, optimizer, criterion):
+    model.train()
+    total_loss, total_correct, total_count = 0.0, 0, 0
+    for images, labels in loader:
+        optimizer.zero_grad()  # forget the last batch's gradients
+        logits = model(images)
+        loss = criterion(logits, labels)
+        loss.backward()  # fill every parameter's .grad
+        optimizer.step()  # move every parameter
+        # The batch's mean, weighted by its size: the last batch may be smaller.
+        total_loss += loss.item() * len(labels)
+        total_correct += (logits.argmax(dim=1) == labels).sum().item()
+        total_count += len(labels)
+    return total_loss / total_count, total_correct / total_count
+
+
+@torch.no_grad()
+def evaluate(model, loader, criterion):
+    model.eval()
+    total_loss, total_correct, total_count = 0.0, 0, 0
+    for images, labels in loader:
+        logits = model(images)
+        loss = criterion(logits, labels)
+        total_loss += loss.item() * len(labels)
+        total_correct += (logits.argmax(dim=1) == labels).sum().item()
+        total_count += len(labels)
+    return total_loss / total_count, total_correct / total_count
