@@ -107,6 +107,16 @@ def test_a_notebook_more_starts_anew(fingerprint, tree):
     assert fingerprint("MNIST") != before
 
 
+def test_a_changed_code_cell_of_a_page_starts_anew_and_changed_text_does_not(fingerprint, tree):
+    page = tree / "book" / "page.md"
+    page.write_text("# Page\n\n```{code-cell} python\nprint(1)\n```\n")
+    before = fingerprint("MNIST")
+    page.write_text("# Another page\n\n```{code-cell} python\nprint(1)\n```\n\nMore.\n")
+    assert fingerprint("MNIST") == before
+    page.write_text("# Page\n\n```{code-cell} python\nprint(2)\n```\n")
+    assert fingerprint("MNIST") != before
+
+
 def test_another_data_set_starts_anew(fingerprint):
     assert fingerprint("MNIST") != fingerprint("the stand-in")
 
@@ -160,7 +170,7 @@ def build(tree, monkeypatch):
         extension.name_the_cache(app, config)
         return Path(config.nb_execution_cache_path), Path(os.environ["NNWEEK_RESULTS"])
 
-    for name in ("NNWEEK_RESULTS", "TQDM_DISABLE"):
+    for name in ("NNWEEK_RESULTS", "TQDM_DISABLE", "NNWEEK_BOOK"):
         monkeypatch.setenv(name, "the reader's own")  # so that it is put back afterwards
     return begin
 

@@ -15,6 +15,9 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from nnweek.checks import EXERCISES
+from nnweek.checks.verdict import GENERIC, anchor
+
 if not os.environ.get("NNWEEK_SITE"):
     pytest.skip(
         "NNWEEK_SITE is not set; after `make book`: NNWEEK_SITE=book/_build/html pytest tests",
@@ -133,6 +136,11 @@ def test_the_colab_button_opens_this_repositorys_notebook(page):
         f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/{page}.ipynb"
     }
     assert (ROOT / f"{page}.ipynb").is_file()
+
+
+def test_a_page_that_is_no_notebook_has_no_colab_button():
+    for page in set(PAGES) - set(DAYS):
+        assert not html_of(page).select('a[href*="colab.research.google.com/github/"]'), page
 
 
 @every_page
@@ -298,3 +306,87 @@ def test_every_figure_is_on_the_page_with_its_alt_text(page):
     for figure in figures:
         file = ((SITE / page).parent / figure["src"]).resolve()
         assert file.read_bytes().startswith((b"\x89PNG", b"GIF8")), file
+
+
+# --- What went wrong? ------------------------------------------------------------------------
+
+WHAT_WENT_WRONG = "what-went-wrong"
+MISTAKES = [
+    (exercise.name, mistake)
+    for exercise in EXERCISES.values()
+    for mistake in exercise.mistakes
+    if mistake.id not in GENERIC
+]
+
+
+def place(id_):
+    """The section of the page at `#id_`, without the sections inside it."""
+    (section,) = html_of(WHAT_WENT_WRONG).select(f'[id="{id_}"]')
+    assert section.name == "section", f"#{id_} is a {section.name}"
+    own = [child for child in section.find_all(recursive=False) if child.name != "section"]
+    return plain(" ".join(child.get_text() for child in own))
+
+
+def plain(text):
+    """The words, without the marks that the page sets in its own way."""
+    return " ".join(re.sub("[`'\"‘’“”]", "", text).split())
+
+
+@pytest.mark.parametrize(
+    ("exercise", "mistake"),
+    [pytest.param(name, mistake, id=anchor(name, mistake.id)) for name, mistake in MISTAKES],
+)
+def test_every_mistake_has_its_place_with_what_it_means_and_its_first_hint(exercise, mistake):
+    said = place(anchor(exercise, mistake.id))
+    assert plain(mistake.means) in said
+    assert plain(mistake.hints[0]) in said
+
+
+def test_every_exercise_and_every_generic_id_has_its_place():
+    for name, exercise in EXERCISES.items():
+        assert plain(exercise.signature) in place(name)
+    for id_, means in GENERIC.items():
+        assert plain(means) in place(id_)
+
+
+def test_no_two_places_of_that_page_share_a_name():
+    ids = [tag["id"] for tag in html_of(WHAT_WENT_WRONG).select("[id]")]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_gives_no_second_hint_away():
+    page = plain(html_of(WHAT_WENT_WRONG).select_one("article").get_text())
+    for name, mistake in MISTAKES:
+        for hint in mistake.hints[1:]:
+            assert plain(hint) not in page, anchor(name, mistake.id)
+
+
+def test_every_symptom_of_the_table_leads_to_its_demonstration():
+    article = html_of(WHAT_WENT_WRONG).select_one("article")
+    rows = article.select_one("table").select("tbody tr")
+    assert len(rows) >= 9
+    targets = [row.select_one('a[href^="#symptom-"]')["href"][1:] for row in rows]
+    assert len(set(targets)) == len(targets)
+    for target in targets:
+        place = html_of(WHAT_WENT_WRONG).find(id=target)
+        section = place if place.name == "section" else place.find_parent("section")
+        assert not section.select("section"), f"#{target} is no row of its own"
+        assert section.select(".cell_output"), f"nothing is run at #{target}"
+        assert "What to do:" in section.get_text(), target
+
+
+def test_the_numbers_of_the_table_are_those_of_the_cells():
+    article = html_of(WHAT_WENT_WRONG).select_one("article")
+    printed = " ".join(cell.get_text() for cell in article.select(".cell_output"))
+    table = article.select_one("table").get_text()
+    for number in re.findall(r"\d+\.\d{4}|\d+\.\d\d%", table):
+        assert number in printed, number
+    if "MNIST: 2,000 training" in printed:
+        for number in ("11.35%", "9.80%", "10.04%", "2.3026", "1.4612"):
+            assert number in table, number
+
+
+def test_a_verdict_on_a_page_links_within_the_book():
+    for page in DAYS:
+        for link in html_of(page).select(f'a[href*="{WHAT_WENT_WRONG}.html#"]'):
+            assert not is_external(link["href"]), f"{page}: {link['href']}"

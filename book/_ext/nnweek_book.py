@@ -7,16 +7,24 @@
    changes, the cache starts empty and every notebook runs again.
 2. Formulas need no network: MathJax is copied from an installed package into the
    site.
+3. The page *What went wrong?* is written from what the checks know, so that the two
+   cannot differ, and a verdict on a page of the book links to its place there.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 
+from docutils import nodes
+from docutils.parsers.rst import Directive
+
+from nnweek.checks import EXERCISES
+from nnweek.checks.verdict import GENERIC, anchor
 from nnweek.mnist import load_mnist
 from nnweek.runtime import get_device
 
@@ -29,6 +37,9 @@ MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 def setup(app):
     app.connect("config-inited", name_the_cache)
     app.connect("build-finished", copy_mathjax)
+    app.connect("html-page-context", only_the_days_open_in_colab, priority=900)
+    app.add_directive("mistakes-of-any-exercise", MistakesOfAnyExercise)
+    app.add_directive("mistakes-by-exercise", MistakesByExercise)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -46,18 +57,24 @@ def name_the_cache(app, config):
     # The days hand their results on within this cache, not through the reader's own file.
     os.environ["NNWEEK_RESULTS"] = str(cache / "results.jsonl")
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is nothing to read afterwards
+    os.environ["NNWEEK_BOOK"] = ".."  # from a day's page to the others
 
 
 def fingerprint(dataset):
     """A short name for everything that the outputs of the notebooks depend on."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "nnweek").rglob("*.py")):
+    package = (ROOT / "nnweek").rglob("*")
+    for path in sorted(path for path in package if path.suffix in (".py", ".png")):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = [(c["source"], c["metadata"]) for c in cells if c["cell_type"] == "code"]
         digest.update(json.dumps([path.name, code]).encode())
+    for path in sorted((ROOT / "book").glob("*.md")):
+        blocks = re.findall(r"^```\{code-cell\}.*?^```", path.read_text("utf-8"), re.M | re.S)
+        if blocks:
+            digest.update(json.dumps([path.name, blocks]).encode())
     versions = [metadata.version(library) for library in LIBRARIES]
     digest.update(repr((sys.version, versions, dataset, str(get_device()))).encode())
     return digest.hexdigest()[:16]
@@ -72,3 +89,57 @@ def copy_mathjax(app, exception):
     target = Path(app.outdir) / "mathjax"
     shutil.copytree(source / MATHJAX_FONTS, target / MATHJAX_FONTS, dirs_exist_ok=True)
     shutil.copyfile(source / MATHJAX_SCRIPT, target / MATHJAX_SCRIPT)
+
+
+def only_the_days_open_in_colab(app, pagename, templatename, context, doctree):
+    """A page of the book that has cells is no notebook of the repository: no such button."""
+    if not pagename.startswith("notebooks/"):
+        buttons = context.get("header_buttons", [])
+        buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
+
+
+class MistakesOfAnyExercise(Directive):
+    """What every check can say: a section for each of the ids that no exercise owns."""
+
+    def run(self):
+        return [
+            section(id_, [nodes.literal(id_, id_)], [paragraph(means)])
+            for id_, means in GENERIC.items()
+        ]
+
+
+class MistakesByExercise(Directive):
+    """Every exercise with every mistake that its check names: what it means, the first hint."""
+
+    def run(self):
+        return [exercise_section(exercise) for exercise in EXERCISES.values()]
+
+
+def exercise_section(exercise):
+    mistakes = {}
+    for mistake in exercise.mistakes:
+        if mistake.id not in GENERIC:
+            # One mistake may be known by several patterns, each with its explanation.
+            mistakes.setdefault(mistake.id, []).extend(
+                [paragraph(mistake.means), paragraph(mistake.hints[0], "First hint: ")]
+            )
+    content = [paragraph(f"`{exercise.signature}` {exercise.task}.")]
+    for id_, explained in mistakes.items():
+        content.append(section(anchor(exercise.name, id_), [nodes.literal(id_, id_)], explained))
+    title = [nodes.literal(exercise.name, exercise.name), nodes.Text(f", Day {exercise.day}")]
+    return section(exercise.name, title, content)
+
+
+def section(id_, title, content):
+    """A section whose address on the page is `#id_`, exactly."""
+    return nodes.section("", nodes.title("", "", *title), *content, ids=[id_], names=[id_])
+
+
+def paragraph(text, before=""):
+    """A paragraph; what stands between backticks becomes code, as it does in a verdict."""
+    result = nodes.paragraph()
+    if before:
+        result += nodes.emphasis(before, before)
+    for i, part in enumerate(text.split("`")):
+        result += nodes.literal(part, part) if i % 2 else nodes.Text(part)
+    return result
