@@ -10,18 +10,20 @@
 # # Day 31 – A multilayer perceptron in PyTorch
 #
 # You have written a network by hand, and you know what each line of it does. Today PyTorch takes over the parts that
-# are the same for every network: it differentiates, it keeps the parameters, it moves them. You will see that it
-# computes your numbers, and then give it a task that is worth the trouble: real handwritten digits.
+# are the same for every network: it differentiates, it keeps the parameters, it takes the steps. It takes them over one
+# at a time, and after each the numbers must still be yours. Then the network gets a task that is worth the trouble.
 #
 # **You will be able to**
 #
-# - let `autograd` compute the gradients of Day 29 and confirm that they are equal;
-# - define a network as an `nn.Module` and count its parameters;
-# - load MNIST, normalise it, and draw it in batches;
-# - write a training loop and an evaluation loop, and say what each line is for;
-# - train a first network on MNIST for one epoch.
+# - rebuild the network of Day 29 in PyTorch, one part at a time, and prove after each that nothing has changed;
+# - say what autograd remembers of a forward pass, and read its graph;
+# - check a backward pass that you wrote yourself with `gradcheck`, and say what the check forgives;
+# - define a network as an `nn.Module`, count its parameters, and write its training and evaluation loops;
+# - tell `train()`, `eval()` and `no_grad()` apart by what they do;
+# - recognise a ReLU on the logits by its symptom, and say why that symptom is not overfitting.
 #
-# **Time** about 60 minutes: autograd 15, data 10, model 10, loops 15, a first epoch 10.
+# **Time** about 125 minutes: tensors and autograd 20, what autograd remembers 10, gradcheck 10, modules to loaders 20,
+# data 5, model 10, loops 15, a first epoch 5, train and eval 10, ReLU on the logits 15, a GPU 5.
 #
 # **You need** Days 29 and 30, and PyTorch.
 
@@ -46,13 +48,21 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # - The loss before training should be $\log C$: $\log 10 \approx 2.30$ for ten digits.
 
 # %%
+import re
+import time
+import warnings
+
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import Markdown
 from torch import nn
+from torch.autograd import gradcheck
+from torch.utils.data import DataLoader, TensorDataset
 
-from nnweek.mnist import load_mnist, make_loaders
-from nnweek.plots import plot_images
+from nnweek import checks, results
+from nnweek.mnist import BatchLoader, load_mnist, make_loaders
+from nnweek.plots import COLORS, GREY, STYLE, plot_images
 from nnweek.runtime import get_device, set_seed
 from nnweek.scratch import TwoLayerMLP
 
@@ -60,56 +70,612 @@ set_seed(42)
 device = get_device()
 
 # %% [markdown]
-# ## Autograd does Day 29's homework
+# ## A ladder
 #
-# A *tensor* is an array that can remember how it was computed. Mark the parameters with `requires_grad`, compute the
-# loss, call `backward()`, and each parameter carries its gradient in `.grad`. Is it the gradient that you derived?
-# Take the NumPy network's own weights and compare.
+# When you move a program to another library, how do you know that it still does the same? Not by reading it again. You
+# move one part, run both on the same input, and compare all the numbers; then you move the next part. Each state on the
+# way is a *rung*. A rung that gives other numbers than the one below is wrong, and you know which change did it.
+#
+# The lowest rung is Day 29's network, whose gradients were checked against finite differences. It sees eight examples,
+# and we keep three things of it: the loss, the four gradients, and the four parameters after one step. All sizes are
+# different, so that no transposed array fits by accident, and everything is in 64 bits, so that rounding cannot hide a
+# mistake.
 
 # %%
 rng = np.random.default_rng(0)
-X, y = rng.standard_normal((8, 3)), rng.integers(0, 4, size=8)
-by_hand = TwoLayerMLP(3, 5, 4, weight_scale=0.5)
-_, probs, cache = by_hand.loss(X, y)
-dW1, db1, dW2, db2 = by_hand.backward(probs, cache, y)
+N, D, H, C = 8, 3, 5, 4
+X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
+LR = 0.5
+NAMES = ["W1", "b1", "W2", "b2"]
 
-W1, b1, W2, b2 = (
-    torch.tensor(values, requires_grad=True)
-    for values in (by_hand.W1, by_hand.b1, by_hand.W2, by_hand.b2)
-)
-scores = torch.relu(torch.tensor(X) @ W1 + b1) @ W2 + b2
-loss = nn.functional.cross_entropy(scores, torch.tensor(y))
+by_hand = TwoLayerMLP(D, H, C, weight_scale=0.5, seed=0)
+start = [getattr(by_hand, name).copy() for name in NAMES]
+ladder = {}
+
+
+def in_numpy(values):
+    """Copies as NumPy arrays; a bias becomes a row, as on Day 29."""
+    return [
+        np.atleast_2d(v.detach().numpy() if torch.is_tensor(v) else v).copy()
+        for v in values
+    ]
+
+
+def table(rungs):
+    """How far each of these rungs is from the lowest of all."""
+    lowest = next(iter(ladder.values()))
+    lines = [
+        "| rung | loss | gradients differ by | after a step, parameters differ by |",
+        "|---|---|---|---|",
+    ]
+    for rung in rungs:
+        loss, *arrays = ladder[rung]
+        apart = [
+            max(np.abs(a - b).max() for a, b in zip(mine, first, strict=True))
+            for mine, first in zip(arrays, lowest[1:], strict=True)
+        ]
+        lines.append(
+            f"| {rung} | {loss:.12f} | {apart[0]:.0e} | {apart[1]:.0e} |"
+        )
+    return Markdown("\n".join(lines))
+
+
+def climb(rung, loss, gradients, parameters):
+    """Add a rung to the ladder; show it and the one below."""
+    ladder[rung] = (loss, in_numpy(gradients), in_numpy(parameters))
+    return table(list(ladder)[-2:])
+
+
+loss, probs, cache = by_hand.loss(X, y)
+gradients = by_hand.backward(probs, cache, y)
+stepped = [p - LR * g for p, g in zip(start, gradients, strict=True)]
+climb("0 NumPy", loss, gradients, stepped)
+
+# %% [markdown]
+# ### Rung 1: tensors
+#
+# A *tensor* is PyTorch's array. Most of what you know from NumPy carries over, with `dim` for `axis` here and there. So
+# the first rung is Day 29 line by line, with another library in front of the dots.
+
+# %%
+X_t, y_t = torch.from_numpy(X), torch.from_numpy(y)
+W1, b1, W2, b2 = (torch.tensor(p) for p in start)
+
+z1 = X_t @ W1 + b1
+a1 = z1.clamp(min=0)
+scores = a1 @ W2 + b2
+probs_t = torch.softmax(scores, dim=1)
+loss = -probs_t[torch.arange(N), y_t].log().mean()
+
+dscores = probs_t.clone()
+dscores[torch.arange(N), y_t] -= 1
+dscores /= N
+dW2, db2 = a1.T @ dscores, dscores.sum(dim=0)
+dz1 = (dscores @ W2.T) * (z1 > 0)
+dW1, db1 = X_t.T @ dz1, dz1.sum(dim=0)
+
+gradients = [dW1, db1, dW2, db2]
+stepped = [p - LR * g for p, g in zip([W1, b1, W2, b2], gradients, strict=True)]
+climb("1 tensors", loss.item(), gradients, stepped)
+
+# %% [markdown]
+# Both columns of differences count from the lowest rung. Differences around $10^{-16}$ are the last digit of a 64-bit
+# float: the two libraries may add in another order. That is what *the same* will mean from here on.
+#
+# ### Rung 2: autograd
+#
+# Now the part that took us most of Day 29. Mark the parameters with `requires_grad`, compute the loss, and call
+# `backward()`. Each parameter then has its gradient in `.grad`. Not one line of the backward pass is left.
+
+
+# %%
+def fresh_parameters():
+    """The same start again, as tensors whose gradients are wanted."""
+    return [torch.tensor(p, requires_grad=True) for p in start]
+
+
+def loss_of(W1, b1, W2, b2):
+    scores = torch.relu(X_t @ W1 + b1) @ W2 + b2
+    log_probs = scores - scores.logsumexp(dim=1, keepdim=True)
+    return -log_probs[torch.arange(N), y_t].mean()
+
+
+parameters = fresh_parameters()
+loss = loss_of(*parameters)
 loss.backward()
 
-differences = {
-    name: float(np.abs(parameter.grad.numpy() - expected).max())
-    for name, parameter, expected in [
-        ("W1", W1, dW1),
-        ("b1", b1, db1),
-        ("W2", W2, dW2),
-        ("b2", b2, db2),
-    ]
+gradients = [p.grad for p in parameters]
+with torch.no_grad():  # a step is no part of the network: do not record it
+    stepped = [p - LR * p.grad for p in parameters]
+climb("2 autograd", loss.item(), gradients, stepped)
+
+# %% [markdown]
+# So autograd is no magic: it recorded the forward pass and applied the chain rule to the record, as you did on paper.
+#
+# It has one habit that surprises everyone. *Predict:* compute the loss and call `backward()` once more, on the same
+# parameters. What is in `.grad` now: the same, twice as much, or an error?
+
+# %%
+once = parameters[0].grad.clone()
+loss_of(*parameters).backward()
+ratio = (parameters[0].grad / once).mean().item()
+Markdown(f"After the second call, `.grad` holds **{ratio:.1f}** times as much.")
+
+# %% tags=["remove-cell"]
+assert torch.allclose(parameters[0].grad, 2 * once)
+
+# %% [markdown]
+# `backward()` *adds* to `.grad`. Whoever wants one gradient must clear the old one first; on the last rung you will see
+# what the adding is good for.
+#
+# ### Rung 3: the loss from the library
+#
+# `nn.functional.cross_entropy` takes the *scores*. Softmax, logarithm and mean are inside. A softmax of your own in
+# front of it would be applied twice.
+
+
+# %%
+def loss_of(W1, b1, W2, b2):
+    scores = torch.relu(X_t @ W1 + b1) @ W2 + b2
+    return nn.functional.cross_entropy(scores, y_t)
+
+
+parameters = fresh_parameters()
+loss = loss_of(*parameters)
+loss.backward()
+
+gradients = [p.grad for p in parameters]
+with torch.no_grad():
+    stepped = [p - LR * p.grad for p in parameters]
+climb("3 cross_entropy", loss.item(), gradients, stepped)
+
+# %% [markdown]
+# Is it *always* the same as Day 29's loss? Ask at an extreme: one example, certain and wrong, with a score of 1000 for
+# the wrong class and 0 for the right one.
+
+# %%
+extreme, truth = np.array([[1000.0, 0.0]]), np.array([1])
+ours = TwoLayerMLP.cross_entropy(TwoLayerMLP.softmax(extreme), truth)
+theirs = nn.functional.cross_entropy(
+    torch.from_numpy(extreme), torch.from_numpy(truth)
+).item()
+Markdown(f"Day 29's loss: **{ours:.1f}**. PyTorch's: **{theirs:.1f}**.")
+
+# %% tags=["remove-cell"]
+assert abs(theirs - 1000) < 1e-9
+assert 20 < ours < 40
+
+# %% [markdown]
+# PyTorch is right. It never forms the probability, which is too small for a float; it computes $\log p$ from the scores
+# directly, as $s_y - \log \sum_k e^{s_k}$. Day 29 formed $p$ first and needed a floor under it. Between the extremes
+# the two agree, as the table says.
+#
+# ## What does autograd remember?
+#
+# To apply the chain rule, autograd must know which operations were done, in which order, and some of the values. It
+# keeps them in a *computation graph*: one node for each operation, with an arrow to the nodes that made its inputs. The
+# loss holds the first node, `loss.grad_fn`, and every node knows the next ones. So a graph can be walked in a few
+# lines:
+
+
+# %%
+def walk(node, depth=0, found=None):
+    """{node: its distance from the loss}, for all nodes below this one."""
+    found = {} if found is None else found
+    found[node] = max(depth, found.get(node, 0))  # the longest way counts
+    for below, _ in node.next_functions:
+        if below is not None:  # None: an input whose gradient nobody wants
+            walk(below, depth + 1, found)
+    return found
+
+
+def kept(node):
+    """The tensors that a node has kept for the way back."""
+    values = [getattr(node, key) for key in dir(node) if key[:7] == "_saved_"]
+    return [v for v in values if torch.is_tensor(v) and v.ndim > 0]
+
+
+parameters = fresh_parameters()
+loss = loss_of(*parameters)
+nodes = walk(loss.grad_fn)
+print(len(nodes), "nodes; the first:", loss.grad_fn.name())
+
+# %% [markdown]
+# *Predict:* which of the values of the forward pass does it have to keep? Day 29's `forward` handed four arrays to
+# `backward`: $X$, $z_1$, $a_1$ and the scores.
+
+# %% tags=["hide-input"]
+of_day_29 = {
+    "X": X,
+    "z1": cache[1],
+    "a1": cache[2],
+    "scores": cache[3],
+    "log p": np.log(probs),
+    "y": y,
+    "W1": start[0],
+    "W2": start[2],
 }
-Markdown(
-    "Largest difference between your gradient and autograd's: "
-    + ", ".join(
-        f"{name} {difference:.0e}" for name, difference in differences.items()
+
+
+def name_of(tensor):
+    """What Day 29 called an array with these values."""
+    return next(
+        name
+        for name, array in of_day_29.items()
+        if array.shape == tensor.shape
+        and np.allclose(array, tensor.detach().numpy())
     )
+
+
+kept_names = {node: [name_of(v) for v in kept(node)] for node in nodes}
+remembered = sorted({name for names in kept_names.values() for name in names})
+dropped = [k for k in ["X", "z1", "a1", "scores"] if k not in remembered]
+Markdown(
+    "Kept, by Day 29's names: "
+    + ", ".join(f"**{name}**" for name in remembered)
+    + ". Of Day 29's four, not kept: "
+    + ", ".join(f"**{name}**" for name in dropped)
     + "."
 )
 
 # %% tags=["remove-cell"]
-assert max(differences.values()) < 1e-10, differences
+assert {"X", "a1", "W2"} <= set(remembered), remembered
+assert not {"z1", "W1"} & set(remembered), remembered
+assert {p.shape for p in parameters} == {
+    node.variable.shape for node in nodes if hasattr(node, "variable")
+}
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The computation graph of the two-layer network as a column of boxes from the loss at the top down to the first matrix product, with arrows downwards; the four parameters hang at the right of the boxes that used them, and at the left stands what each box has kept."}}
+with plt.rc_context(STYLE):
+    figure, ax = plt.subplots(figsize=(6.4, 5.6))
+    ax.axis("off")
+    places, tensors = {}, dict(zip(NAMES, parameters, strict=True))
+    for node, depth in nodes.items():
+        variable = getattr(node, "variable", None)
+        places[node] = (0 if variable is None else 1, -depth)
+        if variable is None:
+            label = re.sub(r"Backward\d*$", "", node.name())
+            box = {"boxstyle": "square,pad=0.4", "edgecolor": COLORS[0]}
+        else:
+            label = next(n for n, t in tensors.items() if t is variable)
+            box = {"boxstyle": "round,pad=0.4", "edgecolor": COLORS[1]}
+        ax.text(
+            *places[node],
+            label,
+            ha="center",
+            va="center",
+            bbox=box | {"facecolor": "none", "linewidth": 1.5},
+        )
+        if kept_names[node]:
+            ax.text(
+                -0.75,
+                -depth,
+                "keeps " + ", ".join(kept_names[node]),
+                ha="right",
+                va="center",
+                style="italic",
+            )
+    for node in nodes:
+        for below, _ in node.next_functions:
+            if below is not None:
+                ax.annotate(
+                    "",
+                    xy=places[below],
+                    xytext=places[node],
+                    arrowprops={
+                        "arrowstyle": "-|>",
+                        "color": GREY,
+                        "shrinkA": 15,
+                        "shrinkB": 17,
+                    },
+                )
+    ax.set(
+        title="What the loss remembers of the forward pass",
+        xlim=(-2.2, 1.6),
+        ylim=(-max(nodes.values()) - 0.6, 0.6),
+    )
+    plt.show()
 
 # %% [markdown]
-# The two agree to the last digits of a 64-bit float. So autograd is no magic: it records the forward pass and applies
-# the chain rule to it, as you did. Note that `cross_entropy` took the *scores*. It contains the softmax; a softmax of
-# your own in front of it would be applied twice.
+# *How to read it:* the forward pass ran from the bottom to the top; `backward()` follows the arrows down. A square box
+# is an operation (`Mm` is the matrix product), a round one a parameter, in whose `.grad` the walk ends. At the left, in
+# italics, is what an operation has kept because its derivative needs it.
+#
+# Compare with the backward pass that you derived. $dW_2 = a_1^\top ds$ and $da_1 = ds\, W_2^\top$ need $a_1$ and $W_2$:
+# the upper product keeps both. $dW_1 = X^\top dz_1$ needs $X$; $W_1$ would be needed only for the gradient of $X$,
+# which nobody asked for. And ReLU keeps its *output* instead of its input, because $a_1 > 0$ just where $z_1 > 0$. This
+# is your cache, found by the library.
+#
+# After `backward()` the kept values are let go, so a second `backward()` of the *same* loss is an error; compute the
+# loss again, as we did above.
+#
+# ## When you write the backward pass yourself
+#
+# Autograd knows the operations of the library. Sometimes you need one that it does not have. Then you write both
+# directions, as a `torch.autograd.Function`, and are back on Day 29, with everything that can go wrong there. Here is
+# ReLU, and beside it ReLU with a planted error.
+
+
+# %%
+class ReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)  # what the way back will need
+        return z.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, da):
+        (z,) = ctx.saved_tensors
+        return da * (z > 0)
+
+
+class ForgetsTheMask(ReLU):
+    @staticmethod
+    def backward(ctx, da):
+        return da
+
+
+# %% [markdown]
+# The forward passes of both are right, so no output tells them apart. `torch.autograd.gradcheck` does what you did: it
+# compares with finite differences, entry by entry. *Predict:* at $z = (1.5, -0.5)$, which entry will it complain about?
+
+# %%
+z = torch.tensor([1.5, -0.5], dtype=torch.float64, requires_grad=True)
+print("ReLU:", gradcheck(ReLU.apply, (z,)))
+try:
+    gradcheck(ForgetsTheMask.apply, (z,))
+except RuntimeError as error:
+    print("ForgetsTheMask:", error)
+
+# %% [markdown]
+# The message shows two matrices of derivatives, of each output by each input. Only the second diagonal entry differs:
+# for a negative input the slope is 0, and the wrong `backward` says 1.
+#
+# Yesterday's question is still open: who tests the test? What does `gradcheck` let through, and does it ever condemn
+# something right? Six cases; *predict* each before you look.
+
+
+# %%
+def passes(function, *inputs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of 32 bits; so does the text
+        return gradcheck(function, inputs, raise_exception=False)
+
+
+def tiny(function):
+    return lambda z: 1e-6 * function(z)
+
+
+at_zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+in_32_bits = z.detach().float().requires_grad_()
+cases = [
+    ("right", "rung 3, all four parameters", loss_of, fresh_parameters()),
+    ("right", "ReLU", ReLU.apply, [z]),
+    ("wrong", "ForgetsTheMask", ForgetsTheMask.apply, [z]),
+    ("wrong", "a millionth of it", tiny(ForgetsTheMask.apply), [z]),
+    ("right", "ReLU, in 32 bits", ReLU.apply, [in_32_bits]),
+    ("right", "ReLU, at $z = 0$", ReLU.apply, [at_zero]),
+]
+said = [passes(function, *inputs) for _, _, function, inputs in cases]
+lines = ["| gradient | of | gradcheck |", "|---|---|---|"]
+for (truth, what, _, _), passed in zip(cases, said, strict=True):
+    lines.append(f"| {truth} | {what} | {'passes' if passed else 'fails'} |")
+Markdown("\n".join(lines))
+
+# %% tags=["remove-cell"]
+assert said == [True, True, False, True, False, False], said
+
+# %% [markdown]
+# The last three verdicts are wrong. The millionth passes because `gradcheck` forgives an
+# absolute difference of $10^{-5}$, and here everything is smaller than that: the tolerance that forgives a wrong
+# gradient, which you met on Day 29. In 32 bits its step of $10^{-6}$ drowns in rounding. And at $z = 0$ it steps across
+# the kink. So: 64 bits, values of ordinary size, away from kinks.
+#
+# ## From tensors to modules
+#
+# Four loose tensors are easy to keep; forty are not. The next rungs take over the book-keeping.
+#
+# ### Rung 4: a module
+#
+# An `nn.Module` keeps parameters and knows its forward pass. Whatever is wrapped as `nn.Parameter` and stored in the
+# module is found by `model.parameters()`, however many there are.
+
+
+# %%
+class HandMade(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.W1, self.b1, self.W2, self.b2 = (
+            nn.Parameter(torch.tensor(p)) for p in start
+        )
+
+    def forward(self, X):
+        return torch.relu(X @ self.W1 + self.b1) @ self.W2 + self.b2
+
+
+model = HandMade()
+loss = nn.functional.cross_entropy(model(X_t), y_t)
+loss.backward()
+
+gradients = [p.grad for p in model.parameters()]
+with torch.no_grad():
+    for p in model.parameters():
+        p -= LR * p.grad
+climb("4 nn.Module", loss.item(), gradients, model.parameters())
+
+# %% [markdown]
+# ### Rung 5: layers
+#
+# A weight matrix with its bias is so common that it has a class of its own, `nn.Linear`. *Predict:* the layer from
+# three inputs to five units: which shape has its weight?
+
+# %%
+layer = nn.Linear(D, H)
+print(
+    "Day 29's W1:", start[0].shape, " nn.Linear's weight:", layer.weight.shape
+)
+
+# %% tags=["remove-cell"]
+assert tuple(layer.weight.shape) == start[0].shape[::-1] == (H, D)
+
+# %% [markdown]
+# `nn.Linear` stores $W^\top$, one *row* for each unit, and computes $x\,W^\top + b$ with its own $W$. To give it our
+# weights, we transpose them, and to compare its gradients, we transpose back.
+
+
+# %%
+def give_weights(linear, W, b):
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor(W).T)
+        linear.bias.copy_(torch.tensor(b).squeeze())
+
+
+def layered():
+    """Two layers of the library with the weights of rung 0, in 64 bits."""
+    model = nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, C)).double()
+    give_weights(model[0], *start[:2])
+    give_weights(model[2], *start[2:])
+    return model
+
+
+def our_layout(tensors):
+    """weight, bias, weight, bias, with the weights as on Day 29."""
+    return [t.T if t.ndim == 2 else t for t in tensors]
+
+
+model = layered()
+loss = nn.functional.cross_entropy(model(X_t), y_t)
+loss.backward()
+
+gradients = our_layout(p.grad for p in model.parameters())
+with torch.no_grad():
+    for p in model.parameters():
+        p -= LR * p.grad
+climb("5 nn.Linear", loss.item(), gradients, our_layout(model.parameters()))
+
+# %% [markdown]
+# Forget the transpose here, and PyTorch refuses, because the shapes do not fit. That is luck, or rather the reason why
+# all our sizes differ. What if a layer has as many outputs as inputs, as in the network that we are about to train?
+
+# %%
+square = nn.Linear(H, H).double()
+W, b, x = rng.standard_normal((H, H)), np.zeros(H), rng.standard_normal((N, H))
+with torch.no_grad():
+    square.weight.copy_(torch.tensor(W))  # the transpose forgotten
+forgotten = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
+give_weights(square, W, b)
+transposed = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
+Markdown(
+    "No error. With the transpose forgotten, the outputs are off by up to "
+    f"**{forgotten:.1f}**; with it, by {transposed:.0e}."
+)
+
+# %% tags=["remove-cell"]
+assert forgotten > 0.5
+assert transposed < 1e-12
+
+# %% [markdown]
+# ### Rung 6: the optimizer
+#
+# The loop over the parameters goes into an *optimizer*. It knows the parameters and the learning rate, `zero_grad()`
+# clears the old gradients, and `step()` moves every parameter. `torch.optim.SGD` takes the step of Day 29; Day 33 is
+# about others.
+
+# %%
+model = layered()
+criterion = nn.CrossEntropyLoss()  # the same loss, as an object
+optimizer = torch.optim.SGD(model.parameters(), lr=LR)
+
+optimizer.zero_grad()
+loss = criterion(model(X_t), y_t)
+loss.backward()
+optimizer.step()
+
+gradients = our_layout(p.grad for p in model.parameters())
+climb("6 optimizer", loss.item(), gradients, our_layout(model.parameters()))
+
+# %% [markdown]
+# ### Rung 7: batches from a loader
+#
+# Eight examples fit into memory; sixty thousand may not. A *loader* hands them out in batches. Can the numbers still be
+# the same? They can, thanks to the habit of `backward()`: the gradients of two halves, each weighted by its share of
+# the examples, *add up* in `.grad` to the gradient of the whole.
+
+# %%
+model = layered()
+optimizer = torch.optim.SGD(model.parameters(), lr=LR)
+order = torch.Generator().manual_seed(0)
+loader = DataLoader(
+    TensorDataset(X_t, y_t), batch_size=4, shuffle=True, generator=order
+)
+
+optimizer.zero_grad()
+total = 0.0
+for X_batch, y_batch in loader:
+    share = len(y_batch) / N
+    loss = share * criterion(model(X_batch), y_batch)
+    loss.backward()  # adds to what the batch before left
+    total += loss.item()
+optimizer.step()
+
+gradients = our_layout(p.grad for p in model.parameters())
+climb("7 loader", total, gradients, our_layout(model.parameters()))
+
+# %% tags=["remove-cell"]
+lowest_loss, lowest_gradients, lowest_stepped = ladder["0 NumPy"]
+assert len(ladder) == 8
+for rung, (its_loss, *arrays) in ladder.items():
+    assert abs(its_loss - lowest_loss) < 1e-10, rung
+    for mine, lowest in zip(
+        arrays, (lowest_gradients, lowest_stepped), strict=True
+    ):
+        for name, a, b in zip(NAMES, mine, lowest, strict=True):
+            assert a.shape == b.shape, (rung, name)
+            assert np.abs(a - b).max() < 1e-10, (rung, name)
+            assert np.abs(b).max() > 1e-3, (rung, name, "nothing to compare")
+
+# %% [markdown]
+# The whole ladder, once more:
+
+# %%
+table(ladder)
+
+# %% [markdown]
+# Eight rungs, one set of numbers. From here on we take a step after *every* batch instead of after the last, which
+# gives other numbers, and far more steps for the same work. This is *stochastic gradient descent*, and it is how
+# everything below is trained.
+#
+# One more change is coming: real networks compute in 32 bits, which is faster and takes half the memory. What does that
+# cost?
+
+# %%
+model = layered().float()
+criterion(model(X_t.float()), y_t).backward()
+apart = max(
+    np.abs(a - b).max()
+    for a, b in zip(
+        in_numpy(our_layout(p.grad for p in model.parameters())),
+        ladder["0 NumPy"][1],
+        strict=True,
+    )
+)
+largest = max(np.abs(g).max() for g in ladder["0 NumPy"][1])
+Markdown(
+    f"In 32 bits the gradients differ by up to **{apart:.0e}**; the largest "
+    f"gradient is {largest:.2f}."
+)
+
+# %% tags=["remove-cell"]
+assert 1e-10 < apart < 1e-5
+
+# %% [markdown]
+# That is rounding, and harmless for training. But a mistake of that size could hide behind it, which is why the ladder
+# stands in 64 bits.
 #
 # ## The data: handwritten digits
 #
-# MNIST holds 28×28 grey images of handwritten digits, 60,000 to train on and 10,000 to test with. Look at data before
-# you feed it to anything.
+# Now the task. MNIST holds 28×28 grey images of handwritten digits, 60,000 to train on and 10,000 to test with. Look at
+# data before you feed it to anything.
 
 # %%
 data = load_mnist()
@@ -149,11 +715,59 @@ print(
 )
 
 # %% [markdown]
+# A batch of images has four axes: images, channels (grey has one), rows, columns. These loaders are the package's own.
+# They do what rung 7's `DataLoader` does, but for data that fit into memory, with one look-up for a whole batch; Day 32
+# measures what that saves.
+#
 # ## The model
 #
-# An `nn.Module` keeps parameters and knows its forward pass. Ours flattens the image to 784 numbers and sends it
-# through two hidden layers of 256 units. The output is ten scores: no softmax and no ReLU at the end, because the loss
-# wants raw scores.
+# Ours flattens an image to 784 numbers and sends it through two hidden layers of 256 ReLU units. The output is ten
+# scores: no softmax and no ReLU at the end, because the loss wants raw scores.
+#
+# **Exercise 1.** Write it: a function that returns a fresh network, 784-256-256-10, from images $(B, 1, 28, 28)$ to
+# scores $(B, 10)$. With `nn.Sequential` or with a class of your own, as you like.
+
+
+# %%
+def mlp():
+    """A fresh network from images (B, 1, 28, 28) to scores (B, 10)."""
+    ...  # your code
+
+
+checks.mlp(mlp)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Three linear layers, a ReLU after the first and after the second, and in front of all of them `nn.Flatten()`, which
+# keeps the first axis and makes one of the others.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# In a class, assign each layer to `self`. Layers in a plain Python list are not found by `parameters()`, and what is
+# not found is not trained; `nn.Sequential` and `nn.ModuleList` are lists that are found.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def mlp():
+#     return nn.Sequential(
+#         nn.Flatten(),  # (B, 1, 28, 28) → (B, 784)
+#         nn.Linear(28 * 28, 256),
+#         nn.ReLU(),
+#         nn.Linear(256, 256),
+#         nn.ReLU(),
+#         nn.Linear(256, 10),  # raw scores: the loss contains the softmax
+#     )
+# ```
+# </details>
+#
+# Here it is as the package has it, with sizes that can be changed.
 
 
 # %%
@@ -191,14 +805,71 @@ Markdown(f"{' + '.join(by_layer)} = **{total:,}** parameters.")
 assert total == 269_322, total
 
 # %% [markdown]
-# ## The two loops
+# And where do its first weights come from? `nn.Linear` draws them itself, evenly between $-1/\sqrt{n_\text{in}}$ and
+# $1/\sqrt{n_\text{in}}$. Such a draw has the variance $1/(3\, n_\text{in})$, a sixth of what He's rule asks for. With
+# two hidden layers that is good enough; Day 30 showed when it would not be.
+
+# %%
+weights = model.net[1].weight.detach().cpu()
+bound = 1 / np.sqrt(28 * 28)
+share_of_he = weights.var().item() / (2 / (28 * 28))
+Markdown(
+    f"First layer: the largest weight is **{weights.abs().max():.4f}**, the "
+    f"bound {bound:.4f}; the variance is **{share_of_he:.3f}** of He's."
+)
+
+# %% tags=["remove-cell"]
+assert 0.99 * bound < weights.abs().max() <= bound
+assert abs(share_of_he - 1 / 6) < 0.005
+
+# %% [markdown]
+# ## One step, two loops
 #
-# Training repeats five lines: forget the old gradients, run forward, score, run backward, step. Forgetting comes first
-# because PyTorch *adds* to `.grad`; without `zero_grad` every step would follow all gradients so far.
+# Training repeats five lines, and you have met each of them on the ladder: forget the old gradients, run forward,
+# score, run backward, step.
 #
-# Two things differ between training and evaluation, and they are often confused. `model.train()` and `model.eval()`
-# switch layers that behave differently in the two, such as dropout. `torch.no_grad()` tells autograd not to record,
-# which saves time and memory. Neither does the other's work.
+# **Exercise 2.** Write one training step. It returns the loss as a plain number; a tensor would hold on to its whole
+# graph.
+
+
+# %%
+def train_step(model, images, labels, optimizer, criterion):
+    """Take one step on one batch; return the loss before it, a float."""
+    ...  # your code
+
+
+checks.train_step(train_step)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Rung 6 is one step. What is missing there is only the way from a tensor to a number: `loss.item()`.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# The order matters in three places: `zero_grad` before `backward`, `backward` before `step`, and nothing that clears
+# the gradients between those two. The criterion gets the raw scores.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def train_step(model, images, labels, optimizer, criterion):
+#     optimizer.zero_grad()  # forget the last batch's gradients
+#     logits = model(images)
+#     loss = criterion(logits, labels)
+#     loss.backward()  # fill every parameter's .grad
+#     optimizer.step()  # move every parameter
+#     return loss.item()  # a plain number, so that the graph can go
+# ```
+# </details>
+#
+# An *epoch* is one such step for every batch. The two loops below are those of the package. Both average over the
+# *images*, not over the batches, since the last batch is smaller than the others.
 
 
 # %%
@@ -236,6 +907,9 @@ def evaluate(model, loader, criterion):
 
 
 # %% [markdown]
+# The second loop is the first without its three lines of learning. Two lines differ besides: `eval()` for `train()`,
+# and `no_grad()`. What each of them does is the question of the section after next.
+#
 # ## A first epoch
 #
 # *Predict:* what are loss and accuracy on the validation images before any training?
@@ -254,20 +928,27 @@ Markdown(
     f"| | validation loss | validation accuracy |\n|---|---|---|\n"
     f"| before training | {loss_before:.3f} (log 10 = {np.log(10):.3f}) "
     f"| {acc_before:.1%} |\n"
-    f"| after one epoch | {loss_after:.3f} | {acc_after:.1%} |"
+    f"| after one epoch | {loss_after:.3f} | {acc_after:.1%} |\n\n"
+    f"On the way through the epoch, the training images had a mean loss of "
+    f"{train_loss:.3f}, and {train_acc:.1%} of them were right."
 )
 
 # %% tags=["remove-cell"]
+results.record("first_epoch_val_accuracy", acc_after, dataset=data.name, day=31)
 assert abs(loss_before - np.log(10)) < 0.1, (
     f"loss before training is {loss_before:.3f}"
 )
 assert acc_after > (0.25 if data.is_stand_in else 0.92), (
     f"accuracy after one epoch is {acc_after:.3f}"
 )
+assert train_loss > loss_after, (train_loss, loss_after)
 
 # %% [markdown]
 # Before training, the network guesses, and its loss sits at $\log 10$, as it must. One pass over the training images
-# changes that. Here are twelve validation images with the network's answers:
+# changes that. Why is the training loss *worse* than the validation loss? Because it is a running value: each batch was
+# scored before its step, and the first ones by a network that knew nothing. The validation came after the last step.
+#
+# Here are twelve validation images with the network's answers:
 
 # %% mystnb={"image": {"alt": "Twelve validation images, each with the label that the network gives it and, where that is wrong, the true one."}}
 images, labels = next(iter(val_loader))
@@ -287,7 +968,479 @@ plot_images(
 # *How to read it:* a single digit above an image is the network's answer where it is right; where it is wrong, the true
 # label follows.
 #
+# ## train() and eval(), and no_grad()
+#
+# Three calls, and a famous confusion. One of PyTorch's own tutorials
+# ([on TensorBoard](https://docs.pytorch.org/tutorials/beginner/introyt/tensorboardyt_tutorial.html)) calls
+# `net.train(False)` before validating and comments, in the version that we read, that gradients need not be tracked. Is
+# that what it does? Do not look it up; try it.
+#
+# We need a network in which something differs between training and evaluation. *Dropout* sets each value to zero with
+# some probability, at random, so that no unit can rely on another. *BatchNorm* brings each unit to mean 0 and standard
+# deviation 1 over the batch, and keeps a running mean for the days when there is no batch. Both behave differently in
+# the two modes.
+#
+# Now all four combinations of mode and recording. Of each we ask: Do two passes over the same images give the same
+# scores? Did a pass change the network? Was a graph recorded, and how much was kept for it, besides the parameters?
+# *Predict* the twelve answers before you run it. (The time is the shortest of fifty passes.)
+
+
+# %%
+def with_modes():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 256),
+        nn.BatchNorm1d(256),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(256, 10),
+    ).to(device)
+
+
+def bytes_kept(model, images):
+    """How much autograd keeps of one pass, besides the parameters."""
+    sizes = {p.data_ptr(): 0 for p in model.parameters()}
+
+    def note(tensor):
+        size = tensor.numel() * tensor.element_size()
+        sizes.setdefault(tensor.data_ptr(), size)  # each memory once
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
+        scores = model(images)  # alive until the hooks are gone
+    return scores, sum(sizes.values())
+
+
+def seconds_for(model, images):
+    start = time.perf_counter()
+    model(images).sum().item()  # item() waits for a GPU to finish
+    return time.perf_counter() - start
+
+
+def what_happens(mode, recording):
+    model = with_modes()
+    model.train(mode == "train()")
+    before = model[2].running_mean.clone()
+    with torch.set_grad_enabled(recording):
+        first, size = bytes_kept(model, images)
+        second = model(images)
+        seconds = min(seconds_for(model, images) for _ in range(50))
+    return {
+        "repeats": torch.equal(first, second),
+        "changes": not torch.equal(before, model[2].running_mean),
+        "records": first.grad_fn is not None,
+        "bytes": size,
+        "seconds": seconds,
+        "scores": first.detach(),
+    }
+
+
+happens = {
+    (mode, recording): what_happens(mode, recording)
+    for mode in ["train()", "eval()"]
+    for recording in [True, False]
+}
+lines = [
+    "| mode | | passes agree | network changed | graph | kept | a pass takes |",
+    "|---|---|---|---|---|---|---|",
+]
+for (mode, recording), seen in happens.items():
+    answers = ["repeats", "changes", "records"]
+    answers = ["yes" if seen[question] else "no" for question in answers]
+    lines.append(
+        f"| `{mode}` | {'' if recording else '`no_grad()`'} "
+        f"| {' | '.join(answers)} | {seen['bytes'] / 1024:,.0f} kB "
+        f"| {1000 * seen['seconds']:.2f} ms |"
+    )
+Markdown("\n".join(lines))
+
+# %% tags=["remove-cell"]
+for (mode, recording), seen in happens.items():
+    assert seen["repeats"] == (mode == "eval()"), (mode, recording)
+    assert seen["changes"] == (mode == "train()"), (mode, recording)
+    assert seen["records"] == recording, (mode, recording)
+    assert (seen["bytes"] > 0) == recording, (mode, recording)
+assert torch.allclose(
+    happens["eval()", True]["scores"],
+    happens["eval()", False]["scores"],
+    atol=1e-5,
+)
+
+# %% [markdown]
+# Read the first two columns of answers: they follow the *mode* alone. Read the next two: they follow the *recording*
+# alone. The two switches have nothing to do with each other.
+#
+# - `train()` and `eval()` set a flag that some layers look at. They change what the network *computes*.
+# - `no_grad()` tells autograd not to record. It changes what the network *remembers*, and with it the memory that a pass
+#   takes. The scores are the same with it and without it. The last column shows what recording costs in time; for a
+#   network this small, that can drown in the noise.
+#
+# So the tutorial's `train(False)` is the right call with the wrong reason: it was needed for its effect on the layers,
+# and the graph was recorded all the same. The opposite mistake is worse. The second line of the table, `no_grad()` in
+# training mode, looks careful, and yet every evaluation gives another result *and* moves the running mean: validation
+# images change the network.
+#
+# (`torch.inference_mode()` is a stricter `no_grad()`: what comes out of it can never enter a graph again.)
+#
+# ## ReLU on the logits
+#
+# Every hidden layer ends with a ReLU. So why not the last one? It is an easy slip, and it raises no error. PyTorch's
+# beginners' tutorial had it [until the summer of 2021](https://github.com/pytorch/tutorials/issues/1526). What does it
+# do?
+#
+# One training run would tell you little. So ten pairs: the same first weights, the same batches in the same order, and
+# the only difference is a ReLU behind the scores. A smaller network, 64 units to a layer, and a part of the images keep
+# it quick. *Predict:* how does the accuracy of those with ReLU differ, and is it the same for all seeds?
+
+# %%
+few_images, few_labels = (t[:6000] for t in train_loader.dataset.tensors)
+val_images, val_labels = (t[:3000] for t in val_loader.dataset.tensors)
+STEPS, SEEDS = 94, range(10)
+
+
+def small_network(seed, relu_at_the_end):
+    torch.manual_seed(seed)
+    layers = [MNISTMLP(hidden=64)] + [nn.ReLU()] * relu_at_the_end
+    return nn.Sequential(*layers).to(device)
+
+
+def train_small(seed, relu_at_the_end):
+    model = small_network(seed, relu_at_the_end)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = BatchLoader(few_images, few_labels, 128, shuffle_seed=seed)
+    for _ in range(-(-STEPS // len(loader))):  # whole epochs
+        train_one_epoch(model, loader, optimizer, criterion)
+    return model
+
+
+@torch.no_grad()
+def report(model):
+    scores = model[0](few_images)  # before the last ReLU, where there is one
+    logits = model(few_images)
+    cut_off = scores.gather(1, few_labels[:, None]).squeeze() <= 0
+    return {
+        "train": accuracy(logits, few_labels),
+        "val": accuracy(model(val_images), val_labels),
+        "silent": sorted(set(range(10)) - set(logits.argmax(dim=1).tolist())),
+        "cut off": [cut_off[few_labels == c].float().mean() for c in range(10)],
+    }
+
+
+plain = [report(train_small(seed, False)) for seed in SEEDS]
+cut = [report(train_small(seed, True)) for seed in SEEDS]
+for run in cut:
+    run["lost"] = [c for c in range(10) if run["cut off"][c] > 0.9]
+
+lines = [
+    "| seed | without: train | validation | with ReLU: train | validation "
+    "| lost digits | never said |",
+    "|---|---|---|---|---|---|---|",
+]
+for seed, a, b in zip(SEEDS, plain, cut, strict=True):
+    lost, silent = (
+        ", ".join(map(str, b[k])) or "–" for k in ("lost", "silent")
+    )
+    lines.append(
+        f"| {seed} | {a['train']:.1%} | {a['val']:.1%} | {b['train']:.1%} "
+        f"| {b['val']:.1%} | {lost} | {silent} |"
+    )
+Markdown("\n".join(lines))
+
+# %%
+hurt = [seed for seed in SEEDS if cut[seed]["lost"]]
+mute = [seed for seed in SEEDS if cut[seed]["silent"]]
+worst = min(SEEDS, key=lambda seed: cut[seed]["train"])
+gap = {
+    name: np.mean([run["train"] - run["val"] for run in runs])
+    for name, runs in {"without": plain, "with": cut}.items()
+}
+Markdown(
+    f"With ReLU on the logits, **{len(hurt)} of {len(SEEDS)}** networks lose a "
+    f"digit, and {len(mute)} never say some digit, not once for "
+    f"{len(few_labels):,} training images. Without it, all networks say all "
+    f"digits. The worst pair is seed {worst}: {cut[worst]['train']:.1%} of its "
+    f"training images right with ReLU, {plain[worst]['train']:.1%} without."
+)
+
+# %% tags=["remove-cell"]
+assert not any(run["silent"] for run in plain)
+assert 2 <= len(mute) <= len(hurt) < len(SEEDS), (mute, hurt)
+for run in cut:
+    assert set(run["silent"]) <= set(run["lost"]), run
+lost = [plain[seed]["train"] - cut[seed]["train"] for seed in hurt]
+assert np.mean(lost) > 0.05, lost
+assert data.is_stand_in or min(lost) > 0.03, lost
+assert cut[worst]["train"] < plain[worst]["train"] - 0.15
+
+# %% [markdown]
+# A digit is called *lost* here if the ReLU cuts its score off on more than nine tenths of its own images. Some seeds
+# get away unharmed, others lose a digit or several, and it depends on nothing but the first weights and the order of
+# the images. The symptom to look for is **a class that is never predicted**: a network that never says "5" is wrong on
+# every 5.
+#
+# ### Is it overfitting?
+#
+# Someone sees only that the accuracy stops far below what it should be. *Overfitting* comes to mind: the network has
+# learnt its training images by heart and does badly on others. But that is a statement about *two* numbers. Overfitting
+# means that training goes well and validation does not. Here are both.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training accuracy across and validation accuracy upwards for ten networks without a final ReLU, circles close together at the upper right, and ten with it, squares that lie along the dashed diagonal of equal accuracies, several of them far down to the left."}}
+with plt.rc_context(STYLE):
+    figure, ax = plt.subplots(figsize=(5.2, 5.0))
+    low = min(min(r["train"], r["val"]) for r in plain + cut) - 0.03
+    ax.plot([low, 1], [low, 1], color=GREY, linestyle="--", linewidth=1)
+    ax.text(low + 0.01, low + 0.03, "both equal", rotation=45)
+    ax.text(
+        0.98,
+        low + 0.02,
+        "overfitting would be here",
+        ha="right",
+        style="italic",
+    )
+    for runs, marker, label, color in [
+        (plain, "o", "raw scores", COLORS[0]),
+        (cut, "s", "ReLU on the scores", COLORS[1]),
+    ]:
+        ax.plot(
+            [run["train"] for run in runs],
+            [run["val"] for run in runs],
+            marker,
+            color=color,
+            label=label,
+            fillstyle="none" if marker == "s" else "full",
+            markersize=8,
+        )
+    ax.set(
+        title="Ten pairs of networks",
+        xlabel="Accuracy on the training images",
+        ylabel="Accuracy on the validation images",
+        xlim=(low, 1),
+        ylim=(low, 1),
+        aspect="equal",
+    )
+    ax.legend(loc="upper left")
+    plt.show()
+
+# %%
+Markdown(
+    "Training accuracy minus validation accuracy, mean over the ten: "
+    f"**{100 * gap['without']:.1f}** points without the ReLU, "
+    f"**{100 * gap['with']:.1f}** with it."
+)
+
+# %% tags=["remove-cell"]
+assert abs(gap["with"]) < (0.06 if data.is_stand_in else 0.04), gap
+assert gap["with"] < gap["without"] + 0.03, gap
+
+# %% [markdown]
+# *How to read it:* each mark is a network. On the dashed line it does equally well on images that it learnt from and on
+# images that it never saw; overfitting lies below that line, at the right. The ReLU moves networks *along* the line.
+# They are bad at their own training images. Nothing was learnt by heart; something was not learnt at all.
+#
+# A well-known course ends a network for pictures of clothes with the same ReLU, and its page suspects overfitting when
+# the result disappoints. The page prints both numbers:
+
+# %%
+# Bourke, Learn PyTorch for Deep Learning, chapter 3, model 1 (Fashion-MNIST),
+# https://www.learnpytorch.io/03_pytorch_computer_vision/, last epoch, in percent.
+of_the_course = {"train": 75.94, "test": 75.02}
+course_gap = of_the_course["train"] - of_the_course["test"]
+Markdown(
+    f"Accuracy on its training images **{of_the_course['train']} %**, on its "
+    f"test images **{of_the_course['test']} %**: {course_gap:.2f} points apart."
+)
+
+# %% tags=["remove-cell"]
+assert 0 < course_gap < 1
+
+# %% [markdown]
+# Numbers like these rule overfitting out. It is a good course, and [a reader found the
+# ReLU](https://github.com/mrdbourke/pytorch-deep-learning/issues/720). So the mistake is that easy to make, and the
+# diagnosis matters: what is done against overfitting, such as more data or a smaller network, leaves the ReLU where it
+# is.
+#
+# ### How a class dies
+#
+# What happens inside? Behind the ReLU, a class whose score is negative has the logit 0, and no logit is below that. Two
+# things follow for an image of that class:
+#
+# - Its probability is $\frac{e^0}{\sum_k e^{s_k}}$ with all $s_k \ge 0$, so at most one tenth. Its loss is *at least
+#   $\log 10$*, whatever else the network learns.
+# - The one score that should rise sits where ReLU's slope is 0. The image sends no gradient to it. It can only push the
+#   other scores down.
+#
+# And what pushes a score below zero in the first place? The other nine tenths of the images, which all want it lower.
+# Once it is negative for all images of its class, none of them can lift it again; only an accident in the layers below
+# could. It is Day 30's dead unit, with a class hanging on it. Watch the worst network's first steps. For each class: on
+# what share of its own images is its score above zero?
+
+# %%
+watched = small_network(worst, relu_at_the_end=True)
+scores_of = watched[0]  # what goes into the last ReLU
+optimizer = torch.optim.SGD(watched.parameters(), lr=0.1)
+loader = BatchLoader(few_images, few_labels, 128, shuffle_seed=worst)
+alive, at_step, step = [], [], 0
+
+
+def share_alive():
+    """For each class, the share of its images with a score above zero."""
+    with torch.no_grad():
+        scores = scores_of(few_images[:1000])
+    own = few_labels[:1000]
+    return [(scores[own == c, c] > 0).float().mean().item() for c in range(10)]
+
+
+for _ in range(-(-STEPS // len(loader))):
+    for batch_images, batch_labels in loader:
+        if step % 3 == 0:
+            alive.append(share_alive())
+            at_step.append(step)
+        optimizer.zero_grad()
+        criterion(watched(batch_images), batch_labels).backward()
+        optimizer.step()
+        step += 1
+alive = np.array([*alive, share_alive()])
+at_step.append(step)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Share of each class's own images whose score is above zero, over the first training steps of one network: thin grey lines of most classes rise to one, while the thick coloured lines of the lost classes fall to zero within the first steps and stay there."}}
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots()
+    styles = iter(zip(COLORS, ["-", "--", "-.", ":"] * 2, strict=False))
+    for c in range(10):
+        if c in cut[worst]["lost"]:
+            color, line = next(styles)
+            ax.plot(at_step, alive[:, c], line, color=color, label=f"class {c}")
+        else:
+            ax.plot(at_step, alive[:, c], "-", color=GREY, lw=0.8, zorder=1.5)
+    ax.plot([], [], "-", color=GREY, lw=0.8, label="the others")
+    ax.set(
+        title=f"How classes die, seed {worst}",
+        xlabel="Step",
+        ylabel="Own images with a score above 0",
+        ylim=(-0.03, 1.03),
+    )
+    ax.legend()
+    plt.show()
+
+# %%
+with torch.no_grad():
+    own_scores = scores_of(few_images).gather(1, few_labels[:, None]).squeeze()
+    each_loss = nn.functional.cross_entropy(
+        watched(few_images), few_labels, reduction="none"
+    )
+stuck = own_scores <= 0
+cheapest = each_loss[stuck].min().item()
+floor = stuck.float().mean().item() * np.log(10)
+with torch.no_grad():
+    all_zero = (watched(few_images) == 0).all(dim=1).float().mean().item()
+Markdown(
+    f"After {step} steps, **{stuck.float().mean():.1%}** of the training images "
+    "have a negative score for their own class. The cheapest of them costs "
+    f"**{cheapest:.4f}**; log 10 is {np.log(10):.4f}. As long as they are stuck, "
+    f"the loss cannot fall below {floor:.2f}; it is {each_loss.mean():.2f}. For "
+    f"{all_zero:.1%} of the images *all ten* logits are 0."
+)
+
+# %% tags=["remove-cell"]
+assert cheapest >= np.log(10) - 1e-4, cheapest
+assert each_loss.mean().item() >= floor
+assert stuck.float().mean() > 0.1
+lost = cut[worst]["lost"]
+others = [c for c in range(10) if c not in lost]
+assert (alive[-1][lost] < 0.2).all(), alive[-1]
+assert np.mean(alive[-1][others]) > 0.8, alive[-1]
+assert all_zero > 0.05
+
+# %% [markdown]
+# *How to read it:* a line at 1 is a class whose images all have a score that can still be moved; a line at 0 is a lost
+# class. The loss has a floor, which explains why it stalls. And where all ten logits are 0, the network gives every
+# class one tenth, and `argmax` returns the first of the ten: so it says "0" far too often, which can even hide that the
+# class 0 itself is lost.
+#
+# The cure is to leave the last ReLU out. The check is to count the predictions of each class, which costs one line and
+# belongs in every evaluation.
+#
+# ## One line to a GPU
+#
+# How does all this move to a GPU? A tensor lives on a *device*, and everything in one operation must live on the same
+# one. `model.to(device)` moves a model, `images.to(device)` gives a copy of the data there, and not another line
+# changes: the package's loaders have done the second for you. Here is one pass, there and back, on every device that
+# this machine has.
+
+
+# %%
+def gradient_on(device):
+    torch.manual_seed(0)  # the weights are drawn on the CPU, so they are equal
+    model = MNISTMLP().to(device)  # the line
+    loss = criterion(model(images.to(device)), labels.to(device))
+    loss.backward()
+    flat = torch.cat([p.grad.flatten() for p in model.parameters()])
+    return loss.item(), flat.cpu()
+
+
+loss_cpu, gradient_cpu = gradient_on("cpu")
+if torch.cuda.is_available():
+    loss_gpu, gradient_gpu = gradient_on("cuda")
+    off = (gradient_gpu - gradient_cpu).abs().max().item()
+    said = (
+        f"{torch.cuda.get_device_name()}: loss {loss_gpu:.6f}, on the CPU "
+        f"{loss_cpu:.6f}. The gradients differ by up to {off:.0e}: other "
+        "hardware adds up in another order."
+    )
+else:
+    off = 0.0
+    said = (
+        f"On the CPU the loss is {loss_cpu:.6f}. This machine has no GPU that "
+        "PyTorch can use; on one that has, this cell compares the two."
+    )
+Markdown(said)
+
+# %% tags=["remove-cell"]
+assert abs(loss_cpu - np.log(10)) < 0.1
+assert off < 1e-3, off
+
+# %% [markdown]
+# And if you forget one of the two moves? Every machine has a device called `meta`, whose tensors have a shape and no
+# numbers, so the mistake can be made anywhere:
+
+# %%
+try:
+    MNISTMLP()(images.to("meta"))
+except RuntimeError as error:
+    mixed_devices = str(error)
+    print("RuntimeError:", mixed_devices)
+
+# %% tags=["remove-cell"]
+assert "device" in mixed_devices
+# What the questions below say is so, is so.
+by_stand = nn.Linear(784, 256)
+assert by_stand.weight.shape == (256, 784)
+by_stand.train()
+with torch.no_grad():
+    quiet = by_stand(torch.zeros(1, 784))
+assert (quiet.requires_grad, by_stand.training) == (False, True)
+loss = by_stand(torch.zeros(1, 784)).square().sum()
+loss.backward()
+try:
+    loss.backward()
+    second_backward = "no error"
+except RuntimeError as error:
+    second_backward = str(error)
+assert "second time" in second_backward
+certain = torch.zeros(1, 10)
+certain[0, 3] = 1
+twice = nn.functional.cross_entropy(certain, torch.tensor([3])).item()
+assert abs(twice + np.log(np.e / (np.e + 9))) < 1e-6
+assert abs(twice - 1.46) < 0.005
+
+# %% [markdown]
+# A message that names two devices means: look for the tensor that was left behind. Note that `model.to(device)` moves
+# the model itself, while `images.to(device)` returns a new tensor, which has to be given a name.
+#
 # ## Check yourself
+#
+# Decide on an answer before you open it.
 #
 # **1.** You forget `optimizer.zero_grad()`. What happens?
 #
@@ -299,11 +1452,32 @@ plot_images(
 # <summary>Answer</summary>
 #
 # **b.** `backward()` adds to `.grad`, which is useful when one gradient is gathered over several batches.
-# a) PyTorch cannot know that you did not mean it.
+# a) PyTorch cannot know that you did not mean it: rung 7 did.
 # c) is what most people expect, and why this bug is so common.
 # </details>
 #
-# **2.** You evaluate with `model.eval()` but without `torch.no_grad()`. What is wrong with the result?
+# **2.** Which of these does the code print?
+#
+# ```python
+# model.train()
+# with torch.no_grad():
+#     scores = model(images)
+# print(scores.requires_grad, model.training)
+# ```
+#
+# - a) `False False`
+# - b) `True True`
+# - c) `False True`
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **c.** Nothing was recorded, and the mode is what it was.
+# a) would need `no_grad()` to switch the mode, too, and it does not.
+# b) would need it not to work at all: outside of it, this line would print that.
+# </details>
+#
+# **3.** You evaluate with `model.eval()` but without `torch.no_grad()`. What is wrong with the result?
 #
 # - a) Nothing; it only costs more time and memory.
 # - b) The parameters change.
@@ -317,7 +1491,35 @@ plot_images(
 # c) Dropout is switched by `eval()`, which was called.
 # </details>
 #
-# **3.** You end the network with `nn.Softmax` and train with `nn.CrossEntropyLoss`. What do you see?
+# **4.** What does `print(nn.Linear(784, 256).weight.shape)` show?
+#
+# - a) `torch.Size([784, 256])`
+# - b) `torch.Size([256, 784])`
+# - c) `torch.Size([785, 256])`
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** One row for each unit: the transpose of Day 29's $W$.
+# a) is Day 29's layout, and the reason why a copy needs `.T`.
+# c) would count the bias as one more input; it is kept apart, in `.bias`.
+# </details>
+#
+# **5.** You call `loss.backward()` twice in a row, on the same loss. What happens?
+#
+# - a) An error: what the graph had kept is gone.
+# - b) `.grad` holds twice the gradient.
+# - c) The second call does nothing.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **a.** The kept values are let go during the first call.
+# b) happens if you compute the loss again before the second call.
+# c) PyTorch does not skip work silently: it says that it cannot do it.
+# </details>
+#
+# **6.** You end the network with `nn.Softmax` and train with `nn.CrossEntropyLoss`. What do you see?
 #
 # - a) The loss cannot fall below a value well above zero.
 # - b) The loss is NaN.
@@ -332,21 +1534,43 @@ plot_images(
 # c) The softmax changes its input unless that is already a logarithm of probabilities.
 # </details>
 #
+# **7.** A network is right for three quarters of its validation images, and for about as many of its training images.
+# It has never answered "8". Where do you look first?
+#
+# - a) At regularisation: it overfits.
+# - b) At the last layer.
+# - c) At the amount of data: it needs more.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** A class that is never predicted is the symptom of a ReLU on the logits.
+# a) Overfitting would show as training images that go much better than validation images.
+# c) It cannot learn the images that it has; more of the same kind will not change that.
+# </details>
+#
 # ## Summary
 #
 # | by hand | in PyTorch |
 # |---|---|
-# | `backward` | `loss.backward()`, gradients in `.grad` |
-# | `W1, b1, W2, b2` | `model.parameters()` |
-# | softmax and cross-entropy | `nn.CrossEntropyLoss()` on raw scores |
+# | `backward` | `loss.backward()`, gradients added to `.grad` |
+# | `cache` | the graph behind `loss.grad_fn` |
+# | gradient check | `torch.autograd.gradcheck`, in 64 bits |
+# | `W1, b1, W2, b2` | `model.parameters()`; `nn.Linear` stores $W^\top$ |
+# | softmax and cross-entropy | `nn.CrossEntropyLoss()` on raw scores: no softmax, no ReLU before it |
 # | `W -= lr * dW` | `optimizer.step()` |
 # | start of a step | `optimizer.zero_grad()` |
 # | all examples at once | batches from a loader |
+# | what layers compute | `train()`, `eval()` |
+# | what autograd records | `no_grad()` |
+# | another device | `model.to(device)` |
 #
 # From tomorrow on, `MNISTMLP` comes from `nnweek.models`, and both loops from `nnweek.training`.
 #
 # ## Read more
 #
-# - PyTorch, [What is torch.nn really?](https://docs.pytorch.org/tutorials/beginner/nn_tutorial.html)
-# - PyTorch, [Autograd mechanics](https://docs.pytorch.org/docs/stable/notes/autograd.html), on `no_grad` and `eval`.
+# - PyTorch, [What is torch.nn really?](https://docs.pytorch.org/tutorials/beginner/nn_tutorial.html), the same climb
+#   without the comparison.
+# - PyTorch, [Autograd mechanics](https://docs.pytorch.org/docs/stable/notes/autograd.html), on what is saved, on `no_grad` and `eval`.
+# - PyTorch, [gradcheck](https://docs.pytorch.org/docs/stable/notes/gradcheck.html), how its comparison works.
 # - LeCun, Bottou, Bengio and Haffner (1998), [Gradient-based learning applied to document recognition](http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf), where MNIST comes from.

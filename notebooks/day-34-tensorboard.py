@@ -9,20 +9,23 @@
 # %% [markdown]
 # # Day 34 – TensorBoard
 #
-# A training run prints a few numbers and is gone. Was the loss still falling? When did validation turn? TensorBoard
-# keeps what a run measured in files, and shows it while the run goes on and long after. Today you log a run, look at
-# it, and read it back with your own code.
+# A training run prints a few numbers and is gone. Was the loss still falling? When did validation turn? Did every layer
+# learn? TensorBoard keeps what a run measured in files, and shows it while the run goes on and long after. Today you log
+# a run, look at it from ten sides, read it back with your own code, and at the end find the fault in runs that somebody
+# else has broken.
 #
 # **You will be able to**
 #
-# - log scalars and the model's graph with `SummaryWriter`;
-# - choose an x-axis on which training and validation can be compared;
-# - start TensorBoard on your machine, in Jupyter and in Colab;
-# - read event files back and draw them yourself.
+# - log scalars on an x-axis on which training and validation can be compared;
+# - start TensorBoard on your machine, in Jupyter and in Colab, and say which tab answers which question;
+# - log histograms, images, curves, settings and the model's graph, and read all of them back;
+# - say from the update-to-weight ratio whether the steps are too long or too short;
+# - name the fault of a broken run from its curves.
 #
-# **Time** about 40 minutes: logging 15, looking 10, reading back 15.
+# **Time** about 110 minutes: one axis 10, looking 10, reading back 10, inside the network 20, what it answers 15,
+# settings 5, a map of the images 5, where the time goes 10, diagnosis 25.
 #
-# **You need** Day 32.
+# **You need** Days 31 and 32.
 
 # %% tags=["remove-cell"]
 # In Colab, fetch the course's package; everywhere else this cell does nothing.
@@ -41,21 +44,36 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # ## Yesterday in three lines
 #
 # - SGD's learning rate is a factor, Adam's about a length.
-# - A fair comparison shares weights, split and batches.
-# - Two single runs show how fast each gets going, not which is better.
+# - A fair comparison gives each optimizer its own best rate, and shares weights, split and batches.
+# - Single runs show how fast each gets going; which is better takes several seeds.
 
 # %%
+from itertools import islice
+
+import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from IPython.display import Markdown
 from torch import nn
 
-from nnweek import results
+from nnweek import checks, results
 from nnweek.mnist import load_mnist, make_loaders
 from nnweek.models import MNISTMLP
-from nnweek.plots import plot_curves
+from nnweek.plots import (
+    COLORS,
+    STYLE,
+    plot_curves,
+    plot_panels,
+    plot_screenshot,
+)
 from nnweek.runtime import get_device
-from nnweek.tracking import add_graph, open_run, read_scalars
-from nnweek.training import evaluate
+from nnweek.tracking import (
+    add_graph,
+    open_run,
+    read_scalars,
+    start_tensorboard,
+)
+from nnweek.training import evaluate, fit
 
 SEED = 42
 device = get_device()
@@ -63,30 +81,34 @@ data = load_mnist()
 train_loader, val_loader, _ = make_loaders(
     data, batch_size=128, seed=SEED, device=device
 )
+EPOCHS = 3 if len(train_loader) > 100 else 15  # the stand-in is small
+criterion = nn.CrossEntropyLoss()
 
 # %% [markdown]
-# ## What goes on the x-axis?
+# ## One honest x-axis
 #
-# The training loss is known after every step, the validation loss after every epoch. If one is logged against steps
-# and the other against epochs, TensorBoard draws them over the same axis all the same: one curve runs over thousands,
-# the other ends at 3, and nothing can be compared.
+# *The question:* is the network still learning, and do other images profit from it?
 #
-# So there is one axis: *how many steps had been taken*. The validation loss at the end of an epoch belongs to the step
-# that ended it.
+# A *scalar* is a number that is logged again and again: a loss, an accuracy, a learning rate. Each comes with a tag, which
+# is its name, and with a second number that says where on the x-axis it belongs.
+#
+# The training loss is known after every step, the validation loss after every epoch. What should the second number be?
+# If one is logged against steps and the other against epochs, TensorBoard draws both over the same axis all the same.
+#
+# *Predict before you run:* the cell below logs the validation loss twice, once with the number of steps taken and once
+# with the number of the epoch. Where will the second curve lie?
 #
 # `open_run` makes the writer. It also clears an earlier run out of the folder, since two runs in one folder would be
 # drawn as one zigzag line.
 
 # %%
 LOG_DIR = "runs/mnist_mlp"
-EPOCHS = 3
 
 model = MNISTMLP(seed=SEED).to(device)
-criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
 writer = open_run(LOG_DIR)
-global_step = 0
+global_step, val_by_epoch = 0, []
 for epoch in range(1, EPOCHS + 1):
     model.train()
     for images, labels in train_loader:
@@ -98,23 +120,66 @@ for epoch in range(1, EPOCHS + 1):
         writer.add_scalar("Loss/train", loss.item(), global_step)
 
     val_loss, val_acc = evaluate(model, val_loader, criterion)
-    writer.add_scalar(
-        "Loss/val", val_loss, global_step
-    )  # the same axis: steps taken
+    writer.add_scalar("Loss/val", val_loss, global_step)  # steps taken
+    writer.add_scalar("Loss/val on the wrong axis", val_loss, epoch)
     writer.add_scalar("Accuracy/val", val_acc, global_step)
+    val_by_epoch.append(val_loss)
     print(
         f"epoch {epoch}, step {global_step}: "
         f"val loss {val_loss:.4f}, val acc {val_acc:.4f}"
     )
 
 # %% [markdown]
-# The graph of the model is logged by running one example through it. TensorBoard's *Graphs* tab then shows the layers
-# and the shapes between them. Close the writer when you are done: it keeps the last few numbers in memory until then.
+# *The question:* is this the network that I meant to build? The graph answers it. One example runs through the model,
+# and TensorBoard's *Graphs* tab then shows the layers and the shapes of what flows between them. Close the writer when
+# you are done: it keeps the last few numbers in memory until then.
 
 # %%
 add_graph(writer, model, images[:1])
 writer.close()
 print(f"TensorBoard logs written to: {LOG_DIR}")
+
+# %% [markdown]
+# The files can be read back, with a few lines that come from the package. Here is what the axis does:
+
+# %% mystnb={"image": {"alt": "Three curves over the number of steps: the training loss of single batches, noisy, over the whole width; the validation loss on the same axis, a few points spread over the width; and the validation loss against epochs, squeezed into a short vertical stroke at the left edge."}}
+curves = read_scalars(LOG_DIR)
+plot_curves(
+    {
+        "training, against steps": curves["Loss/train"],
+        "validation, against steps": curves["Loss/val"],
+        "validation, against epochs": curves["Loss/val on the wrong axis"],
+    },
+    "The same validation loss on two axes",
+    "What the writer was given as step",
+    "Loss",
+)
+
+# %% [markdown]
+# *How to read it:* the two validation curves hold the same numbers. One of them lies under the training curve, where the
+# two can be compared at any step; the other stands at the left edge, where the training has hardly begun, and would make
+# you believe that validation was good from the start.
+#
+# So there is one axis: *how many steps had been taken*. The validation loss at the end of an epoch belongs to the step
+# that ended it.
+
+# %%
+wrong_steps, wrong_values = curves["Loss/val on the wrong axis"]
+Markdown(
+    f"The run took **{global_step:,}** steps. On the wrong axis the validation "
+    f"curve ends at {wrong_steps[-1]}, after "
+    f"**{wrong_steps[-1] / global_step:.1%}** of the width."
+)
+
+# %% tags=["remove-cell"]
+assert len(curves["Loss/train"][0]) == EPOCHS * len(train_loader) == global_step
+assert curves["Loss/val"][0] == [
+    (epoch + 1) * len(train_loader) for epoch in range(EPOCHS)
+]  # one axis
+assert curves["Loss/train"][0][-1] == curves["Loss/val"][0][-1]
+assert wrong_steps == list(range(1, EPOCHS + 1))
+assert wrong_values == curves["Loss/val"][1]
+assert wrong_steps[-1] / global_step < 0.2
 
 # %% [markdown]
 # ## Look at it
@@ -125,47 +190,113 @@ print(f"TensorBoard logs written to: {LOG_DIR}")
 # tensorboard --logdir runs --port 6006
 # ```
 #
-# and open `http://localhost:6006`. In Jupyter and in Colab, put these two lines into a cell instead:
+# and open `http://localhost:6006`. It serves your own machine only, and reads the files again every few seconds, also
+# while a run is going on.
+#
+# In Jupyter and in Colab it can live in the page itself. Two lines do it in any notebook:
 #
 # ```
 # %load_ext tensorboard
 # %tensorboard --logdir runs
 # ```
 #
-# Look at three things. *Scalars*: does `Loss/train` still fall at the right edge? Move the *smoothing* slider and watch
-# the noise of single batches disappear, and the detail with it. *Graphs*: can you find the two hidden layers?
+# The cell below does the same. It starts by itself in Colab; elsewhere set `WATCH` to `True`. On a website nothing can be
+# started, so there it stays off.
+
+# %%
+import sys
+
+WATCH = "google.colab" in sys.modules
+
+if WATCH:
+    start_tensorboard("runs")
+
+# %% [markdown]
+# This is what you see: the real TensorBoard, with the runs of this notebook.
+
+# %% mystnb={"image": {"alt": "TensorBoard's Time Series page in a browser: on the left the list of runs, in the middle cards with the curves of the training loss, the validation loss and the validation accuracy."}}
+plot_screenshot("scalars")
+
+# %% mystnb={"image": {"alt": "TensorBoard's Graphs page in a browser: boxes for input, the network's layers and the output, joined by arrows."}}
+plot_screenshot("graphs")
+
+# %% [markdown]
+# *How to read them:* each card is one tag, each colour one run; the list on the left switches runs on and off. In the
+# graph, data flow upwards along the arrows; a double click on a box opens it. Three things to try: does `Loss/train`
+# still fall at the right edge? What does the *smoothing* slider do to it? And where in the graph are the two hidden
+# layers?
 #
 # ## Read it back
 #
-# Event files are data. Reading them yourself lets you draw the figure that you want, and compare runs of last month.
+# *The question:* can I draw what I want, and compare with a run of last month?
+#
+# Event files are data. `read_scalars` gave a dictionary from each tag to its steps and values, and what TensorBoard draws
+# can be drawn from it, on a page that stays alive when no server runs.
+#
+# The first thing that everybody touches in TensorBoard is the smoothing slider. What does it do? It keeps a running mean
+# that forgets: each new value counts for a small share, and what came before for the rest. Since the mean starts at zero,
+# it is too small at first, and is divided by the weight that it has gathered so far. You know both from yesterday:
+# momentum, and Adam's correction of the bias.
+
 
 # %%
-curves = read_scalars(LOG_DIR)
-for tag, (steps, _) in curves.items():
-    print(f"{tag:14} {len(steps):5} points, steps {steps[0]} to {steps[-1]}")
+def smooth(values, weight):
+    """What TensorBoard's slider shows for one setting of it."""
+    mean, smoothed = 0.0, []
+    for t, value in enumerate(values, start=1):
+        mean = weight * mean + (1 - weight) * value
+        smoothed.append(mean / (1 - weight**t))
+    return smoothed
 
-# %% tags=["remove-cell"]
-assert len(curves["Loss/train"][0]) == EPOCHS * len(train_loader) == global_step
-assert curves["Loss/val"][0] == [
-    (epoch + 1) * len(train_loader) for epoch in range(EPOCHS)
-]  # one axis
-assert curves["Loss/train"][0][-1] == curves["Loss/val"][0][-1]
 
-# %% [markdown]
-# A single batch's loss is noisy. To compare it with the validation loss, we average it over stretches of a tenth of an
-# epoch.
-
-# %% mystnb={"image": {"alt": "Training and validation loss over the number of steps on one shared axis: the training curve has many points and falls fast, the validation curve has one point at the end of each epoch."}}
+# %% mystnb={"image": {"alt": "The training loss of single batches as a jagged curve, and over it two smoothed versions: the lightly smoothed one follows its course, the strongly smoothed one lies above it for a long time and shows no single jump."}}
 steps, losses = curves["Loss/train"]
-stretch = max(1, len(train_loader) // 10)
-averaged = [
-    (steps[end - 1], sum(losses[end - stretch : end]) / stretch)
-    for end in range(stretch, len(losses) + 1, stretch)
-]
 plot_curves(
     {
-        "training (average of a tenth of an epoch)": tuple(
-            zip(*averaged, strict=True)
+        "single batches": (steps, losses),
+        "slider at 0.9": (steps, smooth(losses, 0.9)),
+        "slider at 0.99": (steps, smooth(losses, 0.99)),
+    },
+    "What the smoothing slider hides",
+    "Steps taken",
+    "Training loss",
+)
+
+# %%
+half = len(losses) // 2
+worst = max(range(half, len(losses)), key=losses.__getitem__)
+shown = smooth(losses, 0.99)[worst]
+Markdown(
+    f"In the second half of the run, the worst single batch had a loss of "
+    f"**{losses[worst]:.3f}**. With the slider at 0.99 the curve shows "
+    f"**{shown:.3f}** there."
+)
+
+# %% tags=["remove-cell"]
+assert smooth([2.0] * 5, 0.9) == [2.0] * 5 or np.allclose(
+    smooth([2.0] * 5, 0.9), 2.0
+)
+assert losses[worst] > (1.0 if data.is_stand_in else 1.5) * shown
+early = global_step // 6
+assert smooth(losses, 0.99)[early] > np.mean(losses[early - 5 : early + 5])
+
+# %% [markdown]
+# *How to read it:* smoothing trades noise for delay. The strongly smoothed curve is pleasant, and late: while the loss
+# falls it lies too high, since it still remembers the start. And it hides the single batch that went wrong. Use the
+# slider to see a trend, and set it to zero before you call a run healthy.
+#
+# For the comparison with validation, the mean over a fixed stretch is the more honest curve: it is late by half a stretch
+# and no more.
+
+# %% mystnb={"image": {"alt": "Training and validation loss over the number of steps on one shared axis: the averaged training curve falls fast and goes on falling, the validation curve has one point at the end of each epoch."}}
+stretch = max(1, len(train_loader) // 10)
+ends = range(stretch, len(losses) + 1, stretch)
+averaged = [sum(losses[end - stretch : end]) / stretch for end in ends]
+plot_curves(
+    {
+        "training (mean of a tenth of an epoch)": (
+            [steps[end - 1] for end in ends],
+            averaged,
         ),
         "validation": curves["Loss/val"],
     },
@@ -174,19 +305,17 @@ plot_curves(
     "Loss",
 )
 
-# %% [markdown]
-# *How to read it:* the same step is at the same place for both curves, so the gap between them at any step is real.
-# Where the training curve keeps falling and the validation curve stays, the network learns things about its training
-# images that do not help with others.
-
 # %%
 _, val_losses = curves["Loss/val"]
 _, val_accs = curves["Accuracy/val"]
 best = min(range(EPOCHS), key=val_losses.__getitem__)
+gap = val_losses[-1] - averaged[-1]
 Markdown(
     f"From the log: {global_step:,} steps, validation accuracy "
     f"**{val_accs[-1]:.2%}** at the end; the validation loss was lowest after "
-    f"epoch {best + 1} ({val_losses[best]:.4f})."
+    f"epoch {best + 1} of {EPOCHS} ({val_losses[best]:.4f}). At the end it is "
+    f"{abs(gap):.4f} {'above' if gap > 0 else 'below'} the training loss of the "
+    "last stretch."
 )
 
 # %% tags=["remove-cell"]
@@ -196,12 +325,844 @@ results.record(
     dataset=data.name,
     day=34,
 )
-assert val_accs[-1] > (0.5 if data.is_stand_in else 0.96), (
+assert val_accs[-1] > (0.7 if data.is_stand_in else 0.96), (
     f"validation accuracy {val_accs[-1]:.4f}"
 )
 assert abs(val_accs[-1] - val_acc) < 1e-6, (
     "the log does not hold what was measured"
 )
+
+# %% [markdown]
+# *How to read it:* the same step is at the same place for both curves, so the gap between them at any step is real. Where
+# the training curve keeps falling and the validation curve stays, the network learns things about its training images
+# that do not help with others.
+#
+# ## Inside the network
+#
+# A loss says *that* something is wrong. To see *where*, look at each layer: its weights, its gradients, and the steps
+# between.
+#
+# **Histograms.** *The question:* do gradients reach every layer, and do the weights move? `add_histogram` takes a whole
+# tensor, sorts its values into buckets and logs the counts. One histogram is a picture of a layer at one step; a row of
+# them shows how it drifts.
+#
+# **The update-to-weight ratio.** *The question:* are the steps the right size? A gradient's size says little, since the
+# optimizer may scale it by anything. What counts is how far the weights moved, beside how large they were:
+#
+# $$r = \frac{\lVert W_{\text{after}} - W_{\text{before}} \rVert}{\lVert W_{\text{before}} \rVert}$$
+#
+# where $\lVert W \rVert$ is the root of the sum of the squares of all entries. Notes and blogs give a rule of thumb:
+# *about* $10^{-3}$. Far above, each step throws away what the ones before have learnt; far below, nothing happens.
+#
+# **Exercise 1.** Write the ratio for two NumPy arrays, the weights before and after a step.
+
+
+# %%
+def update_ratio(before, after):
+    """How far the weights moved, beside how large they were."""
+    ...  # your code
+
+
+checks.update_ratio(update_ratio)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# `np.linalg.norm` is the root of the sum of squares of an array of any shape. You need it twice.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def update_ratio(before, after):
+#     return np.linalg.norm(after - before) / np.linalg.norm(before)
+# ```
+# </details>
+#
+# Is the rule of thumb true here? Let us train a third of the epochs with three learning rates, one of them the one from
+# above, and log the ratio of each layer some twenty times. The run with that rate also logs histograms of weights and
+# gradients.
+#
+# *Predict:* one rate is a hundred times smaller than the first run's, one thirty times larger. By which factors will
+# the ratios differ?
+
+
+# %%
+LOOKS = 20
+
+
+def norm_ratio(before, after):
+    """The same on whatever device the weights are."""
+    return ((after - before).norm() / before.norm()).item()
+
+
+def train_and_look(log_dir, lr, histograms=False):
+    model = MNISTMLP(seed=SEED).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    weights = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name.endswith("weight")
+    }
+    train_loader.epoch = 0  # the same batches for every run
+    steps = max(1, EPOCHS // 3) * len(train_loader)
+    every, step = max(1, steps // LOOKS), 0
+    with open_run(log_dir) as writer:
+        while step < steps:
+            for images, labels in train_loader:
+                optimizer.zero_grad()
+                loss = criterion(model(images), labels)
+                loss.backward()
+                looking = step % every == 0
+                if looking:
+                    before = {
+                        name: w.detach().clone() for name, w in weights.items()
+                    }
+                optimizer.step()
+                step += 1
+                if not looking:
+                    continue
+                for name, w in weights.items():
+                    ratio = norm_ratio(before[name], w.detach())
+                    writer.add_scalar(f"Update ratio/{name}", ratio, step)
+                    writer.add_scalar(f"Weight norm/{name}", w.norm(), step)
+                    if histograms:
+                        writer.add_histogram(f"Weights/{name}", w, step)
+                        writer.add_histogram(f"Gradients/{name}", w.grad, step)
+    return evaluate(model, val_loader, criterion)
+
+
+scores = {}
+for lr in (1e-5, 1e-3, 3e-2):
+    scores[lr] = train_and_look(
+        f"runs/inside/lr={lr:g}", lr, histograms=lr == 1e-3
+    )
+
+# %% mystnb={"image": {"alt": "Update-to-weight ratio of the first layer over steps on a logarithmic axis for three learning rates, one line each, far apart and in the order of the rates; a flat line marks one in a thousand. All three begin high and come down."}}
+LAYERS = {
+    "net.1.weight": "first",
+    "net.3.weight": "second",
+    "net.5.weight": "third",
+}
+ratios = {lr: read_scalars(f"runs/inside/lr={lr:g}") for lr in scores}
+first = {
+    f"learning rate {lr:g}": tags["Update ratio/net.1.weight"]
+    for lr, tags in ratios.items()
+}
+ends_at = max(steps[-1] for steps, _ in first.values())
+plot_curves(
+    first | {"the rule of thumb": ([1, ends_at], [1e-3, 1e-3])},
+    "How long a step is, beside the weights of the first layer",
+    "Steps taken",
+    "Update-to-weight ratio",
+    log_y=True,
+)
+
+
+# %%
+def summary(lr, name):
+    """First ratio, median ratio, and how much the weights' norm has grown."""
+    _, ratio = ratios[lr][f"Update ratio/{name}"]
+    _, norm = ratios[lr][f"Weight norm/{name}"]
+    return ratio[0], np.median(ratio), norm[-1] / norm[0]
+
+
+table = {lr: summary(lr, "net.1.weight") for lr in scores}
+best_lr = max(scores, key=lambda lr: scores[lr][1])
+Markdown(
+    "The first layer:\n\n| learning rate | ratio, first step | median | norm of "
+    "the weights, last by first | validation accuracy |\n|---|---|---|---|---|\n"
+    + "\n".join(
+        f"| {lr:g} | {start:.0e} | {middle:.0e} | {growth:.1f} "
+        f"| {scores[lr][1]:.2%} |"
+        for lr, (start, middle, growth) in table.items()
+    )
+    + f"\n\nThe best of the three is {best_lr:g}."
+)
+
+# %% tags=["remove-cell"]
+same_run = (
+    read_scalars(LOG_DIR)["Loss/val"][1][max(1, EPOCHS // 3) - 1],
+    scores[1e-3][0],
+)
+assert best_lr == 1e-3, scores
+assert 1e-3 < table[1e-3][1] < 2e-2, table
+assert table[1e-5][0] < 0.02 * table[1e-3][0], table
+assert table[1e-5][1] < 0.1 * table[1e-3][1], table
+assert table[3e-2][0] > 0.5, table
+assert table[3e-2][1] < 5 * table[1e-3][1], table
+# It is the weights that have grown; the first look comes after the first step.
+assert table[3e-2][2] > 2 > table[1e-3][2], table
+# Looking changed nothing: the same seed gave the same run.
+assert np.isclose(*same_run, rtol=1e-6 if device.type == "cpu" else 0.1)
+
+# %% [markdown]
+# *How to read it:* the axis is logarithmic, so equal distances are equal factors. The smallest rate lies far below the
+# others to the end: its steps are too short, and its accuracy shows it. The largest rate betrays itself only at the very
+# start, where one step is as long as the weights themselves. Later its ratio looks like that of the best run. It has
+# cured itself, in a bad way: the first steps have blown the weights up, and beside large weights large steps look small.
+#
+# So the rule of thumb is a rule of thumb. The best run lies several times above it, every run starts higher than it goes
+# on, and a good ratio in the middle of a run proves nothing. What the ratio does is show within a few steps that a
+# learning rate is wrong by a factor of a hundred, before you have waited for the loss to say so.
+#
+# Now the histograms of the middle run, read back. The buckets lie closer together near zero, so we ask each histogram for
+# its quantiles: below which value lie so many of the entries?
+
+# %%
+from nnweek.tracking import read_histograms
+
+histograms = read_histograms("runs/inside/lr=0.001")
+
+
+def quantiles(histogram, shares):
+    """Values below which these shares of the entries lie."""
+    edges, counts = histogram
+    below = np.concatenate([[0], counts.cumsum()]) / counts.sum()
+    return np.interp(shares, below, edges)
+
+
+def spread(tag):
+    """(steps, half the width of the middle two thirds) of a tag."""
+    steps, found = histograms[tag]
+    ends = [quantiles(histogram, [1 / 6, 5 / 6]) for histogram in found]
+    return steps, [(high - low) / 2 for low, high in ends]
+
+
+# %% mystnb={"image": {"alt": "Spread of the gradients of the three layers over steps on a logarithmic axis: three jagged lines, none of them at zero."}}
+plot_curves(
+    {
+        f"{layer} layer": spread(f"Gradients/{name}")
+        for name, layer in LAYERS.items()
+    },
+    "Do gradients reach every layer?",
+    "Steps taken",
+    "Half the width of the middle two thirds",
+    log_y=True,
+)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Share of the first layer's weights by value on a logarithmic axis, at the first and at the last look: at first a block with steep sides, at the end the same block with tails on both sides."}}
+steps, found = histograms["Weights/net.1.weight"]
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots()
+    for k, (when, (edges, counts)) in enumerate(
+        [(steps[0], found[0]), (steps[-1], found[-1])]
+    ):
+        bins = np.linspace(-0.2, 0.2, 41)
+        below = np.interp(bins, edges, np.append(0, counts.cumsum()))
+        ax.stairs(
+            np.diff(below) / counts.sum(),
+            bins,
+            color=COLORS[k],
+            linestyle=["-", "--"][k],
+            linewidth=2,
+            label=f"step {when}",
+        )
+    ax.set_yscale("log")
+    ax.set_ylim(1e-6, 1)
+    ax.set(
+        title="Weights of the first layer",
+        xlabel="Value",
+        ylabel="Share of the weights",
+    )
+    ax.legend()
+    plt.show()
+
+# %%
+was, now = (
+    np.abs(quantiles(histogram, [0.0, 1.0])).max()
+    for histogram in (found[0], found[-1])
+)
+gradients = {
+    layer: spread(f"Gradients/{name}")[1] for name, layer in LAYERS.items()
+}
+smallest = min(gradients, key=lambda layer: np.median(gradients[layer]))
+Markdown(
+    f"The largest weight of the first layer was about **{was:.3f}** at the first "
+    f"look and **{now:.3f}** at the last. Gradients reach all three layers; they "
+    f"are smallest in the {smallest} layer."
+)
+
+# %% tags=["remove-cell"]
+assert now > 1.3 * was
+assert all(min(values) > 0 for values in gradients.values())
+
+# %% mystnb={"image": {"alt": "TensorBoard's Histograms page in a browser: one card for each layer's weights and gradients, in each a row of histograms, one behind the other, from early to late."}}
+plot_screenshot("histograms")
+
+# %% [markdown]
+# *How to read them:* in the first figure, a layer that lay at zero would be a layer that learns nothing. In the second,
+# the block with steep sides is how `nn.Linear` draws its first weights, evenly between two bounds. The tails are what was
+# learnt: most weights have hardly moved, and a few have gone far. In TensorBoard's own *Histograms* tab, time runs from
+# the back to the front.
+#
+# ## What it answers
+#
+# **Images.** *The question:* on what does it fail, and do the pictures that go in look as I think? Numbers cannot show
+# a picture that is upside down. Log a handful of inputs once at the start of every project, and the worst mistakes at
+# the end.
+#
+# **A confusion figure.** *The question:* which classes does it take for which? `add_figure` logs any Matplotlib figure,
+# here scikit-learn's.
+#
+# **Precision-recall curves.** *The question:* if I act only on the answers that it is sure of, how many do I get, and how
+# many of them are wrong? For one digit, *recall* is the share of its images that are found, *precision* the share of the
+# finds that are right. A threshold on the probability trades one for the other.
+
+# %%
+from sklearn.metrics import ConfusionMatrixDisplay, average_precision_score
+from torchvision.utils import make_grid
+
+from nnweek.tracking import read_images, read_pr_curves
+
+model.eval()
+with torch.no_grad():
+    batches = [(images, labels, model(images)) for images, labels in val_loader]
+images, labels, logits = (
+    torch.cat(part).cpu() for part in zip(*batches, strict=True)
+)
+probs = logits.softmax(dim=1)
+answers_given = probs.argmax(dim=1)
+
+# The mistakes that it was surest of.
+sureness = probs.max(dim=1).values * (answers_given != labels)
+worst = sureness.argsort(descending=True)[:16]
+worst = worst[sureness[worst] > 0]  # there may be fewer
+grid = make_grid(images[worst], nrow=8, normalize=True, pad_value=0.5)
+
+with plt.rc_context({"figure.dpi": 80}):
+    confusion = ConfusionMatrixDisplay.from_predictions(
+        labels, answers_given, cmap="Blues", colorbar=False
+    )
+
+with open_run("runs/answers") as writer:
+    writer.add_image("Surest mistakes", grid, global_step)
+    writer.add_figure("Confusion", confusion.figure_, global_step)
+    for digit in range(10):
+        writer.add_pr_curve(
+            f"digit {digit}", labels == digit, probs[:, digit], global_step
+        )
+
+# %% [markdown]
+# Read back, the image comes out as it went in:
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A grid of handwritten digits in white on black, two rows of eight: the validation images that the network got wrong while it was surest."}}
+logged = read_images("runs/answers")
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots(figsize=(6.4, 2.1))
+    ax.imshow(logged["Surest mistakes"][1][0])
+    ax.set_axis_off()
+    ax.set_title("Sure, and wrong")
+    plt.show()
+
+# %%
+Markdown(
+    f"{(answers_given != labels).sum()} of {len(labels):,} validation images are "
+    "answered wrongly. Those above, from left to right, were taken for "
+    + ", ".join(str(answer.item()) for answer in answers_given[worst])
+    + "; their labels are "
+    + ", ".join(str(label.item()) for label in labels[worst])
+    + "."
+)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A confusion matrix of ten by ten classes with a dark diagonal and small counts beside it, as it was logged."}}
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots(figsize=(5.2, 4.2))
+    ax.imshow(logged["Confusion"][1][0])
+    ax.set_axis_off()
+    plt.show()
+
+# %% [markdown]
+# *How to read them:* in the grid, ask of each image whether you would have known. In the matrix, rows are the true
+# classes and columns the answers; what lies off the diagonal is a mistake, and a whole column that is empty would be a
+# class that is never predicted.
+
+# %% mystnb={"image": {"alt": "Precision over recall for two digits: both curves run along the top and bend down at the right; one of them bends earlier and lower than the other."}}
+pr = read_pr_curves("runs/answers")
+curves_of = {tag: found[0] for tag, (_, found) in pr.items()}
+average = {
+    f"digit {digit}": average_precision_score(labels == digit, probs[:, digit])
+    for digit in range(10)
+}
+
+ordered = sorted(curves_of, key=average.get)
+plot_curves(
+    {
+        f"{tag}, the {kind}": (curves_of[tag][2][:-1], curves_of[tag][1][:-1])
+        for tag, kind in [(ordered[-1], "best"), (ordered[0], "worst")]
+    },
+    "What being sure buys",
+    "Recall: share of its images that are found",
+    "Precision: share of the finds that are right",
+)
+
+# %%
+thresholds, precision, recall = curves_of[ordered[0]]
+at = {share: int(np.abs(thresholds - share).argmin()) for share in (0.5, 0.95)}
+Markdown(
+    f"For {ordered[0]}, the worst: with every answer above one half, "
+    f"**{recall[at[0.5]]:.1%}** are found and **{precision[at[0.5]]:.1%}** of the "
+    f"finds are right. If only answers above {0.95:.0%} count, "
+    f"**{recall[at[0.95]]:.1%}** are found and **{precision[at[0.95]]:.1%}** are "
+    "right."
+)
+
+# %% tags=["remove-cell"]
+assert torch.isclose(
+    (answers_given == labels).float().mean(), torch.tensor(val_acc), atol=1e-3
+)
+assert recall[at[0.95]] <= recall[at[0.5]]
+assert precision[at[0.95]] >= precision[at[0.5]] - 0.02
+assert 0.7 < average[ordered[0]] <= average[ordered[-1]]
+
+# %% [markdown]
+# *How to read it:* each point of a curve is one threshold. At the right end everything counts as a find, at the left only
+# the surest answers do. A curve in the upper right corner is a digit for which there is nothing to trade.
+#
+# ## Which settings were that?
+#
+# *The question:* I have twenty runs; which settings did the good ones have? `add_hparams` logs a run's settings together
+# with the numbers that came of them, and the *HParams* tab shows one row for each run, to be sorted and filtered. By
+# default it makes a new run with a time for its name; `run_name="."` puts the settings where the run's curves are.
+
+# %%
+from nnweek.tracking import read_hparams
+
+for lr in (1e-4, 1e-3):
+    for hidden in (32, 128):
+        run = f"runs/settings/lr={lr:g}, hidden={hidden}"
+        net = MNISTMLP(hidden=hidden, seed=SEED).to(device)
+        optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+        train_loader.epoch = 0
+        with open_run(run) as writer:
+            history = fit(
+                net,
+                train_loader,
+                val_loader,
+                optimizer,
+                epochs=max(1, EPOCHS // 3),
+                writer=writer,
+                progress=False,
+            )
+            writer.add_hparams(
+                {"lr": lr, "hidden": hidden},
+                {"Best/val accuracy": max(history.val_acc)},
+                run_name=".",
+            )
+
+settings = read_hparams("runs/settings")
+Markdown(
+    "| run | lr | hidden | best validation accuracy |\n|---|---|---|---|\n"
+    + "\n".join(
+        f"| {run} | {given['lr']:g} | {given['hidden']:.0f} "
+        f"| {came['Best/val accuracy']:.2%} |"
+        for run, (given, came) in sorted(
+            settings.items(), key=lambda item: -item[1][1]["Best/val accuracy"]
+        )
+    )
+)
+
+# %% tags=["remove-cell"]
+assert len(settings) == 4
+best_of = {
+    (given["lr"], given["hidden"]): came["Best/val accuracy"]
+    for given, came in settings.values()
+}
+assert max(best_of, key=best_of.get)[0] == 1e-3, best_of
+
+# %% [markdown]
+# The table is sorted by its last column, as you would sort it in the tab. Four single runs on one seed are a first look;
+# yesterday said what it takes to call one setting better.
+#
+# ## A map of the images
+#
+# *The question:* what has the network made of the images, before the last layer decides? After the second hidden layer an
+# image is 256 numbers, a point in a space that nobody can see. The *Projector* tab turns such points into a cloud that
+# can be rotated, coloured by label, with the images themselves as marks.
+#
+# `writer.add_embedding` logs the points, but fails where TensorFlow is installed, as it is in Colab. `add_projector` of
+# the package writes the three small files that the tab reads.
+
+# %%
+from nnweek.tracking import add_projector
+
+shown = torch.arange(min(400, len(images)))
+with torch.no_grad():
+    vectors = model.net[:-1](images[shown].to(device)).cpu()
+
+pixels = images[shown, 0]
+pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min())
+add_projector("runs/answers", vectors, labels[shown], pixels)
+
+# Its default view: the directions in which the points differ most.
+centred = (vectors - vectors.mean(dim=0)).numpy()
+_, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+flat = centred @ directions[:2].T
+held = (sizes[:2] ** 2).sum() / (sizes**2).sum()
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A cloud of small coloured digits on a plane; equal digits lie together in groups, with some groups overlapping in the middle."}}
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots(figsize=(6.4, 5))
+    ax.set_prop_cycle(None)
+    for (x, y), label in zip(flat, labels[shown].tolist(), strict=True):
+        ax.text(
+            x,
+            y,
+            str(label),
+            color=COLORS[label % len(COLORS)],
+            fontsize="small",
+            ha="center",
+            va="center",
+        )
+    ax.set(
+        title="400 validation images, as the last layer sees them",
+        xlabel="Direction of largest spread",
+        ylabel="Second direction",
+        xlim=(flat[:, 0].min() - 1, flat[:, 0].max() + 1),
+        ylim=(flat[:, 1].min() - 1, flat[:, 1].max() + 1),
+    )
+    plt.show()
+
+# %%
+near = ((vectors[:, None] - vectors[None]) ** 2).sum(dim=2)
+near.fill_diagonal_(torch.inf)
+neighbour = (labels[shown][near.argmin(dim=1)] == labels[shown]).float().mean()
+raw = images[shown].flatten(1)
+near = ((raw[:, None] - raw[None]) ** 2).sum(dim=2)
+near.fill_diagonal_(torch.inf)
+raw_neighbour = (
+    (labels[shown][near.argmin(dim=1)] == labels[shown]).float().mean()
+)
+Markdown(
+    f"The plane holds **{held:.0%}** of the points' spread. In all "
+    f"{vectors.shape[1]} dimensions, the nearest neighbour has the same label for "
+    f"**{neighbour:.0%}** of the points; among the raw pixels for "
+    f"{raw_neighbour:.0%}."
+)
+
+# %% mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit, with the list of labels at the side."}}
+plot_screenshot("projector")
+
+# %% tags=["remove-cell"]
+assert neighbour > (0.8 if data.is_stand_in else 0.93), neighbour
+assert neighbour >= raw_neighbour - (0.1 if data.is_stand_in else 0.0)
+assert 0.1 < held < 0.9
+
+# %% [markdown]
+# *How to read it:* every mark is one image, its digit is its label. Distances in the plane are shadows of distances in the
+# full space: points that lie far apart here are far apart, but points that lie together need not be. So look at groups,
+# rotate, and do not read a story into two points that touch.
+#
+# ## Where the time goes
+#
+# *The question:* what is the machine doing all the while? The profiler notes every operation and how long it took. It
+# writes a *trace*, a file that the browser's own viewer opens (`chrome://tracing`, or `https://ui.perfetto.dev`), and it
+# can add the operations up.
+#
+# *Predict:* a training step is the forward pass, the backward pass and Adam's step. Which of them takes most of the time?
+
+# %%
+import os
+
+from torch.profiler import ProfilerActivity, profile, record_function
+
+os.environ["KINETO_LOG_LEVEL"] = "6"  # the profiler's messages to its makers
+activities = [ProfilerActivity.CPU]
+if device.type == "cuda":
+    activities.append(ProfilerActivity.CUDA)
+
+net = MNISTMLP(seed=SEED).to(device)
+optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+warm_up = next(iter(train_loader))
+for _ in range(3):  # the first steps set things up: not what we ask about
+    criterion(net(warm_up[0]), warm_up[1]).backward()
+    optimizer.step()
+
+with profile(activities=activities) as profiler:
+    for images_, labels_ in islice(train_loader, 10):
+        with record_function("forward"):
+            loss = criterion(net(images_), labels_)
+        with record_function("backward"):
+            optimizer.zero_grad()
+            loss.backward()
+        with record_function("Adam's step"):
+            optimizer.step()
+
+profiler.export_chrome_trace("runs/trace.json")
+events = {event.key: event for event in profiler.key_averages()}
+
+# %% mystnb={"image": {"alt": "Horizontal bars: the share of the profiled time that forward pass, backward pass and Adam's step take."}}
+parts = {
+    part: events[part].cpu_time_total
+    for part in ("forward", "backward", "Adam's step")
+}
+whole = sum(parts.values())
+with plt.rc_context(STYLE):
+    _, ax = plt.subplots(figsize=(6.4, 2.2))
+    ax.barh(
+        list(parts),
+        [100 * time / whole for time in parts.values()],
+        color=COLORS[0],
+    )
+    ax.invert_yaxis()
+    ax.set(title="Where a training step spends its time", xlabel="Share in %")
+    plt.show()
+
+# %%
+own = sorted(
+    (event for event in events.values() if event.key.startswith("aten::")),
+    key=lambda event: -event.self_cpu_time_total,
+)
+total = sum(event.self_cpu_time_total for event in own)
+products = sum(
+    event.self_cpu_time_total
+    for event in own
+    if event.key in ("aten::mm", "aten::addmm")
+)
+Markdown(
+    "The five operations with the most time of their own"
+    + (
+        ""
+        if device.type == "cpu"
+        else " (on the CPU, which hands the work to the GPU)"
+    )
+    + ":\n\n| operation | calls | share |\n|---|---|---|\n"
+    + "\n".join(
+        f"| `{event.key}` | {event.count} | {event.self_cpu_time_total / total:.0%} |"
+        for event in own[:5]
+    )
+    + f"\n\nMatrix products (`mm` and `addmm`) take **{products / total:.0%}** "
+    "of the time of all operations."
+)
+
+# %% tags=["remove-cell"]
+assert {"forward", "backward", "Adam's step"} <= events.keys()
+assert events["aten::addmm"].count == 30, "three layers, ten steps"
+assert 0 < products < total
+
+# %% [markdown]
+# *How to read it:* the bars are the three parts of a step, the table the single operations, without those that they call.
+# `aten` is PyTorch's library of operations; `addmm` is a layer's matrix product with its bias, `mm` one of the products
+# of the backward pass. Times differ from machine to machine and from run to run. What the profiler is for is the surprise:
+# a copy that nobody ordered, a step that waits for data.
+#
+# ## Diagnose this run
+#
+# A colleague hands you eight runs. All train the same small network, 784-64-64-10 with Adam, for the same number of
+# steps, and all were logged with the same tags. One is healthy, and in each of the others one thing was broken:
+#
+# | cause | what was done |
+# |---|---|
+# | `learning-rate-too-high` | the learning rate is thirty times that of the healthy run |
+# | `learning-rate-too-low` | it is a hundredth of it |
+# | `labels-shuffled` | images and labels were shuffled apart, so that no label belongs to its image |
+# | `relu-on-logits` | a ReLU stands behind the last layer |
+# | `no-shuffle` | the images come in the order of their classes, epoch after epoch |
+# | `overfitting` | there are very few training images |
+# | `dead-at-start` | the first biases are so low that every hidden unit is off |
+# | `healthy` | nothing |
+#
+# Each cause occurs once. The names of the runs say nothing.
+
+# %%
+from nnweek.planted import RUNS, planted_runs
+
+planted_runs(data, "runs/diagnose")
+runs = {run: read_scalars(f"runs/diagnose/{run}") for run in RUNS}
+print(*runs["alder"], sep="\n")
+
+# %% [markdown]
+# | tag | what it is |
+# |---|---|
+# | `Loss/step` | the loss of each single batch |
+# | `Loss/train`, `Accuracy/train` | of up to a thousand of the images that the run learns from |
+# | `Loss/val`, `Accuracy/val` | of images that it does not learn from, with the weights of the same moment |
+# | `Gradient/layer 1` … | the norm of the gradient of each weight matrix |
+# | `Update ratio/layer 1` … | the update-to-weight ratio of each |
+# | `Dead units` | the share of hidden units that are zero for every validation image |
+# | `Predicted/rarest`, `…/commonest` | the share of validation images that get the class predicted least, and most, often |
+#
+# *Predict before you scroll:* for each cause, which of these curves would show it?
+
+# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training loss and validation loss over steps. In some panels the two fall together, in some they part, in some they stay where they started."}}
+plot_panels(
+    {
+        run: {
+            "training": tags["Loss/train"],
+            "validation": tags["Loss/val"],
+        }
+        for run, tags in runs.items()
+    },
+    "Loss of the eight runs",
+    "Steps taken",
+    "Loss",
+    ylim=(-0.1, 5),
+)
+
+# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: the loss of every single batch over steps, with very different courses, from a smooth curve to wide swings."}}
+plot_panels(
+    {run: {"one batch": tags["Loss/step"]} for run, tags in runs.items()},
+    "Loss of single batches",
+    "Steps taken",
+    "Loss",
+    ylim=(-0.1, 5),
+)
+
+# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training accuracy and validation accuracy over steps."}}
+plot_panels(
+    {
+        run: {
+            "training": tags["Accuracy/train"],
+            "validation": tags["Accuracy/val"],
+        }
+        for run, tags in runs.items()
+    },
+    "Accuracy of the eight runs",
+    "Steps taken",
+    "Accuracy",
+)
+
+# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run, with three curves each over steps: the share of dead units, and the shares of the classes predicted least and most often."}}
+plot_panels(
+    {
+        run: {
+            "dead units": tags["Dead units"],
+            "class predicted least": tags["Predicted/rarest"],
+            "class predicted most": tags["Predicted/commonest"],
+        }
+        for run, tags in runs.items()
+    },
+    "Units and answers of the eight runs",
+    "Steps taken",
+    "Share",
+)
+
+# %% [markdown]
+# *How to read them:* each panel is one run, and all panels of a figure share their axes. The two figures of losses are cut
+# off at 5; what goes higher leaves the panel. And some numbers, at the first step and as medians over the run:
+
+# %%
+Markdown(
+    "| run | first loss | gradient, layer 1, first step | update ratio, layer 1, "
+    "first step | median | dead units, first step | last |\n"
+    "|---|---|---|---|---|---|---|\n"
+    + "\n".join(
+        f"| {run} | {tags['Loss/val'][1][0]:.4f} "
+        f"| {tags['Gradient/layer 1'][1][0]:.2g} "
+        f"| {tags['Update ratio/layer 1'][1][0]:.1e} "
+        f"| {np.median(tags['Update ratio/layer 1'][1]):.1e} "
+        f"| {tags['Dead units'][1][0]:.0%} | {tags['Dead units'][1][-1]:.0%} |"
+        for run, tags in runs.items()
+    )
+)
+
+# %% [markdown]
+# **Exercise 2.** Which run has which cause? Write one of the eight causes for each run, as a string. You may fill in some
+# and leave the rest; the check counts what is right and points at a run to look at next. Draw any other tag with
+# `plot_panels`, or open `runs/diagnose` in TensorBoard.
+
+# %%
+answers = {
+    "alder": ...,  # your diagnosis
+    "birch": ...,
+    "cedar": ...,
+    "elder": ...,
+    "hazel": ...,
+    "maple": ...,
+    "rowan": ...,
+    "willow": ...,
+}
+
+checks.diagnose(answers)
+
+# %% [markdown]
+# <details>
+# <summary>A hint: three questions</summary>
+#
+# Does the training loss fall? If not, look at the first step: is there a gradient, and how long is the step? If it does,
+# does the validation loss follow? If both fall and stop too early, is every class still predicted?
+# </details>
+#
+# <details>
+# <summary>What each cause does to the curves</summary>
+#
+# - `dead-at-start`: a unit that is zero for every image has a zero gradient. With all of them off, no weight ever moves,
+#   the network knows nothing but its last biases, and the loss is $\log 10$ from the first step to the last.
+# - `learning-rate-too-low`: nothing is wrong but the pace. The gradient is there, the ratio is tiny, and loss and
+#   accuracy improve in nearly straight lines, training and validation alike.
+# - `learning-rate-too-high`: the first steps are as long as the weights. The loss leaps above where it began, comes down
+#   and keeps jumping; on the way many units die, and those never come back.
+# - `no-shuffle`: for a stretch of steps every image has the same label, and the network learns to say just that. The
+#   batch's loss falls to nothing and leaps when the next class begins; on mixed images it is bad throughout, or good much
+#   later than the healthy run.
+# - `labels-shuffled`: there is nothing to learn but each image by heart. The training loss falls, and for new images
+#   the network is only ever surer of wrong answers: the validation loss rises from the start, the accuracy stays at
+#   guessing.
+# - `overfitting`: at first the same as healthy. Then training is perfect, and the validation loss turns, while the
+#   validation accuracy stays well above guessing: what was learnt is true, but too little.
+# - `relu-on-logits`: a class whose logit is below zero for every image has a zero gradient, and is never predicted. The
+#   other classes are learnt as usual, so training and validation stop together, at the share of those that are left.
+# - `healthy`: both losses fall and stay close, every class is predicted, and the ratios lie near the rule of thumb.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def answers():
+#     return {
+#         "alder": "no-shuffle",
+#         "birch": "learning-rate-too-low",
+#         "cedar": "dead-at-start",
+#         "elder": "healthy",
+#         "hazel": "relu-on-logits",
+#         "maple": "overfitting",
+#         "rowan": "labels-shuffled",
+#         "willow": "learning-rate-too-high",
+#     }
+# ```
+# </details>
+#
+# What these runs have in common is the order in which one looks. First the very beginning: the first loss, the first
+# gradient, the first step. Then the training loss, alone. Then validation beside it. Only then the rest. Most broken
+# runs show themselves in the first twenty steps, to those who logged them.
+
+# %% tags=["remove-cell"]
+from nnweek.checks import solutions
+
+cause = {name: run for run, name in solutions.answers().items()}
+
+
+def tag(name, of):
+    return np.array(runs[cause[of]][name][1])
+
+
+log_10 = np.log(10)
+assert (tag("Gradient/layer 1", "dead-at-start") == 0).all()
+assert np.abs(tag("Loss/val", "dead-at-start") - log_10).max() < 0.05
+assert (tag("Dead units", "dead-at-start") == 1).all()
+assert np.median(tag("Update ratio/layer 1", "learning-rate-too-low")) < 1e-3
+assert 1.7 < tag("Loss/val", "learning-rate-too-low")[-1] < 2.25
+assert tag("Update ratio/layer 1", "learning-rate-too-high")[0] > 0.5
+assert tag("Loss/step", "learning-rate-too-high")[:20].max() > 1.5 * log_10
+dead = tag("Dead units", "learning-rate-too-high")
+assert dead[-1] > dead[0] + 0.3
+assert tag("Loss/step", "no-shuffle").std() > 0.5
+assert tag("Loss/val", "no-shuffle")[10:].mean() > 0.9
+assert tag("Accuracy/train", "labels-shuffled")[-1] > 0.4
+assert tag("Accuracy/val", "labels-shuffled")[-5:].mean() < 0.2
+assert tag("Loss/val", "labels-shuffled")[-1] > log_10 + 0.4
+assert tag("Accuracy/train", "overfitting")[-1] == 1
+rising = tag("Loss/val", "overfitting")
+assert rising[-1] > rising.min() + 0.02
+assert tag("Accuracy/val", "overfitting")[-1] > 0.4
+assert (tag("Predicted/rarest", "relu-on-logits")[5:] == 0).all()
+assert tag("Accuracy/val", "relu-on-logits")[-1] < 0.9
+assert (tag("Predicted/rarest", "healthy")[10:] > 0).all()
+assert tag("Accuracy/val", "healthy")[-1] > 0.88
+assert checks.diagnose(solutions.answers())
 
 # %% [markdown]
 # ## Check yourself
@@ -246,19 +1207,71 @@ assert abs(val_accs[-1] - val_acc) < 1e-6, (
 # b) A spike of one step is divided among all that are averaged with it.
 # </details>
 #
+# **4.** The update-to-weight ratio of every layer is near $10^{-6}$, and the loss hardly moves. What do you try first?
+#
+# - a) A larger network.
+# - b) A learning rate that is larger by a factor of a hundred or so.
+# - c) More epochs.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** The steps are about a thousand times shorter than usual, and the learning rate sets their length.
+# a) A larger network with steps as short would stand still as well.
+# c) would get there in the end, at many times the price.
+# </details>
+#
+# **5.** Training accuracy is perfect, validation accuracy is that of guessing, from the first epoch to the last. Overfitting?
+#
+# - a) Yes: training is far better than validation.
+# - b) No: look at how labels and images were paired.
+# - c) No: the learning rate is too high.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** Even a network that overfits badly learns something that carries over. Guessing means that nothing did.
+# a) is what the gap suggests, but overfitting leaves the validation accuracy well above guessing.
+# c) With a rate that is too high the training images would not be learnt by heart.
+# </details>
+#
+# **6.** The histogram of a layer's gradients is a single spike at zero. What does that mean?
+#
+# - a) The layer has finished learning.
+# - b) No gradient reaches it, so it cannot learn.
+# - c) The histogram has too few buckets.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **b.** Something between this layer and the loss stops the gradient: dead units, or a graph that was cut.
+# a) Gradients become small when a layer has learnt, they do not become zero.
+# c) The buckets next to zero are very narrow, so small values would still show.
+# </details>
+#
 # ## Summary
 #
-# | to do | with |
-# |---|---|
-# | start a run | `open_run(folder)`, one folder per run |
-# | log a number | `writer.add_scalar(tag, value, step)` |
-# | log the graph | `add_graph(writer, model, example)` |
-# | compare curves | one x-axis: steps taken |
-# | look | `tensorboard --logdir runs` |
-# | read back | `read_scalars(folder)` |
+# | the question | logged with | tab | read back with |
+# |---|---|---|---|
+# | is it still learning, do others profit? | `add_scalar(tag, value, step)` | Scalars | `read_scalars` |
+# | is this the network that I meant? | `add_graph(writer, model, example)` | Graphs | – |
+# | does every layer learn? | `add_histogram(tag, tensor, step)` | Histograms | `read_histograms` |
+# | are the steps the right size? | `add_scalar` of the update-to-weight ratio | Scalars | `read_scalars` |
+# | on what does it fail? | `add_image`, `add_figure` | Images | `read_images` |
+# | what does being sure buy? | `add_pr_curve(tag, labels, probs, step)` | PR Curves | `read_pr_curves` |
+# | which settings were that? | `add_hparams(settings, metrics, run_name=".")` | HParams | `read_hparams` |
+# | what has it made of the images? | `add_projector(folder, vectors, labels, images)` | Projector | – |
+# | where does the time go? | `torch.profiler.profile` | – | `key_averages()` |
+#
+# One folder per run, opened with `open_run`; one x-axis, the steps taken; look with `tensorboard --logdir runs`.
 #
 # ## Read more
 #
-# - PyTorch, [Visualizing models, data, and training with TensorBoard](https://docs.pytorch.org/tutorials/intermediate/tensorboard_tutorial.html).
-# - PyTorch, [`torch.utils.tensorboard`](https://docs.pytorch.org/docs/stable/tensorboard.html).
+# - PyTorch, [Visualizing models, data, and training with TensorBoard](https://docs.pytorch.org/tutorials/intermediate/tensorboard_tutorial.html)
+#   and the reference of [`torch.utils.tensorboard`](https://docs.pytorch.org/docs/stable/tensorboard.html).
 # - TensorBoard, [Get started](https://www.tensorflow.org/tensorboard/get_started).
+# - Stanford CS231n, notes on [babysitting the learning process](https://cs231n.github.io/neural-networks-3/#baby), with the
+#   rule of thumb for the update-to-weight ratio.
+# - Andrej Karpathy, [A recipe for training neural networks](http://karpathy.github.io/2019/04/25/recipe/).
+# - Smilkov and others (2016), [Embedding Projector](https://arxiv.org/abs/1611.05469).
+# - PyTorch, [`torch.profiler`](https://docs.pytorch.org/docs/stable/profiler.html).

@@ -11,21 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
+from sklearn.calibration import calibration_curve
 from torch import nn
 
-from nnweek import checks, gradcheck, models, scratch, training
-from nnweek.experiments import train_model_with_optimizer
+from nnweek import checks, experiments, gradcheck, models, scratch, training
+from nnweek.experiments import accuracy_interval, train_model_with_optimizer
 from nnweek.mnist import make_loaders
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 DAYS = range(29, 36)
-DAYS_WITH_EXERCISES = (29, 30)
+DAYS_WITH_EXERCISES = (29, 30, 31, 32, 33, 34)
 
 every_day = pytest.mark.parametrize("day", DAYS)
 
@@ -274,9 +276,11 @@ def test_a_day_has_two_to_five_exercises_each_known_to_the_checks(day):
 @pytest.mark.parametrize("day", DAYS_WITH_EXERCISES)
 def test_an_exercise_that_nobody_has_tried_lets_the_notebook_run_on(day):
     for name, cell, _ in exercises(day):
-        given = {"checks": checks, "np": np}
+        given = {"checks": checks, "np": np, "GRIDS": {}}
         exec(compile(cell.source, name, "exec"), given)
-        stub = given["suite" if name == "test_suite" else name]
+        stub = given[
+            {"test_suite": "suite", "lr_sweep": "best_lr", "diagnose": "answers"}.get(name, name)
+        ]
         verdict = checks.EXERCISES[name](stub)
         assert not verdict
         assert verdict.mistake == "not-attempted"
@@ -310,9 +314,17 @@ SETTINGS = {
     },
     33: {
         "at a learning rate of 0.001": "a learning rate, in a question",
-        "| usual first guess | 0.1 | 0.001 |": "learning rates",
+        "| usual first guess | 0.1 | 0.01 | 0.001 |": "learning rates",
+        "the band its 95 % interval": "a level of confidence",
+        "seed by seed, with its 95 % interval": "a level of confidence",
     },
-    35: {"0.1 points above yours": "a made-up difference, in a question"},
+    35: {
+        "0.1 points above yours": "a made-up difference, in a question",
+        '"99 % sure"': "a made-up confidence, in a question",
+        "Adam minus SGD is +0.1 points, interval −0.1 to +0.3.": "made up, in a question",
+        "Adam is better by 0.1 points": "an answer to it",
+        "likely below 0.3 points": "an answer to it",
+    },
 }
 
 
@@ -528,6 +540,80 @@ def test_day_31s_network_is_the_packages():
         assert torch.equal(one(images), other(images))
 
 
+@pytest.fixture(scope="module")
+def ladder():
+    """Day 31 run up to the cell that asserts its ladder: (its variables, that cell)."""
+    runs_up_to = next(
+        number for number, cell in enumerate(code_cells(31)) if "len(ladder) == 8" in cell.source
+    )
+    given = {}
+    for cell in code_cells(31)[1:runs_up_to]:  # without the one for Colab
+        exec(compile(cell.source, source(31).name, "exec"), given)
+    plt.close("all")
+    return given, code_cells(31)[runs_up_to]
+
+
+def test_day_31s_ladder_is_eight_ways_to_the_packages_numbers(ladder):
+    given, _ = ladder
+    X, y, lr = (given[name] for name in ("X", "y", "LR"))
+    network = scratch.TwoLayerMLP(3, 5, 4)
+    for name, values in zip(gradcheck.PARAMETERS, given["start"], strict=True):
+        setattr(network, name, values)
+    loss, probs, cache = network.loss(X, y)
+    gradients = network.backward(probs, cache, y)
+    assert [rung[0] for rung in given["ladder"]] == list("01234567")
+    for rung, (its_loss, its_gradients, stepped) in given["ladder"].items():
+        assert its_loss == pytest.approx(loss, abs=1e-10), rung
+        for start, g, its_g, after in zip(
+            given["start"], gradients, its_gradients, stepped, strict=True
+        ):
+            assert its_g.shape == after.shape == g.shape
+            assert np.abs(its_g - g).max() < 1e-10, rung
+            assert np.abs(after - (start - lr * g)).max() < 1e-10, rung
+
+
+def test_day_31s_page_stops_where_a_rung_gives_other_numbers(ladder):
+    given, asserts = ladder
+    exec(asserts.source, given)
+    for rung, (loss, gradients, stepped) in given["ladder"].items():
+        if rung.startswith("0"):
+            continue  # the one that the others are compared with
+        for tampered in (
+            (loss + 1e-9, gradients, stepped),
+            (loss, [*gradients[:3], gradients[3] + 1e-9], stepped),
+            (loss, gradients, [stepped[0] + 1e-9, *stepped[1:]]),
+        ):
+            other = given | {"ladder": given["ladder"] | {rung: tampered}}
+            with pytest.raises(AssertionError):
+                exec(asserts.source, other)
+
+
+def test_day_31s_walk_finds_every_node_once_and_its_longest_way_from_the_loss():
+    (walk,) = written_out(31, "walk")
+    w = torch.ones(3, requires_grad=True)
+    twice = w * 2  # reached both directly and through exp
+    nodes = walk((twice + twice.exp()).sum().grad_fn)
+    assert {node.name().split("::")[-1]: depth for node, depth in nodes.items()} == {
+        "SumBackward0": 0, "AddBackward0": 1, "ExpBackward0": 2, "MulBackward0": 3, "AccumulateGrad": 4,
+    }  # fmt: skip
+    model = models.MNISTMLP(12, 7, 3)
+    leaves = [
+        node.variable
+        for node in walk(model(torch.randn(4, 12)).sum().grad_fn)
+        if hasattr(node, "variable")
+    ]
+    assert {id(leaf) for leaf in leaves} == {id(p) for p in model.parameters()}
+
+
+def test_day_31s_planted_error_has_the_right_outputs_and_the_wrong_slopes():
+    right, wrong = written_out(31, "ReLU", "ForgetsTheMask", torch=torch)
+    z = torch.tensor([1.5, -0.5, 0.2], dtype=torch.float64, requires_grad=True)
+    assert torch.equal(right.apply(z), torch.relu(z))
+    assert torch.equal(wrong.apply(z), torch.relu(z))
+    for function, slopes in ((right, [1, 0, 1]), (wrong, [1, 1, 1])):
+        assert torch.autograd.grad(function.apply(z).sum(), z)[0].tolist() == slopes
+
+
 def test_day_31s_loops_are_the_packages(digits):
     names = ("accuracy", "train_one_epoch", "evaluate")
     accuracy, train_one_epoch, evaluate = written_out(31, *names, torch=torch)
@@ -556,6 +642,44 @@ def test_day_31s_loops_are_the_packages(digits):
         assert torch.equal(a, b)
 
 
+def test_day_32s_calibration_is_scikit_learns():
+    calibration_error, reliability = written_out(
+        32, "calibration_error", "reliability", np=np, accuracy_interval=accuracy_interval
+    )
+    rng = np.random.default_rng(0)
+    confidence = rng.beta(5, 1, 3000)
+    right = rng.random(3000) < confidence**2
+    share, sure = calibration_curve(right, confidence, n_bins=15)
+    held, _ = np.histogram(confidence, bins=15, range=(0, 1))
+    assert close(calibration_error(confidence, right), held[held > 0] @ abs(share - sure) / 3000)
+    drawn_sure, drawn_share, low, high = reliability(confidence, right)
+    assert close(drawn_sure, sure)
+    assert close(drawn_share, share)
+    intervals = [
+        accuracy_interval(acc, int(n)) for acc, n in zip(share, held[held > 0], strict=True)
+    ]
+    assert close(np.column_stack([low, high]), intervals)
+
+
+def test_day_32s_calibration_error_of_one_kept_and_one_broken_promise():
+    (calibration_error,) = written_out(32, "calibration_error", np=np)
+    nine_tenths = np.full(100, 0.9)
+    assert calibration_error(nine_tenths, np.arange(100) < 90) == pytest.approx(0)
+    assert calibration_error(nine_tenths, np.arange(100) < 80) == pytest.approx(0.1)
+    assert calibration_error(np.ones(4), np.ones(4, dtype=bool)) == 0, "1.0 belongs to a bin"
+
+
+@pytest.mark.parametrize("T", [0.5, 1.0, 3.0])
+def test_day_32s_temperature_undoes_what_made_the_logits_too_large_or_too_small(T):
+    (best_temperature,) = written_out(
+        32, "best_temperature", np=np, torch=torch, criterion=nn.CrossEntropyLoss()
+    )
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(5_000, 10, generator=generator)
+    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator).squeeze(1)
+    assert best_temperature(T * logits, labels) == pytest.approx(T, rel=0.1)
+
+
 def test_day_33s_adam_step_is_torchs():
     (adam_step,) = written_out(33, "adam_step")
     generator = torch.Generator().manual_seed(3)
@@ -573,6 +697,51 @@ def test_day_33s_adam_step_is_torchs():
             theirs.grad = g.clone()
             optimizer.step()
             assert close(w, theirs.detach()), f"step {t}"
+
+
+def test_day_33s_steps_are_the_packages():
+    names = ("sgd_step", "momentum_step", "adam_step", "adamw_step")
+    steps = dict(zip(names, written_out(33, *names), strict=True))
+    w, g, m = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    v = m**2
+    assert torch.equal(steps["sgd_step"](w, g, 0.3), experiments.STEPS["SGD"][1](w, g, 2, 0.3)[0])
+    for name, kept, options in (
+        ("momentum_step", (m,), ((0.3,), (0.3, 0.8))),
+        ("adam_step", (m, v, 2), ((), (0.3,), (0.3, 0.8, 0.99, 1e-3))),
+        ("adamw_step", (m, v, 2), ((), (0.3,), (0.3, 0.5))),
+    ):
+        for more in options:
+            ours = steps[name](w, g, *kept, *more)
+            theirs = getattr(experiments, name)(w, g, *kept, *more)
+            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)), (name, more)
+
+
+@pytest.mark.parametrize("optimizer", experiments.STEPS)
+def test_day_33s_networks_side_by_side_are_the_packages(optimizer, digits):
+    from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+
+    (side_by_side,) = written_out(
+        33,
+        "side_by_side",
+        torch=torch,
+        nn=nn,
+        STEPS=experiments.STEPS,
+        functional_call=functional_call,
+        grad_and_value=grad_and_value,
+        stack_module_state=stack_module_state,
+        vmap=vmap,
+    )
+    train_loader, val_loader, _ = make_loaders(digits, 32, device="cpu")
+    rates = torch.tensor([0.001, 0.003])
+    group = [models.MNISTMLP(hidden=8, seed=seed) for seed in range(2)]
+    params, losses = side_by_side(group, train_loader, optimizer, rates)
+    histories = experiments.train_together(group, train_loader, val_loader, optimizer, rates)
+    for k, model in enumerate(group):
+        for name, p in model.named_parameters():
+            assert torch.allclose(params[name][k], p, atol=1e-6)
+        sizes = [32.0, 32.0, 26.0]
+        mean = np.average(losses[:, k].detach().numpy(), weights=sizes)
+        assert mean == pytest.approx(histories[k].train_loss[0], rel=1e-5)
 
 
 @pytest.mark.parametrize(("optimizer", "lr"), [("SGD", 0.1), ("Adam", 0.001)])
