@@ -22,6 +22,7 @@ room           holds                                                    needs
 `results`      the one file in which the days leave their numbers       –
 `plots`        the figures that more than one notebook draws            matplotlib
 `checks`       exercises, and verdicts that name the mistake            numpy
+`grade`        handed-in exercises, checked file by file                numpy
 `report`       what this set-up is, and what is wrong with it           –
 =============  =======================================================  ===========
 """
