@@ -33,6 +33,7 @@ LIBRARIES = {
     "tqdm": ("tqdm", "4.66", 31),
     "tensorboard": ("tensorboard", "2.21", 34),
 }
+LAST_OF_29 = " (the last section of Day 29 as well)"  # it loads MNIST
 JUPYTER = ("ipykernel", "jupyterlab", "notebook", "jupytext", "nbclient", "jupyter-book")
 MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -230,7 +231,7 @@ def _libraries(tried, facts, faults, notes):
     for day, names in missing.items():
         faults.append(
             f"{_and(names)} {'is' if len(names) == 1 else 'are'} not installed, and needed from "
-            f"Day {day} on: `pip install {' '.join(names)}`."
+            f"Day {day} on{LAST_OF_29 if day == 31 else ''}: `pip install {' '.join(names)}`."
         )
     if tried.get("trying"):
         faults.append(f"Trying {tried['trying']} {tried['end']}; what comes after it is unknown.")

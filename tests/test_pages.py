@@ -2,17 +2,21 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from scipy import stats
 
 from nnweek.mnist import load_mnist, pixel_statistics
 from nnweek.models import MNISTMLP
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import nnweek_teaching  # noqa: E402
 
 
 def page(name):
@@ -125,3 +129,68 @@ def test_the_short_sheet_of_day_35_says_nothing_else():
     missing = [formula for formula in there if not any(formula in mine for mine in here)]
     assert there
     assert not missing
+
+
+# --- The teachers' page ------------------------------------------------------------------------
+
+
+def content_of(directive):
+    """The lines that the teachers' page gives to a directive."""
+    found = re.search(rf"```{{{directive}}}\n(.*?)```", page("teachers"), re.DOTALL)
+    return found[1].split("\n")[:-1]
+
+
+def test_the_minutes_of_the_teachers_page_are_those_of_the_landing_page():
+    table = re.findall(r"^\| \[(\d+)\].* \| (\d+) \|$", page("index"), re.M)
+    found = nnweek_teaching.times()
+    assert {day: sum(parts.values()) for day, (_, parts) in found.items()} == {
+        int(day): int(minutes) for day, minutes in table
+    }
+    assert len(found) == 7
+
+
+def test_the_plan_of_a_day_names_parts_that_there_are_and_fits_into_a_day():
+    steps = list(nnweek_teaching.plan(content_of("lesson-plan")))
+    assert 5 * 60 <= sum(minutes for _, minutes in steps) <= 8 * 60
+
+
+def test_a_plan_with_an_unknown_part_is_refused_with_the_parts_that_there_are():
+    with pytest.raises(ValueError, match="Day 29 has no part 'backwards'; it has .*backward"):
+        list(nnweek_teaching.plan(["29: backwards"]))
+
+
+def test_what_may_be_left_out_is_there():
+    text = page("teachers").partition("leave out ")[2].partition(":")[0]
+    named = re.findall(r"\*([^*]+)\* on Day\s(\d+)", text)
+    assert len(named) >= 5
+    for part, day in named:
+        assert part in nnweek_teaching.times()[int(day)][1], (day, part)
+
+
+def test_every_stumbling_block_is_one_that_the_checks_know():
+    blocks = [nnweek_teaching.stumbling_block(line) for line in content_of("stumbling-blocks")]
+    assert len(blocks) >= 12
+    assert all(question.endswith("?") for *_, question in blocks)
+    assert {exercise.day for exercise, *_ in blocks} >= {29, 30, 31, 32, 33}
+    with pytest.raises(ValueError, match="the checks know no mistake 'dark-magic'"):
+        nnweek_teaching.stumbling_block("backward dark-magic: Really?")
+
+
+def test_the_rows_that_the_page_shows_have_the_commands_form():
+    rows = re.search(r"```text\n(file,.*?)```", page("teachers"), re.DOTALL)[1].splitlines()
+    from nnweek import checks
+
+    assert rows[0] == "file,day,exercise,result"
+    for row in rows[1:]:
+        _, day, exercise, result = row.split(",")
+        assert checks.EXERCISES[exercise].day == int(day)
+        known = {mistake.id for mistake in checks.EXERCISES[exercise].mistakes}
+        assert result in known | {"passed", "not-attempted"}
+
+
+def test_the_new_pages_are_in_the_contents_with_names_that_will_stay():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert {"teachers", "cheat-sheet"} <= set(files)
+    for file in files:
+        assert re.fullmatch(r"(notebooks/)?[a-z0-9-]+", file), "hyphens, as CONTRIBUTING says"

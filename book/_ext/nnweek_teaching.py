@@ -110,9 +110,7 @@ class Minutes(_FromMarkdown):
             needed = math.ceil(minutes / LESSON)
             total, lessons = total + minutes, lessons + needed
             listed = ", ".join(f"{part} {count}" for part, count in parts.items())
-            lines.append(
-                f"| [{day}](notebooks/{file}.ipynb) | {minutes} | {needed} | {listed} |"
-            )
+            lines.append(f"| [{day}](notebooks/{file}.ipynb) | {minutes} | {needed} | {listed} |")
         return [*lines, f"| all | {total} | {lessons} | {total / 60:.0f} hours |"]
 
 
