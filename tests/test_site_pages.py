@@ -64,22 +64,20 @@ def test_the_cheat_sheet_prints_on_the_two_sides_of_a_sheet_of_a4(tmp_path):
     assert sizes == {(0, 0, 595, 842)}
 
 
-def test_another_page_prints_as_it_did(tmp_path):
-    sizes = re.findall(rb"/MediaBox\s*\[([^\]]+)\]", printed("glossary", tmp_path))
-    assert sizes
+def test_the_sheets_print_rules_concern_no_other_page():
     style = (SITE / "_static" / "week.css").read_text(encoding="utf-8")
-    rules = re.findall(r"^@media print \{(.*?)^\}", style, re.DOTALL | re.MULTILINE)
-    for rule in rules:
-        rule = re.sub(r"/\*.*?\*/", "", rule, flags=re.DOTALL)
-        for selector in re.findall(r"^  ([^ }].*?)\s*\{", rule, re.DOTALL | re.MULTILINE):
-            if "cheat-sheet" in rule:
-                assert "section#cheat-sheet" in selector
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+    blocks = re.findall(r"^@media print \{(.*?)^\}", style, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if "cheat-sheet" in block]
+    selectors = re.findall(r"^  ([^ }].*?)\s*\{", block, re.DOTALL | re.MULTILINE)
+    assert len(selectors) > 5
+    assert not [selector for selector in selectors if "section#cheat-sheet" not in selector]
 
 
 def test_the_cheat_sheet_has_its_formulas_tables_and_the_loop():
     page = article("cheat-sheet")
     assert len(page.select(".math")) > 60
-    assert len(page.select("table")) >= 9
+    assert len(page.select("table")) >= 8
     assert "loss.backward()" in page.get_text()
     assert all(cell.get_text().strip() for cell in page.select("th")), "a head without a name"
 
