@@ -90,8 +90,9 @@ def test_grading_leaves_the_teachers_own_progress_alone(tmp_path):
 
 
 def test_a_file_that_never_ends_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(grade, "SECONDS", 0.2)
-    assert grade._apart(hand_in(tmp_path, "ann.py", RIGHT)) == {"": "stopped after 0.2 seconds"}
+    monkeypatch.setattr(grade, "SECONDS", 1)
+    path = hand_in(tmp_path, "ann.py", "def softmax(x, y=exec('while True: pass')):\n    return x")
+    assert grade._apart(path) == {"": "stopped after 1 seconds"}
 
 
 @pytest.mark.parametrize("day", sorted({e.day for e in checks.EXERCISES.values()}))
