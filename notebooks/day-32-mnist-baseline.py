@@ -64,7 +64,6 @@ from nnweek import checks, results
 from nnweek.experiments import (
     accuracy_interval,
     mean_interval,
-    train_together,
 )
 from nnweek.mnist import BatchLoader, load_mnist, make_loaders, pixel_statistics
 from nnweek.models import MNISTMLP
@@ -550,7 +549,7 @@ checks.evaluate(evaluate)
 # The package has both loops. They take the place of yours from here on, so that the page runs in any case.
 
 # %%
-from nnweek.training import evaluate, train_one_epoch
+from nnweek.training import evaluate, fit, train_one_epoch
 
 criterion = nn.CrossEntropyLoss()
 
@@ -802,21 +801,21 @@ plot_intervals(
 #
 # The interval speaks of other *images*. What about another *seed*? Start from other weights and take the batches in
 # another order, and you get another network. How far does its accuracy lie from the first one's? Four more runs, with
-# the same training images, tell. The package trains them side by side, each as the loop above would; that saves time
-# and changes nothing (Day 33 shows how it is done).
+# the same training images, tell. The package's `fit` is the loop above.
 
 # %%
 seeds = range(SEED + 1, SEED + 5)
-others = [MNISTMLP(seed=seed).to(device) for seed in seeds]
-their_loaders = [
-    BatchLoader(*train_loader.dataset.tensors, 128, shuffle_seed=seed)
-    for seed in seeds
-]
-histories = train_together(
-    others, their_loaders, val_loader, "SGD", 0.1, epochs=EPOCHS
-)
 val_by_seed, test_by_seed = {SEED: val_accs}, {SEED: test_acc}
-for seed, other, history in zip(seeds, others, histories, strict=True):
+for seed in seeds:
+    other = MNISTMLP(seed=seed).to(device)
+    loader = BatchLoader(*train_loader.dataset.tensors, 128, shuffle_seed=seed)
+    history = fit(
+        other,
+        loader,
+        val_loader,
+        torch.optim.SGD(other.parameters(), lr=0.1),
+        epochs=EPOCHS,
+    )
     val_by_seed[seed] = history.val_acc
     _, test_by_seed[seed] = evaluate(other, test_loader, criterion)
 

@@ -699,15 +699,20 @@ assert all(ratio > 0.2 for ratio in bought.values()), bought
 # 3. **Choose by validation.** The test set stays closed until the end.
 
 # %%
+COUNT = min(27_000, len(images))  # half of MNIST's: forty-five runs are coming
 EPOCHS = 6 if data.is_stand_in else 1
-STEPS_EACH = EPOCHS * len(train_loader)
+part_loader = BatchLoader(
+    images[:COUNT], labels[:COUNT], 128, shuffle_seed=SEED
+)
+STEPS_EACH = EPOCHS * len(part_loader)
 GRIDS = {  # seven each, from 10**first in half powers of ten
     name: [float(f"{10 ** (first + k / 2):.2g}") for k in range(7)]
-    for name, first in {"SGD": -2.5, "Momentum": -3.5, "Adam": -4.5}.items()
+    for name, first in {"SGD": -2.5, "Momentum": -3.0, "Adam": -4.5}.items()
 }
 Markdown(
     f"Budget of a run: **{STEPS_EACH} steps** of 128 images, "
-    f"{EPOCHS} pass{'es' if EPOCHS > 1 else ''} over the training images.\n\n"
+    f"{EPOCHS} pass{'es' if EPOCHS > 1 else ''} over {COUNT:,} training "
+    "images.\n\n"
     + "\n".join(
         f"- {name}: " + ", ".join(f"{lr:g}" for lr in grid)
         for name, grid in GRIDS.items()
@@ -723,7 +728,7 @@ sweep, scores = {}, {}
 for name, grid in GRIDS.items():
     models = [MNISTMLP(seed=SEED).to(device) for _ in grid]
     sweep[name] = train_together(
-        models, train_loader, val_loader, name, grid, epochs=EPOCHS
+        models, part_loader, val_loader, name, grid, epochs=EPOCHS
     )
     scores[name] = {
         lr: history.val_acc[-1]
@@ -876,7 +881,10 @@ if not data.is_stand_in:
 
 # %%
 SEEDS = range(5)
-loaders = [BatchLoader(images, labels, 128, shuffle_seed=s) for s in SEEDS]
+loaders = [
+    BatchLoader(images[:COUNT], labels[:COUNT], 128, shuffle_seed=s)
+    for s in SEEDS
+]
 SIXTH = -(-STEPS_EACH // 6)  # validate six times on the way
 trained, histories = {}, {}
 for name, lr in BEST.items():
@@ -1060,7 +1068,7 @@ PEAKS = GRIDS["Momentum"][middle : middle + 3]
 rates = [peak * SCHEDULES[n] for n in list(SCHEDULES)[1:] for peak in PEAKS]
 models = [MNISTMLP(seed=SEED).to(device) for _ in rates]
 nine = train_together(
-    models, train_loader, val_loader, "Momentum", rates, epochs=EPOCHS
+    models, part_loader, val_loader, "Momentum", rates, epochs=EPOCHS
 )
 errors = 1 - np.array([h.val_acc[-1] for h in nine]).reshape(3, -1)
 scheduled = {"constant": np.array([1 - scores["Momentum"][p] for p in PEAKS])}
@@ -1101,8 +1109,8 @@ Markdown(
         else f", {gain:.1f} points below the constant rate, at a peak of "
         f"{PEAKS[scheduled[winner].argmin()]:g}."
     )
-    + f" At the highest peak, {PEAKS[-1]:g}, there learn: "
-    + (", ".join(n for n, row in scheduled.items() if row[-1] < 0.5) or "none")
+    + f" At the peak of {PEAKS[1]:g}, more than half right are: "
+    + (", ".join(n for n, row in scheduled.items() if row[1] < 0.5) or "none")
     + "."
 )
 
@@ -1110,12 +1118,11 @@ Markdown(
 assert scheduled["OneCycle"][1] < scheduled["OneCycle"][0] + 0.03
 assert scheduled["OneCycle"][1] < scheduled["constant"][1]
 assert scheduled["cosine"][1] <= scheduled["constant"][1]
-if not data.is_stand_in:
-    assert winner in ("cosine", "OneCycle")
 
 # %% [markdown]
-# Falling to zero lets the weights settle, and so it bears a higher peak while there is still way to go. That is the
-# usual pattern: a schedule is worth most together with a rate that would be too high if it stayed.
+# Falling to zero lets the weights settle, and so a schedule that falls bears a peak at which a constant rate is lost.
+# Whether the higher peak also *pays* is another question, and the sentence above answers it for this budget: in a short
+# run there is little time to settle in.
 #
 # A schedule is also a wager on the length of the run: cosine and OneCycle must know the last step in advance, and half
 # of such a run is not a good short run.

@@ -317,7 +317,7 @@ plot_images(
 # %%
 EPOCHS = 3
 SEEDS = (1, 2, 3, 4, 5)
-COUNT = min(12_000, len(all_images.dataset))
+COUNT = min(9_000, len(all_images.dataset))
 IDEAS = {
     "baseline": {},
     "batch normalisation": {"network": lambda: perceptron(normalise=True)},
@@ -459,7 +459,7 @@ Markdown(
 
 # %% tags=["remove-cell"]
 if not data.is_stand_in:
-    assert all(0.90 < acc < 0.95 for acc in val_accs["baseline"]), val_accs
+    assert all(0.86 < acc < 0.95 for acc in val_accs["baseline"]), val_accs
     for idea in ("batch normalisation", "OneCycle", "convolutions + OneCycle"):
         assert gains[idea].low > 0.01, (idea, gains[idea])
     assert isolated.low > 0, isolated
