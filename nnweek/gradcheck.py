@@ -40,7 +40,7 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     """Compare a model's `backward` with finite differences. Introduced on Day 29.
 
     For up to `samples` randomly chosen entries of W1, b1, W2 and b2 each, the relative
-    error |numerical − analytic| / max(1e-8, |numerical| + |analytic|) is computed.
+    error `|numerical − analytic| / max(1e-8, |numerical| + |analytic|)` is computed.
     On the scale of Stanford's CS231n notes, above 1e-2 the gradient is probably wrong
     and below 1e-7 one may be happy.
 

@@ -40,7 +40,7 @@ THE_BROWSERS_OWN = (".google.com", ".googleapis.com", ".gvt1.com", ".gstatic.com
 
 
 def dom_after_loading(address, *options):
-    """The page as it stands after its scripts have run, as HTML."""
+    """The page as it stands after its scripts have run, as HTML; its console had no error."""
     names = ("chromium", "google-chrome", "chromium-browser")
     browser = next(filter(None, map(shutil.which, names)), None)
     if browser is None:
@@ -60,6 +60,7 @@ def dom_after_loading(address, *options):
                 "--disable-sync",
                 f"--user-data-dir={profile}",
                 "--virtual-time-budget=20000",
+                "--enable-logging=stderr",
                 *options,
                 "--dump-dom",
                 address,
@@ -70,6 +71,12 @@ def dom_after_loading(address, *options):
             errors="replace",
             timeout=300,
         )
+    errors = [
+        line
+        for line in ran.stderr.splitlines()
+        if ":CONSOLE" in line and ("Uncaught" in line or ":ERROR:" in line)
+    ]
+    assert not errors, "errors in the browser's console"
     return BeautifulSoup(ran.stdout, "html.parser")
 
 

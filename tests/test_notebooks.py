@@ -168,18 +168,20 @@ def test_the_day_says_what_you_will_be_able_to_do(day):
 
 
 @every_day
-def test_the_minutes_add_up_and_are_those_of_the_books_table(day):
+def test_the_minutes_add_up_and_are_those_of_the_landing_page(day):
     time = re.search(r"^\*\*Time\*\* about (\d+) minutes: ([^.]+)\.", introduction(day), re.M)
     assert time, "no line **Time** about N minutes: part n, part n."
     parts = re.findall(r"\S (\d+)(?:,|$)", time[2])
     assert len(parts) == time[2].count(",") + 1, f"a part without its minutes: {time[2]}"
     assert sum(map(int, parts)) == int(time[1])
 
-    table = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
-    row = re.search(rf"^\| \[{day}\]\(notebooks/([^)]+)\) \|.*\| (\d+) \|$", table, re.MULTILINE)
-    assert row, f"book/index.md has no row for Day {day}"
-    assert row[1] == source(day).with_suffix(".ipynb").name
-    assert row[2] == time[1]
+    landing_page = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    _, *cards = re.split(r"\{grid-item-card\} Day ", landing_page)
+    card = next((card for card in cards if card.startswith(f"{day}\n")), None)
+    assert card, f"book/index.md has no card for Day {day}"
+    assert f":link: notebooks/{source(day).stem}\n" in card
+    assert f"{{figure-of}} notebooks/{source(day).stem}\n" in card
+    assert re.search(r"^(\d+) minutes$", card, re.MULTILINE)[1] == time[1]
 
 
 @every_day

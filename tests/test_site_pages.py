@@ -1,6 +1,8 @@
-"""The cheat sheet and the teachers' page as they are built; `NNWEEK_SITE` says where."""
+"""The book's own pages as they are built; `NNWEEK_SITE` says where."""
 
+import importlib
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+
+import nnweek
 
 if not os.environ.get("NNWEEK_SITE"):
     pytest.skip(
@@ -94,3 +98,52 @@ def test_every_stumbling_block_links_to_what_went_wrong():
     assert len(links) >= 12
     ids = {tag["id"] for tag in article("what-went-wrong").select("[id]")}
     assert {link.partition("#")[2] for link in links} <= ids
+
+
+# --- The landing page, the package, the status ----------------------------------------------------
+
+
+@pytest.mark.parametrize("day", range(29, 36))
+def test_a_days_card_shows_one_of_its_figures_and_leads_to_it(day):
+    cards = article("index").select(".sd-card.day")
+    (card,) = [
+        c for c in cards if c.select_one(".sd-card-title").get_text(strip=True).endswith(f"{day}")
+    ]
+    address = card.select_one("a.sd-stretched-link")["href"]
+    assert address.startswith(f"notebooks/day-{day}-")
+    image = card.select_one("img")
+    assert (SITE / image["src"]).is_file()
+    # The very file that the day's page shows, with the same words for those who do not see it.
+    on_the_page = {Path(i["src"]).name: i["alt"] for i in article(address[:-5]).select("img")}
+    assert on_the_page[Path(image["src"]).name] == image["alt"]
+
+
+def test_every_public_name_of_every_room_is_in_the_reference():
+    documented = {name["id"] for name in article("api").select("dt[id]")}
+    for _, room, *_ in pkgutil.iter_modules(nnweek.__path__):
+        if room.startswith("_"):
+            continue
+        module = importlib.import_module(f"nnweek.{room}")
+        for name, thing in vars(module).items():
+            own = getattr(thing, "__module__", None) == module.__name__
+            if own and callable(thing) and not name.startswith("_"):
+                assert f"nnweek.{room}.{name}" in documented
+
+
+def test_the_status_says_what_the_book_was_made_from_and_how_long_it_took():
+    fields = {
+        name.get_text(strip=True).rstrip(":"): name.find_next("dd").get_text(strip=True)
+        for name in article("status").select("dl.field-list dt")
+    }
+    assert {"Built", "Commit", "Data set", "Device", "Python", "nnweek", "torch"} <= fields.keys()
+    assert all(fields.values())
+    rows = article("status").select("table tbody tr")
+    seconds = {row.select("td")[0].get_text(strip=True): row.select("td")[3] for row in rows}
+    days = {f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("day-*.py")}
+    assert days <= seconds.keys()
+    assert all(float(seconds[day].get_text()) > 0 for day in days)
+
+
+def test_no_page_brings_thebe():
+    for path in SITE.rglob("*.html"):
+        assert "THEBE_JS_URL" not in path.read_text(encoding="utf-8"), path

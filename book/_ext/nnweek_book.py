@@ -9,6 +9,9 @@
    site.
 3. The page *What went wrong?* is written from what the checks know, so that the two
    cannot differ, and a verdict on a page of the book links to its place there.
+4. The page *Status* says what this copy of the book was made from, and with what.
+5. The landing page shows a figure of each day, the same that the day's page shows.
+6. The theme brings Thebe to every page, twice; no page uses it, so no page gets it.
 """
 
 import hashlib
@@ -16,12 +19,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
+from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
 from nnweek.checks import EXERCISES
 from nnweek.checks.verdict import GENERIC, anchor
@@ -38,6 +45,11 @@ def setup(app):
     app.connect("config-inited", name_the_cache)
     app.connect("build-finished", copy_mathjax)
     app.connect("html-page-context", only_the_days_open_in_colab, priority=900)
+    app.connect("html-page-context", without_thebe)
+    app.connect("doctree-resolved", fill_in_figures)
+    app.add_node(figure_of)
+    app.add_directive("figure-of", FigureOf)
+    app.add_directive("build-status", BuildStatus)
     app.add_directive("mistakes-of-any-exercise", MistakesOfAnyExercise)
     app.add_directive("mistakes-by-exercise", MistakesByExercise)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -96,6 +108,70 @@ def only_the_days_open_in_colab(app, pagename, templatename, context, doctree):
     if not pagename.startswith("notebooks/"):
         buttons = context.get("header_buttons", [])
         buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
+
+
+def without_thebe(app, pagename, templatename, context, doctree):
+    """Take Thebe's scripts off a page: the second copy of one is an error in the browser."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
+    ]
+
+
+class figure_of(nodes.General, nodes.Element):
+    """The place of a figure that another page will have made."""
+
+
+class FigureOf(SphinxDirective):
+    """A figure of another page; the content says how its alt text begins."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self):
+        self.env.note_reread()  # the other page may have made its figure anew
+        return [figure_of(page=self.arguments[0], alt=" ".join(self.content))]
+
+
+def fill_in_figures(app, doctree, docname):
+    for place in list(doctree.findall(figure_of)):
+        images = app.env.get_doctree(place["page"]).findall(nodes.image)
+        found = [image for image in images if image.get("alt", "").startswith(place["alt"])]
+        if found:
+            place.replace_self(found[0].deepcopy())
+        else:
+            text = f"{place['page']} has no figure whose alt text begins with {place['alt']!r}"
+            logging.getLogger(__name__).warning(text, location=docname)
+            place.parent.remove(place)
+
+
+class BuildStatus(SphinxDirective):
+    """A list of what the book was built from, with what, and when."""
+
+    def run(self):
+        self.env.note_reread()  # it is news at every build
+        fields = nodes.field_list()
+        for name, value in build_status().items():
+            fields += nodes.field(
+                "", nodes.field_name("", name), nodes.field_body("", paragraph(value))
+            )
+        return [fields]
+
+
+def build_status():
+    """Return {what: value}, all of it text."""
+    asked = subprocess.run(
+        ["git", "log", "-1", "--format=%h, %cs"], cwd=ROOT, capture_output=True, text=True
+    )
+    return {
+        "Built": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "Commit": asked.stdout.strip() or "not known: this is no git checkout",
+        "Data set": load_mnist().name,
+        "Device": str(get_device()),
+        "Python": sys.version.split()[0],
+        **{library: metadata.version(library) for library in ("nnweek", *LIBRARIES)},
+    }
 
 
 class MistakesOfAnyExercise(Directive):
