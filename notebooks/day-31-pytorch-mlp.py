@@ -925,7 +925,7 @@ train_loss, train_acc = train_one_epoch(
 loss_after, acc_after = evaluate(model, val_loader, criterion)
 
 Markdown(
-    f"| | validation loss | validation accuracy |\n|---|---|---|\n"
+    f"| when | validation loss | validation accuracy |\n|---|---|---|\n"
     f"| before training | {loss_before:.3f} (log 10 = {np.log(10):.3f}) "
     f"| {acc_before:.1%} |\n"
     f"| after one epoch | {loss_after:.3f} | {acc_after:.1%} |\n\n"
@@ -1042,14 +1042,15 @@ happens = {
     for recording in [True, False]
 }
 lines = [
-    "| mode | | passes agree | network changed | graph | kept | a pass takes |",
+    "| mode | recording | passes agree | network changed | graph | kept "
+    "| a pass takes |",
     "|---|---|---|---|---|---|---|",
 ]
 for (mode, recording), seen in happens.items():
     answers = ["repeats", "changes", "records"]
     answers = ["yes" if seen[question] else "no" for question in answers]
     lines.append(
-        f"| `{mode}` | {'' if recording else '`no_grad()`'} "
+        f"| `{mode}` | {'on' if recording else '`no_grad()`'} "
         f"| {' | '.join(answers)} | {seen['bytes'] / 1024:,.0f} kB "
         f"| {1000 * seen['seconds']:.2f} ms |"
     )

@@ -299,7 +299,7 @@ for name in STEPS:
     gaps[name] = (ours - theirs).abs().max().item()
     moved[name] = (theirs - at_start).abs().max().item()
 Markdown(
-    "| | largest difference of a weight | largest way that a weight has gone |\n"
+    "| optimizer | largest difference of a weight | largest way that a weight has gone |\n"
     "|---|---|---|\n"
     + "\n".join(f"| {n} | {gaps[n]:.0e} | {moved[n]:.2f} |" for n in STEPS)
 )
@@ -421,7 +421,7 @@ settled = {
 start_height = walks["SGD", "turned"][2][0]
 Markdown(
     f"Start: a height of {start_height:.0f}. The highest of the last ten "
-    "points:\n\n| | along the axes | turned |\n|---|---|---|\n"
+    "points:\n\n| optimizer | along the axes | turned |\n|---|---|---|\n"
     + "\n".join(
         f"| {name} | {settled[name, 'along the axes']:.2f} "
         f"| {settled[name, 'turned']:.2f} |"
@@ -735,7 +735,7 @@ for name, grid in GRIDS.items():
         for lr, history in zip(grid, sweep[name], strict=True)
     }
 Markdown(
-    "Validation accuracy, one run each:\n\n| | "
+    "Validation accuracy, one run each:\n\n| optimizer | "
     + " | ".join(["lowest rate", *["→"] * 5, "highest rate"])
     + " |\n|---"
     + "|---" * 7
@@ -1188,7 +1188,7 @@ def in_words(pair, found):
 Markdown(
     f"After {STEPS_EACH} steps, on {len(test_loader.dataset):,} test images, "
     "five pairs each:\n\n"
-    "| | points | 95 % interval | verdict |\n|---|---|---|---|\n"
+    "| pair | points | 95 % interval | verdict |\n|---|---|---|---|\n"
     + "\n".join(in_words(pair, found) for pair, found in comparisons.items())
 )
 
@@ -1357,7 +1357,7 @@ Markdown(
 #
 # ## Summary
 #
-# | | SGD | momentum | Adam |
+# | what | SGD | momentum | Adam |
 # |---|---|---|---|
 # | step | $w - \eta\, g$ | $w - \eta\, v$ | $w - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)$ |
 # | remembers | nothing | $v$ for every weight | $m$ and $v$ for every weight |

@@ -15,7 +15,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-PACKAGE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "nnweek").rglob("*.py"))
+PACKAGE = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "nnweek").rglob("*")
+    if path.suffix in (".py", ".png")
+)
 
 
 @pytest.fixture(scope="module")

@@ -839,7 +839,8 @@ def test_day_35_finds_what_the_days_recorded_in_any_order_and_any_folder(weeks):
 
 def test_day_35_measures_what_the_days_measured_to_the_last_digit(weeks):
     measured, recorded = weeks["alone"]["results"], weeks["whole"]["results"]
-    assert len(measured) == 4
+    of_other_days = {name: found for name, found in measured.items() if found[2] != 35}
+    assert len(of_other_days) == 4
     assert measured == {name: recorded[name] for name in measured}
 
 
