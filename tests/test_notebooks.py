@@ -325,7 +325,7 @@ SETTINGS = {
         '"99 % sure"': "a made-up confidence, in a question",
         "Adam minus SGD is +0.1 points, interval −0.1 to +0.3.": "made up, in a question",
         "Adam is better by 0.1 points": "an answer to it",
-        "likely below 0.3 points": "an answer to it",
+        "it likely lies between −0.1 and +0.3 points": "an answer to it",
     },
 }
 
