@@ -897,3 +897,39 @@ def test_what_fails_only_where_one_mistake_shows_gets_its_name(name, function):
 )  # fmt: skip
 def test_an_input_that_was_changed_is_noticed(name, function):
     assert check(name, function).mistake == "modifies-input"
+
+
+@pytest.mark.parametrize(
+    "shift",
+    [
+        lambda z: z.min(axis=1),
+        lambda z: z.mean(axis=1),
+        lambda z: z[:, 0],
+        lambda z: np.median(z, axis=1),
+    ],
+)
+def test_a_shift_by_anything_but_the_rows_maximum_overflows_and_is_named(shift):
+    def softmax(logits):
+        exponentials = np.exp(logits - np.reshape(shift(logits), (-1, 1)))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    assert checks.softmax(softmax).mistake == "no-max-subtraction"
+
+
+@pytest.mark.parametrize(
+    ("step", "passed"), [(1e-6, True), (1e-5, True), (1e-4, True), (0.01, False), (1.0, False)]
+)
+def test_a_step_of_ones_own_may_be_small_and_not_large(step, passed):
+    def numerical_gradient(f, x, eps=1e-5):
+        x = np.array(x, dtype=float)
+        gradient = np.zeros_like(x)
+        for index in np.ndindex(x.shape):
+            kept = x[index]
+            x[index] = kept + step
+            above = f(x)
+            x[index] = kept - step
+            gradient[index] = (above - f(x)) / (2 * step)
+            x[index] = kept
+        return gradient
+
+    assert checks.numerical_gradient(numerical_gradient).passed == passed

@@ -784,3 +784,31 @@ def test_the_hint_on_lost_layers_lists_their_shapes():
 def test_a_parameter_that_is_shared_between_checks_is_not_changed_by_one():
     first = named("train_step", step_plain({"no-zero-grad"})).hint
     assert named("train_step", step_plain({"no-zero-grad"})).hint == first
+
+
+def detached(net, x):
+    return net(x).detach()
+
+
+def unrecorded(net, x):
+    with torch.no_grad():
+        return net(x)
+
+
+def cut_in_the_middle(net, x):
+    return net[3:](net[:3](x).detach())
+
+
+@pytest.mark.parametrize("cut", [detached, unrecorded, cut_in_the_middle])
+def test_a_network_whose_weights_get_no_gradient_is_caught(cut):
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = checks.solutions.mlp()
+
+        def forward(self, x):
+            return cut(self.net, x)
+
+    verdict = checks.mlp(Cut)
+    assert verdict.mistake == "wrong"
+    assert "no gradient" in verdict.hint

@@ -1155,3 +1155,17 @@ def test_a_notebook_in_another_state_is_no_obstacle(name):
             assert not torch.is_grad_enabled()
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_an_epoch_that_only_looks_is_no_step():
+    def train_one_epoch(model, loader, optimizer, criterion):
+        model.train()
+        total, right, count = 0.0, 0, 0
+        for images, labels in loader:
+            logits = model(images)
+            total += criterion(logits, labels).item() * len(labels)
+            right += (logits.argmax(1) == labels).sum().item()
+            count += len(labels)
+        return total / count, right / count
+
+    assert checks.train_one_epoch(train_one_epoch).mistake == "no-step"

@@ -51,6 +51,9 @@ def _softmax_probes():
     large = np.array([[1000.0, 999.0, 997.0], [998.0, 1000.0, 1000.0]])
     yield Probe((large,), {"N": 2, "C": 3}, reveals="no-max-subtraction")
     yield Probe((-large,), {"N": 2, "C": 3}, reveals="no-max-subtraction")
+    # Within one row, too, so that only the row's maximum will do.
+    wide = np.array([[0.0, 1000.0, -1000.0], [1000.0, 999.0, -1000.0]])
+    yield Probe((wide,), {"N": 2, "C": 3}, reveals="no-max-subtraction")
     apart = np.array([[2000.0, 1999.0, 1998.0], [1.0, 0.0, 2.0]])
     yield Probe((apart,), {"N": 2, "C": 3}, reveals="global-max")
 
@@ -642,6 +645,10 @@ def _quadratic(A, b, shape):
     return f
 
 
+def _exponential(x):
+    return float(np.exp(50 * np.asarray(x, dtype=float)).sum())
+
+
 def _numerical_probes():
     rng = np.random.default_rng(33)
     for shape in ((5,), (3, 4), (4, 2)):
@@ -656,6 +663,10 @@ def _numerical_probes():
     A = np.diag(rng.uniform(1e4, 3e4, size))
     f = _quadratic(A, rng.standard_normal(size), (2, 3))
     yield Probe((f, 1e-4 * rng.standard_normal((2, 3))), {"x.shape": (2, 3)})
+    # A quadratic forgives any step; this one asks for a small one, as `eps` is. Near 0, where
+    # float32 can take it.
+    near = 1e-4 * rng.standard_normal((2, 3))
+    yield Probe((_exponential, near, 1e-5), {"x.shape": (2, 3)})
     A = rng.standard_normal((size, size))
     f = _quadratic(A + A.T + 4 * np.eye(size), rng.standard_normal(size), (2, 3))
     whole = np.array([[3, -1, 2], [1, 4, -2]])

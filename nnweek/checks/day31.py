@@ -259,6 +259,19 @@ mlp = Exercise(
             tells=_of_network(lambda log: log.frozen),
             seen="Some of the network's parameters do not ask for a gradient.",
         ),
+        Mistake(
+            "wrong",
+            "Somewhere between these weights and the logits the graph is cut, so no gradient "
+            "reaches them and they are never trained.",
+            (
+                "Which call in `forward` takes a tensor out of the graph?",
+                "`forward` needs no `detach()`, no `.data` and no `no_grad()`; the evaluation loop "
+                "turns recording off, not the network.",
+            ),
+            tells=_of_network(lambda log: log.cut),
+            seen="The logits are right, and some of the network's weights get no gradient from "
+            "them.",
+        ),
     ),
     hints=(
         "Write down the shape after each step, from (B, 1, 28, 28) to (B, 10).",

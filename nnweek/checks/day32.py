@@ -277,6 +277,11 @@ def _play_epochs(function, setup):
     return watched.play_epochs(function, setup)
 
 
+def _only_looks(log):
+    """Whether it goes through the batches and neither asks for gradients nor moves anything."""
+    return never_backward(log) and not log.events("step") and not any(log.moved)
+
+
 def _stepped_once(log):
     """Fewer steps than batches, though every batch was seen."""
     steps = len(log.events("step"))
@@ -313,8 +318,9 @@ train_one_epoch = Exercise(
             ways=({"mode": nothing}, {"mode": eval_mode}),
             tells=in_log(not_in_train_mode),
         ),
-        Mistake("wrong", *NO_BACKWARD, tells=in_log(never_backward), seen=WHAT_HAPPENED),
         Mistake("no-step", *NO_STEP, tells=in_log(never_stepped), seen=WHAT_HAPPENED),
+        Mistake("no-step", *NO_BACKWARD, tells=in_log(_only_looks), seen=WHAT_HAPPENED),
+        Mistake("wrong", *NO_BACKWARD, tells=in_log(never_backward), seen=WHAT_HAPPENED),
         Mistake("wrong", *STEP_BEFORE_BACKWARD, tells=in_log(stepped_too_early, even_raised=True), seen=WHAT_HAPPENED),
         Mistake("wrong", *ZERO_GRAD_AFTER_BACKWARD, tells=in_log(stepped_on_nothing), seen=WHAT_HAPPENED),
         Mistake(

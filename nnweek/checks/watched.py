@@ -271,6 +271,7 @@ class NetworkLog:
         biases: how many of its vectors could be biases.
         unregistered: weights that it uses and does not list as its parameters, as text.
         frozen: whether a parameter that it uses asks for no gradient.
+        cut: whether a parameter that it uses gets no gradient through the graph.
         transposed: whether a matrix is stored as (in, out), or otherwise than `nn.Linear` does.
         not_flat: what met the first layer where that is no row of pixels, as text.
         is_affine: whether the whole network is one affine map.
@@ -282,6 +283,7 @@ class NetworkLog:
     biases: int = 3
     unregistered: str = ""
     frozen: bool = False
+    cut: bool = False
     transposed: bool = False
     not_flat: str = ""
     is_affine: bool = False
@@ -398,6 +400,11 @@ def play_network(function, seed):
 
         used = list(uses.used.values())
         _describe(log, module, used)
+        asking = [t for t in used if t.requires_grad]
+        if asking:
+            log.cut = not logits.requires_grad or None in torch.autograd.grad(
+                logits, asking, torch.ones_like(logits), allow_unused=True
+            )
         statistics = {id(buffer) for buffer in module.buffers()}
         tensors = [(t, t.detach().clone()) for t in used if id(t) not in statistics]
         weights = _probe_weights(seed)
