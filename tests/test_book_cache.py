@@ -202,3 +202,15 @@ def test_the_days_of_a_build_hand_on_results_within_the_cache_only(build):
         cache, results = build(dataset)
         assert results.parent == cache
         assert not results.exists()
+
+
+def test_a_page_that_an_earlier_build_repaired_is_not_repaired_again():
+    """Sphinx writes only the pages that changed; the others keep the repairs they have."""
+    module = extension_of(ROOT)
+    sidebar = '<div id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar">'
+    icon = '<i class="theme-switch fa-solid fa-sun fa-lg" data-mode="light" title="Light"></i>'
+    once = module.repaired(sidebar + icon + '<summary aria-label="Toggle hidden content">')
+    assert once.count('role="region" aria-label="Site"') == 1
+    assert "Light" not in once
+    assert "Toggle" not in once
+    assert module.repaired(once) == once
