@@ -1,8 +1,10 @@
 """Whole runs, and how sure their numbers are (Days 32 to 35)."""
 
+import copy
 import functools
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +128,53 @@ def make_optimizer(name, model, lr):
     return make(model.parameters(), lr=positive_float("lr", lr))
 
 
+def in_parallel(train, *arguments):
+    """Call a function for each of many runs, several at a time. Introduced on Day 32.
+
+    Several cores at work on one small network mostly wait for each other; as many networks,
+    a core each, do not. So as many runs go at once as there are cores, each with one thread.
+    On a GPU, which they would have to share, they go one after the other.
+
+    Args:
+        train: called with one of each of `arguments`, like the function of `map`. It draws
+            only from generators of its own, as `MNISTMLP(seed=…)` and `BatchLoader` do.
+        arguments: iterables of equal length.
+
+    Returns:
+        A list of what `train` returned, in the order of the arguments.
+
+    Raises:
+        ValueError: if the iterables differ in length.
+        RuntimeError: if a run drew from PyTorch's shared generator, as dropout does and layers
+            without a seed: with several runs at once, nobody could repeat that.
+        Exception: whatever `train` raises first.
+    """
+    jobs = list(zip(*arguments, strict=True))
+    threads, before = torch.get_num_threads(), torch.get_rng_state()
+    try:
+        with ThreadPoolExecutor(
+            _runs_at_once(), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            results = [run.result() for run in [pool.submit(train, *job) for job in jobs]]
+    finally:
+        torch.set_num_threads(threads)
+    if not torch.equal(before, torch.get_rng_state()):
+        raise RuntimeError(
+            "a run drew from PyTorch's shared generator (dropout, or a network without a seed): "
+            "in parallel, its numbers would differ from call to call. Make the networks before, "
+            "or run these one after the other"
+        )
+    return results
+
+
+def _runs_at_once():
+    if torch.cuda.is_available():
+        return 1
+    from joblib import cpu_count  # knows the limits of containers; scikit-learn brings it
+
+    return cpu_count()
+
+
 # --- One step, written out ------------------------------------------------------------------
 # For numbers, arrays and tensors alike. With one more axis in front of w, one entry a model,
 # and `lr` of shape (K, 1, …), each function steps K models at once, each at its own rate.
@@ -217,10 +266,11 @@ def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epoc
 
     Returns:
         A list of K `History`, one a model, with an entry after every `every` steps and after
-        the last. `seconds` are those of all K models together.
+        the last. `seconds` are those of all models that shared a core, or the GPU.
 
     Raises:
         TypeError, ValueError: if an argument is not as said.
+        RuntimeError: if the models draw random numbers while they train, as dropout does.
     """
     models = list(models)
     K = len(models)
@@ -237,18 +287,36 @@ def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epoc
     if several and len(loaders) != K:
         raise ValueError(f"train_loader must be one loader or {K}, one a model; got {len(loaders)}")
     every = len(loaders[0]) if every is None else positive_int("every", every)
-    steps = epochs * len(loaders[0])
+    rates = _rates(lr, K, epochs * len(loaders[0]))
 
+    def train(share):
+        # Copies, because a loader counts its passes; the images are shared.
+        own = [copy.copy(loader) for loader in (loaders[share] if several else loaders)]
+        return _train_stacked(
+            models[share], own, val_loader, memories, step, rates[share], epochs, every
+        )
+
+    # On a CPU each core takes a share of the models; a GPU takes them all.
+    shares = min(K, _runs_at_once())
+    ends = [round(k * K / shares) for k in range(shares + 1)]
+    groups = in_parallel(train, map(slice, ends[:-1], ends[1:]))
+    return [history for group in groups for history in group]
+
+
+def _train_stacked(models, loaders, val_loader, memories, step, rates, epochs, every):
+    """Train K models at once, their parameters stacked; `rates` is (K, steps)."""
+    K = len(models)
     stacked, _ = stack_module_state(models)  # each parameter (K, …)
     params = {name: p.detach() for name, p in stacked.items()}
     kept = {name: [torch.zeros_like(p) for _ in range(memories)] for name, p in params.items()}
-    rates = _rates(lr, K, steps).to(next(iter(params.values())).device)
+    rates = rates.to(next(iter(params.values())).device)
 
     def score(params, images, labels):
         logits = functional_call(models[0], params, (images,))
         hits = (logits.argmax(dim=1) == labels).sum()
         return nn.functional.cross_entropy(logits, labels), hits
 
+    several = len(loaders) > 1
     own = 0 if several else None  # has each model its own batch, or do all share one?
     backward = vmap(
         grad_and_value(score, has_aux=True), in_dims=(0, own, own), randomness="different"
@@ -267,7 +335,7 @@ def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epoc
         losses.append(loss)
         hits.append(hit)
         sizes.append(labels.shape[-1])
-        if t % every == 0 or t == steps:
+        if t % every == 0 or t == rates.shape[1]:
             train_loss, train_acc = _means(losses, hits, sizes)  # waits until all is computed
             seconds = time.perf_counter() - start
             models[0].eval()

@@ -1,9 +1,14 @@
 """The networks that the week trains (from Day 31 on)."""
 
+import threading
+
 import torch
 from torch import nn
 
 from nnweek._validate import positive_int
+
+# PyTorch has one generator for all threads: who seeds it must be alone until the weights are drawn.
+_DRAWING = threading.Lock()
 
 
 class MNISTMLP(nn.Module):
@@ -27,7 +32,7 @@ class MNISTMLP(nn.Module):
         in_dim = positive_int("in_dim", in_dim)
         hidden = positive_int("hidden", hidden)
         num_classes = positive_int("num_classes", num_classes)
-        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        with _DRAWING, torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 # Not torch.manual_seed: that would seed the GPUs' generators, too.
                 torch.default_generator.manual_seed(seed)

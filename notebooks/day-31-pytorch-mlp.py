@@ -67,6 +67,7 @@ from nnweek.runtime import get_device, set_seed
 from nnweek.scratch import TwoLayerMLP
 
 set_seed(42)
+torch.set_num_threads(1)  # the networks are small: Day 32 shows why
 device = get_device()
 
 # %% [markdown]

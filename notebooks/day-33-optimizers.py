@@ -65,6 +65,7 @@ from nnweek import checks, results
 from nnweek.experiments import (
     accuracy_interval,
     best_rate,
+    in_parallel,
     make_optimizer,
     mean_interval,
     paired_difference,
@@ -77,6 +78,7 @@ from nnweek.runtime import get_device
 from nnweek.training import evaluate, train_one_epoch
 
 SEED = 42
+torch.set_num_threads(1)  # the networks are small: Day 32 shows why
 device = get_device()
 data = load_mnist()
 train_loader, val_loader, test_loader = make_loaders(
@@ -508,11 +510,12 @@ def run(optimizer_name, epochs, lr):
 
 
 # %% [markdown]
-# Now both optimizers, each at a rate that is usual for it.
+# Now both optimizers, each at a rate that is usual for it, at the same time as yesterday.
 
 # %%
 RATES = {"SGD": 0.1, "Adam": 0.001}
-runs = {name: run(name, 5, lr) for name, lr in RATES.items()}
+both = in_parallel(run, RATES, [5, 5], RATES.values())
+runs = dict(zip(RATES, both, strict=True))
 
 # %% mystnb={"image": {"alt": "Validation loss of SGD and Adam over five epochs on shared axes; both fall in the first epochs, and Adam's starts lower."}}
 plot_curves(
@@ -687,7 +690,7 @@ assert all(ratio > 0.2 for ratio in bought.values()), bought
 # such network cannot keep busy, and there it should buy more: run this page on one, and see what the sentence above
 # becomes. On either, it buys short code: a whole grid of learning rates is *one call*. The package's `train_together`
 # is the function above, with several passes, validation, a loader for each model if wanted, and one `History` a model.
-# From here on we use that.
+# On a CPU it also gives each core a share of the networks, as yesterday's `in_parallel` did. From here on we use that.
 #
 # ## A search with equal effort
 #

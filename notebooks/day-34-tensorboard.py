@@ -76,6 +76,7 @@ from nnweek.tracking import (
 from nnweek.training import evaluate, fit
 
 SEED = 42
+torch.set_num_threads(1)  # the networks are small: Day 32 shows why
 device = get_device()
 data = load_mnist()
 train_loader, val_loader, _ = make_loaders(

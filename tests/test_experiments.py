@@ -1,5 +1,7 @@
 """Many models at once, the written-out steps, and how sure a difference is (Day 33)."""
 
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -14,6 +16,7 @@ from nnweek.experiments import (
     adam_step,
     adamw_step,
     best_rate,
+    in_parallel,
     make_optimizer,
     mean_interval,
     momentum_step,
@@ -76,6 +79,87 @@ def test_the_other_settings_of_the_steps_are_torchs_too():
             optimizer.step()
         assert torch.allclose(ours_w, parameter.detach(), rtol=0, atol=1e-14)
     assert momentum_step(1.0, 2.0, 3.0, 0.1, 0.5) == (1 - 0.1 * 3.5, 3.5)
+
+
+# --- Several runs at a time ------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[1, 2])
+def cores(request, monkeypatch):
+    """How many cores `in_parallel` finds."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: request.param)
+    return request.param
+
+
+def a_run(digits):
+    """A function that trains from a seed and returns the history and the weights."""
+
+    def run(seed, lr):
+        train_loader, val_loader, _ = make_loaders(digits, 32, seed=seed, device="cpu")
+        model = small(seed)
+        optimizer = make_optimizer("Adam", model, lr)
+        history = fit(model, train_loader, val_loader, optimizer, epochs=2)
+        return curves(history), [p.detach() for p in model.parameters()]
+
+    return run
+
+
+def test_in_parallel_gives_bit_for_bit_what_one_after_the_other_gives(digits, cores):
+    run, seeds, rates = a_run(digits), range(4), [0.01, 0.003, 0.01, 0.001]
+    results = in_parallel(run, seeds, rates)
+    for (history, weights), seed, lr in zip(results, seeds, rates, strict=True):
+        expected_history, expected_weights = run(seed, lr)
+        assert np.array_equal(history, expected_history)
+        assert all(map(torch.equal, weights, expected_weights))
+
+
+def test_as_many_runs_go_at_once_as_there_are_cores_each_with_one_thread(cores):
+    meeting = threading.Barrier(cores)
+
+    def meets_the_others(_):
+        meeting.wait(timeout=60)  # breaks unless that many are here at once
+        return torch.get_num_threads()
+
+    torch.set_num_threads(2)
+    try:
+        assert in_parallel(meets_the_others, range(6)) == [1] * 6
+        assert torch.get_num_threads() == 2, "the caller's threads are the caller's again"
+        with pytest.raises(ZeroDivisionError):
+            in_parallel(lambda x: 1 / x, [1, 0, 2])
+        assert torch.get_num_threads() == 2, "also after an error"
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_on_a_gpu_the_runs_take_turns(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    alone = threading.Lock()
+
+    def finds_nobody(_):
+        with_nobody = alone.acquire(blocking=False)
+        time.sleep(0.01)
+        alone.release()
+        return with_nobody
+
+    assert all(in_parallel(finds_nobody, range(4)))
+
+
+def test_networks_made_at_the_same_time_have_the_weights_of_their_seeds(cores):
+    together = in_parallel(lambda seed: MNISTMLP(hidden=4, seed=seed), range(60))
+    for seed, network in enumerate(together):
+        expected = MNISTMLP(hidden=4, seed=seed).parameters()
+        assert all(map(torch.equal, network.parameters(), expected)), f"seed {seed}"
+
+
+@pytest.mark.parametrize("draw", [lambda _: torch.rand(1), lambda _: nn.Linear(2, 2)])
+def test_a_run_that_draws_from_the_shared_generator_is_refused(draw):
+    with pytest.raises(RuntimeError, match="shared generator"):
+        in_parallel(draw, range(3))
+
+
+def test_every_run_needs_all_of_its_arguments():
+    with pytest.raises(ValueError, match="shorter"):
+        in_parallel(max, [1, 2], [3])
 
 
 # --- Many models at once ---------------------------------------------------------------------------
@@ -164,15 +248,27 @@ def test_entries_come_as_often_as_asked_and_after_the_last_step(digits):
     assert np.average(often.train_loss, weights=[4, 4, 1]) == pytest.approx(once.train_loss[0])
 
 
-def test_dropout_is_on_in_training_off_in_validation_and_differs_from_model_to_model(digits):
+def test_shared_among_the_cores_each_model_still_does_what_it_does_alone(digits, cores):
+    """Three models on two cores: one core has two of them, the other one."""
+    train_loader, val_loader, _ = make_loaders(digits, 32, device="cpu")
+    own = [BatchLoader(*train_loader.dataset.tensors, 32, shuffle_seed=s) for s in range(3)]
+    for loaders in (train_loader, own):
+        models = [small(seed) for seed in range(3)]
+        histories = train_together(models, loaders, val_loader, "Adam", RATES["Adam"], epochs=2)
+        for k, history in enumerate(histories):
+            alone = small(k)
+            loader = own[k] if loaders is own else train_loader
+            loader.epoch = 0
+            optimizer = make_optimizer("Adam", alone, RATES["Adam"][k])
+            expected = fit(alone, loader, val_loader, optimizer, epochs=2)
+            assert np.allclose(curves(history), curves(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_models_that_draw_while_they_train_are_refused(digits):
     train_loader, val_loader, _ = make_loaders(digits, 32, device="cpu")
     models = [nn.Sequential(small(0), nn.Dropout(0.5)) for _ in range(2)]
-    histories = train_together(models, train_loader, val_loader, "SGD", 0.1)
-    assert histories[0].train_loss != histories[1].train_loss
-    for model, history in zip(models, histories, strict=True):
-        assert not model.training
-        loss, _ = evaluate(model, val_loader, nn.CrossEntropyLoss())
-        assert loss == pytest.approx(history.val_loss[-1], rel=1e-5)
+    with pytest.raises(RuntimeError, match="dropout"):
+        train_together(models, train_loader, val_loader, "SGD", 0.1)
 
 
 @pytest.mark.parametrize(
