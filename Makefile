@@ -43,8 +43,8 @@ sync: $(READY) ## write notebooks/*.ipynb from their .py
 serve: book ## build the site and serve it on http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
 
-bench: $(READY) ## measure speed: the usual loader's code against nnweek's
-	python tests/bench.py
+bench: sync ## measure speed and memory, notebooks included (several minutes); writes bench.json
+	python -m nnweek.bench --notebooks notebooks
 
 pictures: sync ## take Day 34's pictures of TensorBoard anew (needs Chromium and its driver)
 	python .ci/pictures.py

@@ -19,6 +19,7 @@ room           holds                                                    needs
 `experiments`  whole runs, and how sure their numbers are               torch
 `tracking`     TensorBoard logs, written and read back                  tensorboard
 `planted`      runs with planted faults, to be diagnosed                torch
+`bench`        how fast this machine is at the week's work              torch
 `results`      the one file in which the days leave their numbers       –
 `plots`        the figures that more than one notebook draws            matplotlib
 `checks`       exercises, and verdicts that name the mistake            numpy
