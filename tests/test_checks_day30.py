@@ -101,7 +101,7 @@ RIGHT = {
         elementwise(lambda v: safe(v) - safe(v) ** 2),
         lambda z: np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))) ** 2,
         lambda z: 0.25 / np.cosh(np.clip(z, -80, 80) / 2) ** 2,
-        lambda z: (stable(z + np.float64(1e-4)) - stable(z - np.float64(1e-4))) / 2e-4,
+        lambda z: (stable(np.float64(z) + 1e-4) - stable(np.float64(z) - 1e-4)) / 2e-4,
         lambda z: torch.sigmoid(torch.as_tensor(z)) * torch.sigmoid(-torch.as_tensor(z)),
         lambda z: (lambda s: s * (1 - s))(stable(z.astype(np.float32))),
     ],

@@ -114,7 +114,7 @@ assert "torch" not in sys.modules
 
 
 def test_the_table_of_rooms_names_every_room_and_no_other():
-    on_disk = {m.name for m in pkgutil.iter_modules([PACKAGE]) if not m.name.startswith("_")}
+    on_disk = {m.name for m in pkgutil.iter_modules([str(PACKAGE)]) if not m.name.startswith("_")}
     assert len(ROOMS) == len(set(ROOMS))
     assert set(ROOMS) == on_disk
 
