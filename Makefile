@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint sync serve bench pictures clean
+.PHONY: help book test lint sync serve bench pictures lock floors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,20 @@ bench: sync ## measure speed and memory, notebooks included (several minutes); w
 
 pictures: sync ## take Day 34's pictures of TensorBoard anew (needs Chromium and its driver)
 	python .ci/pictures.py
+
+# The lock holds for every Python from 3.10 and every system. Releases of the last week wait, because
+# a bad one is usually found within days; and only wheels, because building one runs what is not pinned.
+lock: $(READY) ## pin the newest releases that requirements.txt allows, with hashes
+	uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-python-downloads \
+	  --only-binary :all: --generate-hashes --exclude-newer "1 week" \
+	  --custom-compile-command "make lock" --output-file requirements.lock requirements.txt
+
+floors: $(READY) ## test with the oldest Python and the oldest releases that requirements.txt allows
+	uv venv --quiet --clear --python 3.10 build/floors
+	uv pip install --quiet --python build/floors --resolution lowest-direct -r requirements.txt
+	uv pip install --quiet --python build/floors --no-deps -e .
+	PATH="$(CURDIR)/build/floors/bin:$$PATH" && ruff check . && ruff format --check . \
+	  && pytest tests && pytest --nbmake notebooks
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) book/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
