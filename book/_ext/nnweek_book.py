@@ -13,6 +13,7 @@
 5. The landing page shows a figure of each day, the same that the day's page shows.
 6. Three labels and a region of the theme's are repaired for those who do not see the page.
 7. The theme brings Thebe to every page, twice; no page uses it, so no page gets it.
+8. Where only links are checked, no notebook runs.
 """
 
 import hashlib
@@ -44,6 +45,7 @@ MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 
 def setup(app):
     app.connect("config-inited", name_the_cache)
+    app.connect("builder-inited", run_nothing_for_links, priority=400)  # before MyST-NB looks
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", repair_the_themes_labels)
     app.connect("html-page-context", only_the_days_open_in_colab, priority=900)
@@ -72,6 +74,12 @@ def name_the_cache(app, config):
     os.environ["NNWEEK_RESULTS"] = str(cache / "results.jsonl")
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is nothing to read afterwards
     os.environ["NNWEEK_BOOK"] = ".."  # from a day's page to the others
+
+
+def run_nothing_for_links(app):
+    """Leave the notebooks alone where `--builder linkcheck` reads their text only."""
+    if app.builder.name == "linkcheck":
+        app.config.nb_execution_mode = "off"
 
 
 def fingerprint(dataset):
