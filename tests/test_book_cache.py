@@ -1,4 +1,4 @@
-"""The promise of the book's extension: no page shows an output that is older than the code."""
+"""The promise of nnweek_outputs: no page shows an output that is older than the code."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def extension_of(tree):
     """The extension as it works in `tree`."""
     spec = importlib.util.spec_from_file_location(
-        "nnweek_book_in_a_copy", tree / "book" / "_ext" / "nnweek_book.py"
+        "nnweek_outputs_in_a_copy", tree / "book" / "_ext" / "nnweek_outputs.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -202,15 +202,3 @@ def test_the_days_of_a_build_hand_on_results_within_the_cache_only(build):
         cache, results = build(dataset)
         assert results.parent == cache
         assert not results.exists()
-
-
-def test_a_page_that_an_earlier_build_repaired_is_not_repaired_again():
-    """Sphinx writes only the pages that changed; the others keep the repairs they have."""
-    module = extension_of(ROOT)
-    sidebar = '<div id="pst-primary-sidebar" class="bd-sidebar-primary bd-sidebar">'
-    icon = '<i class="theme-switch fa-solid fa-sun fa-lg" data-mode="light" title="Light"></i>'
-    once = module.repaired(sidebar + icon + '<summary aria-label="Toggle hidden content">')
-    assert once.count('role="region" aria-label="Site"') == 1
-    assert "Light" not in once
-    assert "Toggle" not in once
-    assert module.repaired(once) == once

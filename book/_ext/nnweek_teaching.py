@@ -11,6 +11,7 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+from nnweek_mistakes import with_code
 
 from nnweek.checks import EXERCISES
 
@@ -145,15 +146,7 @@ class StumblingBlocks(Directive):
                 name = nodes.reference("", "", name, refuri=place, internal=True)
             paragraph = nodes.paragraph("", "", nodes.strong("", f"Day {exercise.day}, "))
             paragraph += [nodes.literal(exercise.name, exercise.name), nodes.Text(": "), name]
-            paragraph += [nodes.Text(". "), *_text(f"{means} "), nodes.emphasis("", "Ask: ")]
-            paragraph += _text(question)
+            paragraph += [nodes.Text(". "), *with_code(f"{means} "), nodes.emphasis("", "Ask: ")]
+            paragraph += with_code(question)
             result += nodes.list_item("", paragraph)
         return [result]
-
-
-def _text(text):
-    """Text in which what stands between backticks is code."""
-    return [
-        nodes.literal(part, part) if number % 2 else nodes.Text(part)
-        for number, part in enumerate(text.split("`"))
-    ]
