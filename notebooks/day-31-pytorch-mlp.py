@@ -1369,6 +1369,9 @@ assert all_zero > 0.05
 # one. `model.to(device)` moves a model, `images.to(device)` gives a copy of the data there, and not another line
 # changes: the package's loaders have done the second for you. Here is one pass, there and back, on every device that
 # this machine has.
+#
+# In Colab, you get a GPU under *Runtime → Change runtime type*. It is another machine, so run the notebook again from
+# its first cell. The code stays as it is; seconds and last digits will differ, there and on every other machine.
 
 
 # %%

@@ -687,10 +687,11 @@ assert all(ratio > 0.2 for ratio in bought.values()), bought
 
 # %% [markdown]
 # On a CPU, expect little for large networks and more for small ones. A GPU has thousands of arithmetic units that one
-# such network cannot keep busy, and there it should buy more: run this page on one, and see what the sentence above
-# becomes. On either, it buys short code: a whole grid of learning rates is *one call*. The package's `train_together`
-# is the function above, with several passes, validation, a loader for each model if wanted, and one `History` a model.
-# On a CPU it also gives each core a share of the networks, as yesterday's `in_parallel` did. From here on we use that.
+# such network cannot keep busy, and there it should buy more: run this page on one (in Colab under *Runtime → Change
+# runtime type*), and see what the sentence above becomes. On either, it buys short code: a whole grid of learning rates
+# is *one call*. The package's `train_together` is the function above, with several passes, validation, a loader for each
+# model if wanted, and one `History` a model. On a CPU it also gives each core a share of the networks, as yesterday's
+# `in_parallel` did. From here on we use that.
 #
 # ## A search with equal effort
 #

@@ -319,6 +319,9 @@ plot_images(
 # part of them: so there is time for five seeds, and five pairs say more than one long run. A seed gives the baseline and
 # the idea the same split and the same order of batches, so each seed is one fair pair.
 #
+# The runs take longer than any before. On a GPU, which Day 31 shows how to get in Colab, they run as they stand: the
+# seconds in the table below become others, and so do the last digits.
+#
 # OneCycle is used with Adam, and convolutions with both. To see what each adds, the rows climb one change at a time.
 # Adam's rate, and the peak of OneCycle, is close to what Day 33's search chose; the baseline keeps its rate of Day 32,
 # which nobody searched for this budget. So a gain says: this recipe beats *that* baseline.
@@ -829,7 +832,7 @@ checks.progress()
 # **5.** (Day 31) The same weights give another loss in PyTorch than in NumPy. What do you check first?
 #
 # - a) Whether the GPU is broken.
-# - b) Whether `nn.Linear` got the transposed weights, and both run in the same precision.
+# - b) Whether `nn.Linear` got the transposed weights, and both count with equally many bits.
 # - c) Whether the learning rates agree.
 #
 # <details>
