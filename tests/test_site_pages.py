@@ -147,3 +147,35 @@ def test_the_status_says_what_the_book_was_made_from_and_how_long_it_took():
 def test_no_page_brings_thebe():
     for path in SITE.rglob("*.html"):
         assert "THEBE_JS_URL" not in path.read_text(encoding="utf-8"), path
+
+
+# --- Words of the glossary ------------------------------------------------------------------------
+
+DAYS = sorted(f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("day-*.py"))
+
+
+def test_every_definition_ends_with_a_link_to_the_day_that_introduces_the_word():
+    for definition in article("glossary").select("dl.glossary dd"):
+        last = definition.select("a")[-1]
+        assert definition.get_text().strip().endswith(f"{last.get_text()}.")
+        assert last["href"].startswith(f"notebooks/day-{last.get_text().removeprefix('Day ')}-")
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_a_word_is_a_link_once_and_in_running_text_only(day):
+    links = article(day).select("a.glossary-word")
+    assert 10 < len(links) < 35
+    assert len({link["href"] for link in links}) == len(links)
+    apart = ["h1", "h2", "h3", "h4", "code", "pre", "thead", "details"]
+    assert not [link for link in links if link.find_parent(apart)]
+    assert not [link for link in links if link.find_parent(class_=["math", "cell"])]
+
+
+def test_every_word_is_linked_from_a_page_or_stands_there_as_code_or_output():
+    linked = {link["href"].partition("#")[2] for day in DAYS for link in article(day).select("a")}
+    text = " ".join(article(day).get_text().lower().replace("_", " ") for day in DAYS)
+    for entry in article("glossary").select("dl.glossary dt"):
+        others = [entry, *entry.find_next_siblings("dt"), *entry.find_previous_siblings("dt")]
+        same = [other for other in others if other.find_next("dd") is entry.find_next("dd")]
+        word = entry.find(string=True).strip()
+        assert {one["id"] for one in same} & linked or word.lower() in text, word
