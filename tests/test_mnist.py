@@ -266,6 +266,19 @@ for os.environ["NNWEEK_DATA"] in folders:
 """
 
 
+def test_a_copy_that_a_class_shares_is_only_read(folder, load, monkeypatch):
+    """So its owner may take the right to write away from everybody."""
+    put(folder, FILES)
+
+    def refuse(path):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(mnist, "whole_file", refuse)
+    before = {path: path.stat().st_mtime_ns for path in folder.parents[1].rglob("*")}
+    assert load() == ""
+    assert {path: path.stat().st_mtime_ns for path in folder.parents[1].rglob("*")} == before
+
+
 def test_two_processes_may_fetch_at_once(serve, tmp_path, monkeypatch):
     mirrors, folders = [serve().url], [str(tmp_path / str(i)) for i in range(20)]
     monkeypatch.setattr(MNIST, "mirrors", mirrors)

@@ -359,6 +359,19 @@ def test_a_data_folder_that_cannot_be_written_is_named(set_up, read_only):
     assert "Set NNWEEK_DATA to a folder that you may write to" in fault
 
 
+def test_a_whole_copy_of_mnist_that_may_only_be_read_is_no_fault(set_up, monkeypatch):
+    """As a class shares it; its results go elsewhere."""
+    monkeypatch.setenv("NNWEEK_DATA", str(set_up.data))
+    monkeypatch.setattr(report, "_obstacle", lambda folder: f"{folder}: Read-only file system")
+    tried, faults = {"checksums": dict(CHECKSUMS)}, []
+    report._data(tried, [], faults, [])
+    assert faults == []
+
+    (set_up.raw / report.MNIST_FILES[0]).unlink()
+    report._data(tried, [], faults, [])
+    assert "Read-only file system" in faults[0]
+
+
 def test_results_that_cannot_be_kept_are_named(set_up, read_only):
     assert "No result can be kept" in set_up.fault(NNWEEK_RESULTS=read_only / "results.jsonl")
 
