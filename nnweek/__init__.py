@@ -17,6 +17,7 @@ room           holds                                                    needs
 `models`       the networks that the week trains                        torch
 `training`     training and evaluation loops, checkpoints               torch
 `experiments`  whole runs, and how sure their numbers are               torch
+`distributed`  the baseline, trained by several processes at once       torch
 `tracking`     TensorBoard logs, written and read back                  tensorboard
 `planted`      runs with planted faults, to be diagnosed                torch
 `bench`        how fast this machine is at the week's work              torch

@@ -101,8 +101,13 @@ def _one_pass(model, loader, criterion, optimizer=None):
     if not sizes:
         raise ValueError("loader yielded no batch: there is nothing to train on or to score")
     weights = torch.tensor(sizes, dtype=torch.float64)  # the last batch may be smaller
-    mean_loss = torch.stack(losses).cpu().double() @ weights / weights.sum()
-    return mean_loss.item(), sum(torch.stack(hits).tolist()) / sum(sizes)
+    sums = torch.stack(
+        [torch.stack(losses).cpu().double() @ weights, torch.stack(hits).sum().cpu(), weights.sum()]
+    )
+    if hasattr(loader, "total"):  # a share of each batch; `total` adds up what all shares gave
+        sums = loader.total(sums)
+    loss, hit, size = sums.tolist()
+    return loss / size, hit / size
 
 
 @dataclass
@@ -141,7 +146,8 @@ def fit(
 
     Args:
         model: an `nn.Module`, changed in place.
-        train_loader: a `nnweek.mnist.BatchLoader`, or anything that yields (images, labels).
+        train_loader: a `nnweek.mnist.BatchLoader`, or anything that yields (images, labels); in
+            each of several processes, its `nnweek.distributed.Share`.
         val_loader: likewise.
         optimizer: of the model's parameters.
         epochs: how many in all, at least 1; epochs already in the checkpoint count.

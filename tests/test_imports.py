@@ -22,6 +22,10 @@ PACKAGE = Path(nnweek.__file__).parent
 # The rooms in the order of the table in the package's docstring.
 ROOMS = re.findall(r"^`(\w+)` ", nnweek.__doc__, flags=re.MULTILINE)
 
+BOOK = PACKAGE.parent / "book"
+TITLES = [path.read_text(encoding="utf-8").partition("\n# ")[2] for path in BOOK.glob("*.md")]
+TITLES = [title.partition("\n")[0] for title in TITLES]
+
 
 def run_fresh(code):
     """Run code in a new interpreter that finds this copy of the package; return its output."""
@@ -169,10 +173,15 @@ every_public_thing = pytest.mark.parametrize("thing", list(public_things()))
 
 
 @every_public_thing
-def test_every_public_function_and_class_says_on_which_day_it_is_introduced(thing):
-    days = re.findall(r"\bIntroduced on Day (\d+)\.", inspect.getdoc(thing) or "")
-    assert len(days) == 1, "write 'Introduced on Day NN.' into the docstring, once"
-    assert 29 <= int(days[0]) <= 35
+def test_every_public_function_and_class_says_where_it_is_introduced(thing):
+    text = " ".join((inspect.getdoc(thing) or "").split())
+    places = re.findall(r"\bIntroduced on (?:Day (\d+)|the page \*([^*]+)\*)\.", text)
+    assert len(places) == 1, "write 'Introduced on Day NN.' into the docstring, once"
+    day, page = places[0]
+    if page:
+        assert page in TITLES
+    else:
+        assert 29 <= int(day) <= 35
 
 
 @every_public_thing
