@@ -1,11 +1,13 @@
 """The book's own pages as they are built; `NNWEEK_SITE` says where."""
 
 import importlib
+import inspect
 import os
 import pkgutil
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,28 @@ def test_every_word_is_linked_from_a_page_or_stands_there_as_code_or_output():
         same = [other for other in others if other.find_next("dd") is entry.find_next("dd")]
         word = entry.find(string=True).strip()
         assert {one["id"] for one in same} & linked or word.lower() in text, word
+
+
+# --- What a class and several processes need -------------------------------------------------------
+
+
+def test_the_page_for_a_class_says_what_the_kernel_of_each_day_needed():
+    page = article("for-a-class")
+    rows = [row.select("td") for row in page.select_one("table").select("tbody tr")]
+    days = {f"notebooks/{path.stem}.html" for path in (ROOT / "notebooks").glob("day-*.py")}
+    assert {name.a["href"] for name, _, _ in rows} == days
+    for name, peak, cores in rows:
+        assert float(cores.get_text()) > 0, name.get_text()
+        if sys.platform == "linux":
+            assert re.fullmatch(r"[\d,]{3,} MB", peak.get_text()), name.get_text()
+    if sys.platform == "linux":
+        assert "The hungriest is Day" in page.get_text()
+
+
+def test_the_script_that_the_page_shows_is_the_one_that_runs():
+    from nnweek.distributed import train
+
+    body = inspect.getsource(train).split('"""')[2].strip().splitlines()
+    shown = article("beyond-one-machine").get_text()
+    assert len(body) >= 8
+    assert not [line for line in body if line.strip() not in shown]
