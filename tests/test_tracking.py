@@ -1,6 +1,7 @@
 """TensorBoard logs, written and read back (Day 34)."""
 
 import ast
+import importlib
 import json
 import math
 import os
@@ -297,10 +298,10 @@ def test_the_pictures_are_small_and_say_when_they_were_taken():
 
 def test_a_folder_is_no_option_of_tensorboard_whatever_its_name(monkeypatch):
     """Such as one that would serve everybody."""
-    from tensorboard import notebook
-
     started = []
+    notebook = importlib.import_module("tensorboard.notebook")  # not the lazy stand-in for it
     monkeypatch.setattr(notebook, "start", started.append)
+    monkeypatch.setattr("tensorboard.notebook", notebook)
     start_tensorboard("runs --bind_all 'x")
     assert shlex.split(started[0]) == ["--logdir", "runs --bind_all 'x"]
 
