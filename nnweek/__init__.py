@@ -15,10 +15,10 @@ room           holds                                                    needs
 `runtime`      seeds, the device, the folder for data and results       numpy
 `mnist`        finding, verifying and loading MNIST; batch loaders      torch
 `models`       the networks that the week trains                        torch
+`tracking`     TensorBoard logs, written and read back                  tensorboard
 `training`     training and evaluation loops, checkpoints               torch
 `experiments`  whole runs, and how sure their numbers are               torch
 `distributed`  the baseline, trained by several processes at once       torch
-`tracking`     TensorBoard logs, written and read back                  tensorboard
 `planted`      runs with planted faults, to be diagnosed                torch
 `bench`        how fast this machine is at the week's work              torch
 `results`      the one file in which the days leave their numbers       –

@@ -9,8 +9,14 @@
    that the week also runs with no network at all. It is always announced.
 
 `NNWEEK_DATASET=mnist` forbids the stand-in, `NNWEEK_DATASET=stand-in` forces it.
+
+The first load keeps the four files twice: as they came, and unpacked beside them. From then on
+the unpacked ones are read, which takes a fraction of a second and needs neither PyTorch nor
+torchvision. Every load compares the contents of what it reads with MNIST's checksums, so
+nothing damaged or foreign is ever taken for MNIST, whatever lies in the folder.
 """
 
+import contextlib
 import gzip
 import hashlib
 import http.client
@@ -31,7 +37,14 @@ from nnweek.runtime import data_folder, get_device, whole_file
 
 PATIENCE = 8.0  # seconds that a server may keep silent before the next source is tried
 SLOWEST = 4_000  # bytes a second; a server slower than this counts as silent
-LARGEST = 64 * 2**20  # bytes; no file of MNIST is near this, so more is not MNIST
+LARGEST = 64 * 2**20  # bytes; no file of MNIST is as large, so more is not MNIST
+
+UNPACKED = {  # MNIST's files as they come out of their .gz, and the SHA-256 of each
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 
 
 @dataclass(frozen=True)
@@ -75,9 +88,13 @@ def load_mnist():
         print("NNWEEK_DATASET=stand-in:", _STAND_IN_NOTICE, flush=True)
         return _load_stand_in()
 
-    contents, failures = _find_files()
+    folder = data_folder() / "MNIST" / "raw"  # where torchvision keeps its files, too
+    unpacked = _find_unpacked(folder)
+    if unpacked is not None:
+        return _read_mnist(unpacked)
+    contents, failures = _find_files(folder)
     if contents is not None:
-        return _read_mnist(contents)
+        return _read_mnist(_unpack(contents, folder))
     report = "\n".join(f"  - {failure}" for failure in failures)
     if wanted == "mnist":
         raise OSError(
@@ -104,11 +121,36 @@ _ADVICE = (
 # --- Finding the files -------------------------------------------------------------
 
 
-def _find_files():
+def _find_unpacked(folder):
+    """Read what an earlier load unpacked: {name: bytes}, or None unless all four are MNIST's."""
+    contents = {}
+    for name, checksum in UNPACKED.items():
+        try:
+            # Read, not mapped into memory: what is verified here is what is used, whatever
+            # becomes of the file meanwhile.
+            data = _read(folder / name)
+        except OSError:
+            return None
+        if hashlib.sha256(data).hexdigest() != checksum:
+            return None
+        contents[name] = data
+    return contents
+
+
+def _unpack(contents, folder):
+    """Unpack the four verified files, and keep the result for the next load if that works."""
+    unpacked = {name.removesuffix(".gz"): gzip.decompress(contents[name]) for name in contents}
+    with contextlib.suppress(OSError):  # without it, the next load only takes longer
+        for name, data in unpacked.items():
+            with whole_file(folder / name) as file:
+                file.write(data)
+    return unpacked
+
+
+def _find_files(folder):
     """Gather the four verified files: ({name: bytes} or None, list of failures)."""
     from torchvision.datasets import MNIST
 
-    folder = data_folder() / "MNIST" / "raw"  # where torchvision keeps them, too
     checksums = dict(MNIST.resources)
     contents, failures = {}, []
 
@@ -132,7 +174,7 @@ def _find_files():
     except OSError as error:
         print(
             f"MNIST could not be kept in {folder} ({_reason(error)}), so it will be fetched "
-            f"again next time. Set NNWEEK_DATA to a folder with 12 MB of room.",
+            f"again next time. Set NNWEEK_DATA to a folder with 70 MB of room.",
             flush=True,
         )
     if len(contents) == len(checksums):
@@ -148,7 +190,7 @@ def _collect(source, checksums, contents, failures, missing_is_news=True):
     folder = Path(os.path.expanduser(source))
     for name in [name for name in checksums if name not in contents]:
         try:
-            data = _download(source, name) if is_url else (folder / name).read_bytes()
+            data = _download(source, name) if is_url else _read(folder / name)
         except FileNotFoundError as error:
             if missing_is_news:
                 failures.append(f"{source}: {_reason(error)}")
@@ -167,6 +209,12 @@ def _collect(source, checksums, contents, failures, missing_is_news=True):
             failures.append(f"{source}: {name} {fault}")
         else:
             contents[name] = data
+
+
+def _read(path):
+    """Read a file of the size of MNIST's; of a larger one, enough to fail the checksum."""
+    with open(path, "rb") as file:
+        return file.read(LARGEST + 1)
 
 
 def _fault(data, checksum):
@@ -242,26 +290,26 @@ def _download(source, name):
 
 
 def _read_mnist(contents):
-    """Turn the four verified files into `Digits` with torchvision's own reader."""
-    from torchvision.datasets.mnist import read_image_file, read_label_file
+    """Turn the four verified and unpacked files into `Digits`.
 
-    def read(reader, name):
-        # The reader opens the path of an unpacked file. The end of a pipe does as well, and
-        # needs no room on a disk that may be full.
-        source, sink = os.pipe()
+    Such a file begins with two zeros, a type (8 is uint8) and the number of its axes, a byte
+    each, then the length of each axis in four bytes, the highest first. The rest is the array.
 
-        def unpack():
-            with open(sink, "wb") as pipe:
-                pipe.write(gzip.decompress(contents[name]))
+    Source: the description on the page of MNIST, http://yann.lecun.com/exdb/mnist/.
+    """
 
-        threading.Thread(target=unpack, daemon=True).start()
-        return reader(source).numpy()
+    def read(name):
+        data = contents[name]
+        axes = data[3]
+        shape = np.frombuffer(data, ">i4", count=axes, offset=4)
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
     return Digits(
-        train_images=read(read_image_file, "train-images-idx3-ubyte.gz"),
-        train_labels=read(read_label_file, "train-labels-idx1-ubyte.gz"),
-        test_images=read(read_image_file, "t10k-images-idx3-ubyte.gz"),
-        test_labels=read(read_label_file, "t10k-labels-idx1-ubyte.gz"),
+        # Copies, which may be written to: the bytes of the file may not.
+        train_images=read("train-images-idx3-ubyte").copy(),
+        train_labels=read("train-labels-idx1-ubyte").astype(np.int64),
+        test_images=read("t10k-images-idx3-ubyte").copy(),
+        test_labels=read("t10k-labels-idx1-ubyte").astype(np.int64),
         name="MNIST",
         is_stand_in=False,
     )

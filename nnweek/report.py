@@ -315,14 +315,16 @@ def _data(tried, facts, faults, notes):
     if tried.get("numpy", ("",))[0]:
         notes.append("Data and results are looked at once NumPy can be imported.")
         return
-    from nnweek.mnist import _fault
+    from nnweek.mnist import _fault, _find_unpacked
     from nnweek.runtime import data_folder
 
     folder = data_folder()
     facts.append(("data folder", folder))
     raw, checksums = folder / "MNIST" / "raw", tried.get("checksums", {})
     there, whole = [], []
-    for name in MNIST_FILES:
+    if _find_unpacked(raw) is not None:  # then nobody asks for the others
+        there = whole = list(MNIST_FILES)
+    for name in MNIST_FILES if not whole else ():
         try:
             content = (raw / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):

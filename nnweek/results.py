@@ -5,6 +5,7 @@ that two notebooks may record at once and a crash can cost a line at most; the
 newest line of a name counts.
 """
 
+import errno
 import json
 import os
 import sys
@@ -55,7 +56,9 @@ def record(name, value, *, dataset, day):
         with open(path, "ab", buffering=0) as file:
             # One write, so that lines of two writers do not mix; the newline in front
             # ends a line that a crash may have left half-written.
-            file.write(f"\n{line}\n".encode())
+            content = f"\n{line}\n".encode()
+            if file.write(content) < len(content):  # the last bytes of a disk are no error to it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         print(f"The result {name!r} could not be kept in {path}: {error}", file=sys.stderr)
 
@@ -67,6 +70,9 @@ def recorded(dataset):
 
     Returns:
         {name: {"value": …, "day": …, "time": …}}, empty where nothing was recorded.
+
+    Raises:
+        OSError: if the file is there and cannot be read.
     """
     try:
         lines = results_file().read_bytes().splitlines()
@@ -78,6 +84,6 @@ def recorded(dataset):
             entry = json.loads(line)
             if entry["dataset"] == dataset:
                 found[entry["name"]] = {key: entry[key] for key in ("value", "day", "time")}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found

@@ -1,6 +1,7 @@
 """Seeds, the device, and where files are kept."""
 
 import contextlib
+import glob
 import os
 import random
 import sys
@@ -70,7 +71,8 @@ def whole_file(path):
 
     What is written goes to a temporary file beside it, which takes the name only
     when it is complete: nobody ever reads half a file, whoever else writes it too.
-    Introduced on Day 32.
+    A writer that was killed leaves its temporary file; one that is older than an hour
+    is deleted. Introduced on Day 32.
 
     Raises:
         OSError: if the folder cannot be made or written to, or the disk is full.
@@ -81,6 +83,7 @@ def whole_file(path):
     temporary = path.parent / f".{path.name}-{uuid.uuid4().hex}.part"
     try:
         with open(temporary, "xb") as file:
+            _delete_leftovers(path, os.fstat(file.fileno()).st_mtime)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -89,3 +92,14 @@ def whole_file(path):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _delete_leftovers(path, now):
+    """Delete the temporary files of killed writers: the disk would fill up with them.
+
+    `now` is the disk's own time, not this machine's, which may be another.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
+        with contextlib.suppress(OSError):
+            if now - left.stat().st_mtime > 3600:  # no living writer takes that long
+                left.unlink()

@@ -15,7 +15,9 @@ def open_run(log_dir):
     """Start a TensorBoard run in a folder, replacing an earlier run there.
 
     Two runs in one folder would be drawn as one zigzag line, so the event files
-    of an earlier run are deleted; nothing else in the folder is touched.
+    of an earlier run are deleted; nothing else in the folder is touched. A training that
+    `nnweek.training.fit` resumes from a checkpoint logs its earlier epochs again, so that
+    its curves are whole.
     Introduced on Day 34.
 
     Args:

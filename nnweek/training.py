@@ -1,21 +1,32 @@
 """Training and evaluation loops, and checkpoints (Days 31 and 32)."""
 
 import copy
+import io
 import sys
 import time
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from nnweek._validate import positive_int
+from nnweek.mnist import BatchLoader
 from nnweek.runtime import whole_file
+from nnweek.tracking import read_scalars
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 CHECKPOINT_KEYS = {
-    "model", "optimizer", "optimizer_class", "history", "loader_epoch", "rng", "cuda_rng",
+    "model", "optimizer", "settings", "history", "loader_epoch", "rng", "cuda_rng",
 }  # fmt: skip
+CURVES = {  # the names under which TensorBoard shows what `History` holds
+    "Loss/train": "train_loss",
+    "Loss/val": "val_loss",
+    "Accuracy/train": "train_acc",
+    "Accuracy/val": "val_acc",
+}
 
 
 def accuracy(pred_logits, targets):
@@ -144,6 +155,18 @@ def fit(
 ):
     """Train for some epochs, validating after each. Introduced on Day 32.
 
+    On one machine with one number of threads, the same seeds give the same history and the
+    same weights, bit for bit: in another process, with a writer, a progress bar or a
+    checkpoint or without, and also if training was killed at any moment, even while the
+    checkpoint was being written, and goes on from the checkpoint. (The seconds differ.) That
+    holds for a `BatchLoader`, whose order follows from its seed, and on the CPU; a GPU may
+    add in another order.
+
+    A checkpoint is refused, and nothing is changed, if the file is damaged or not a checkpoint,
+    or if it was written with another model, with other settings of the optimizer, such as its
+    learning rate, or with another loader: a history must not mix two trainings. What is
+    outside of these, such as a learning-rate scheduler, is not kept.
+
     Args:
         model: an `nn.Module`, changed in place.
         train_loader: a `nnweek.mnist.BatchLoader`, or anything that yields (images, labels); in
@@ -153,9 +176,10 @@ def fit(
         epochs: how many in all, at least 1; epochs already in the checkpoint count.
         criterion: `nn.CrossEntropyLoss()` by default.
         writer: a TensorBoard `SummaryWriter`; both losses and accuracies are logged against
-            the number of steps taken, so that all curves share one x-axis.
-        checkpoint: a file. It is rewritten after every epoch; if it exists, training goes on
-            where it stopped, bit for bit, if the loader is a `BatchLoader`.
+            the number of steps taken, so that all curves share one x-axis. Where training goes
+            on from a checkpoint, the epochs that the log lacks are logged first.
+        checkpoint: a file, or None. It is rewritten after every epoch; if it exists, training
+            goes on where it stopped.
         progress: show a progress bar; by default only in a terminal or a notebook.
 
     Returns:
@@ -163,7 +187,8 @@ def fit(
 
     Raises:
         TypeError, ValueError: if `epochs` is not a whole number of at least 1, a loader is
-            empty or the checkpoint is not this model's.
+            empty or the checkpoint is refused.
+        OSError: if the checkpoint cannot be written; what the file held before is still whole.
     """
     from tqdm import tqdm
 
@@ -172,6 +197,11 @@ def fit(
     history = History()
     if checkpoint is not None and Path(checkpoint).exists():
         history = _resume(checkpoint, model, optimizer, train_loader)
+        if writer is not None:
+            writer.flush()
+            logged = read_scalars(writer.log_dir)  # nothing, if the run was opened anew
+            for epoch in range(1, len(history) + 1):
+                _log(writer, history, epoch, epoch * len(train_loader), logged)
 
     if progress is None:
         progress = sys.stdout.isatty() or "ipykernel" in sys.modules
@@ -191,15 +221,44 @@ def fit(
             history.seconds.append(seconds)
             bar.set_postfix_str(f"val loss {val_loss:.4f}, val acc {val_acc:.4f}")
 
-            if writer is not None:
-                step = epoch * len(train_loader)
-                writer.add_scalar("Loss/train", train_loss, step)
-                writer.add_scalar("Loss/val", val_loss, step)
-                writer.add_scalar("Accuracy/train", train_acc, step)
-                writer.add_scalar("Accuracy/val", val_acc, step)
+            # The log comes last: whatever it shows, the checkpoint holds.
             if checkpoint is not None:
                 _save(checkpoint, model, optimizer, train_loader, history)
+            if writer is not None:
+                _log(writer, history, epoch, epoch * len(train_loader))
     return history
+
+
+def _log(writer, history, epoch, step, logged=None):
+    """Log an epoch of a history at a step, but for what `read_scalars` has found there."""
+    for tag, curve in CURVES.items():
+        steps, _ = (logged or {}).get(tag, ([], []))
+        if step not in steps:
+            writer.add_scalar(tag, getattr(history, curve)[epoch - 1], step)
+
+
+def _settings(optimizer, loader):
+    """Name what must be the same when training goes on: plain values, to compare and to keep."""
+    settings = {"optimizer": type(optimizer).__name__}
+    for i, group in enumerate(optimizer.param_groups):
+        where = f" of parameter group {i}" if i else ""
+        for name, value in group.items():
+            if name != "params":
+                settings[name + where] = value
+    if isinstance(loader, BatchLoader):  # its batches follow from these
+        settings["batch_size"] = loader.batch_size
+        settings["shuffle_seed"] = loader.shuffle_seed
+        settings["examples"] = len(loader.dataset)
+    return _plain(settings)
+
+
+def _plain(state):
+    """Replace NumPy's numbers by Python's: `weights_only` reads no others back."""
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(_plain(value) for value in state)
+    return state.item() if isinstance(state, np.generic) else state
 
 
 def _save(path, model, optimizer, loader, history):
@@ -207,15 +266,24 @@ def _save(path, model, optimizer, loader, history):
     state = {
         "nnweek_checkpoint": CHECKPOINT_VERSION,
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "optimizer_class": type(optimizer).__name__,
+        "optimizer": _plain(optimizer.state_dict()),
+        "settings": _settings(optimizer, loader),
         "history": asdict(history),
         "loader_epoch": getattr(loader, "epoch", None),
         "rng": torch.get_rng_state(),  # dropout draws from it
         "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-    with whole_file(path) as file:
-        torch.save(state, file)
+    content = io.BytesIO()  # a full disk would make `torch.save` itself speak in riddles
+    torch.save(state, content)
+    try:
+        with whole_file(path) as file:
+            file.write(content.getbuffer())
+    except OSError as error:
+        raise OSError(
+            f"the checkpoint {path} could not be written after epoch {len(history)} "
+            f"({error.strerror or error}). Make room, or name a file in a folder that you may "
+            f"write to. An earlier checkpoint there is still whole, and training goes on from it."
+        ) from error
 
 
 def _resume(path, model, optimizer, loader):
@@ -224,8 +292,15 @@ def _resume(path, model, optimizer, loader):
     A checkpoint that is refused changes neither the model nor the optimizer.
     """
     try:
-        # weights_only: a checkpoint from elsewhere must not be able to run code.
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file:
+            # PyTorch writes a sum over each part of the file, and does not look at it when it
+            # reads: a flipped bit would be a changed weight.
+            damaged = zipfile.ZipFile(file).testzip()
+            if damaged is not None:
+                raise ValueError(f"{damaged} fails its checksum")
+            file.seek(0)
+            # weights_only: a checkpoint from elsewhere must not be able to run code.
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
             f"{path} is not a readable checkpoint ({type(error).__name__}). "
@@ -239,19 +314,32 @@ def _resume(path, model, optimizer, loader):
             f"{path} is not a checkpoint of this version of nnweek: expected version "
             f"{CHECKPOINT_VERSION}, found {version}. Delete it to train from the start."
         )
-    before = copy.deepcopy(model.state_dict())
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
     try:
-        saved, given = state["optimizer_class"], type(optimizer).__name__
-        if saved != given:
-            raise ValueError(f"it was written with {saved}, not with {given}")
+        history = History(**state["history"])
+        if len(set(map(len, asdict(history).values()))) != 1 or len(history) == 0:
+            raise ValueError("its history is not whole")
+        written, given = state["settings"], _settings(optimizer, loader)
+        names = dict.fromkeys([*given, *written])
+        other = [name for name in names if written.get(name) != given.get(name)]
+        if other:
+            then, now = (
+                ", ".join(f"{name}={settings.get(name)}" for name in other)
+                for settings in (written, given)
+            )
+            raise ValueError(f"it was written with {then}, not with {now}")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError) as error:
-        model.load_state_dict(before)  # what fitted has been copied already
-        raise ValueError(f"{path} belongs to another model or optimizer: {error}") from error
+        torch.set_rng_state(state["rng"])
+        if torch.cuda.is_available() and state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+    except Exception as error:  # whatever a file with our name for its version may hold
+        model.load_state_dict(before[0])  # what fitted has been copied already
+        optimizer.load_state_dict(before[1])
+        raise ValueError(
+            f"{path} belongs to another model, optimizer or loader: {error}. Go on with what it was written with, "
+            f"or delete it to train from the start."
+        ) from error
     if state["loader_epoch"] is not None:
         loader.epoch = state["loader_epoch"]
-    torch.set_rng_state(state["rng"])
-    if torch.cuda.is_available() and state["cuda_rng"]:
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
-    return History(**state["history"])
+    return history

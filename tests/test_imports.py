@@ -157,6 +157,68 @@ def test_the_cellar_imports_no_room():
     assert list(imported_rooms("_validate")) == []
 
 
+# --- Security ------------------------------------------------------------------------------------
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+# What can run code that stands in a file, or in a text.
+FORBIDDEN_MODULES = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "joblib.load"}
+FORBIDDEN_WORDS = ("0.0.0.0", "bind_all")  # an address that everybody reaches
+# `grade` runs what a learner hands in: that is what it is for, and it says so.
+RUNS_CODE = {"grade.py"}
+
+
+def offences(source):
+    """List what in a source may run foreign code, or serve other machines."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            source_of = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names = [source_of + alias.name for alias in node.names]
+            found += [
+                name
+                for name in names
+                if name.partition(".")[0] in FORBIDDEN_MODULES or name in FORBIDDEN_CALLS
+            ]
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            options = {option.arg: ast.unparse(option.value) for option in node.keywords}
+            unsafe = name == "torch.load" and options.get("weights_only") != "True"
+            unsafe |= options.get("shell", "False") != "False"
+            unsafe |= options.get("allow_pickle", "False") != "False"
+            if unsafe or name in FORBIDDEN_CALLS:
+                found.append(name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [word for word in FORBIDDEN_WORDS if word in node.value]
+    return found
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_nothing_unpickles_runs_text_as_code_or_serves_other_machines(file):
+    allowed = {"eval", "exec", "compile"} if file.name in RUNS_CODE else set()
+    assert set(offences(file.read_text(encoding="utf-8"))) <= allowed
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from joblib import load",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "eval(text)",
+        "os.system(text)",
+        "subprocess.run(text, shell=True)",
+        "numpy.load(path, allow_pickle=True)",
+        "Server(('0.0.0.0', 80))",
+        "start('--bind_all')",
+    ],
+)
+def test_the_search_for_such_things_finds_them(source):
+    assert offences(source)
+    assert not offences("torch.load(path, weights_only=True); model.eval(); re.compile(text)")
+
+
 # --- Docstrings ------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ file, two processes at once. Four small files stand in MNIST's place.
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,15 +15,17 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from itertools import chain, repeat
+from itertools import chain, count, repeat
+from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
@@ -30,6 +33,7 @@ from torchvision.datasets import MNIST
 
 from nnweek import mnist
 from nnweek.mnist import BatchLoader, make_loaders, pixel_statistics, split
+from nnweek.runtime import data_folder
 
 FOREVER, SOON = 20, 15  # seconds: how long servers keep silent here, and what no call may take
 
@@ -56,6 +60,9 @@ FILES = {
     "t10k-labels-idx1-ubyte.gz": packed(SMALL.test_labels),
 }
 CHECKSUMS = [(name, hashlib.md5(content).hexdigest()) for name, content in FILES.items()]
+UNPACKED = {name.removesuffix(".gz"): gzip.decompress(content) for name, content in FILES.items()}
+SUMS_UNPACKED = {name: hashlib.sha256(content).hexdigest() for name, content in UNPACKED.items()}
+KEPT = FILES | UNPACKED  # what a data folder holds after the first load
 
 
 def put(folder, files):
@@ -72,13 +79,14 @@ def folder(tmp_path, monkeypatch):
     values = {"NNWEEK_DATA": str(data), "NNWEEK_DATASET": "", "NNWEEK_MNIST_MIRROR": ""}
     for name, value in {**values, "no_proxy": "*"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(mnist, "UNPACKED", SUMS_UNPACKED)
     monkeypatch.setattr(MNIST, "resources", CHECKSUMS)
     monkeypatch.setattr(MNIST, "mirrors", [])
     return data / "MNIST" / "raw"
 
 
 def assert_whole(folder):
-    wrong = [path.name for path in folder.glob("*") if path.read_bytes() != FILES.get(path.name)]
+    wrong = [path.name for path in folder.glob("*") if path.read_bytes() != KEPT.get(path.name)]
     assert not wrong, f"half-written or foreign files stay: {wrong}"
 
 
@@ -257,8 +265,9 @@ def test_what_cannot_be_kept_can_still_be_used(obstacle, folder, load, serve, tm
 FETCH = """
 import json, os, sys
 from torchvision.datasets import MNIST
+from nnweek import mnist
 from nnweek.mnist import load_mnist
-MNIST.resources, MNIST.mirrors, folders = json.loads(sys.argv[1])
+MNIST.resources, mnist.UNPACKED, MNIST.mirrors, folders = json.loads(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 for os.environ["NNWEEK_DATA"] in folders:
@@ -280,9 +289,14 @@ def test_a_copy_that_a_class_shares_is_only_read(folder, load, monkeypatch):
 
 
 def test_two_processes_may_fetch_at_once(serve, tmp_path, monkeypatch):
-    mirrors, folders = [serve().url], [str(tmp_path / str(i)) for i in range(20)]
+    mirrors, folders = [serve().url], [str(tmp_path / str(i)) for i in range(10)]
     monkeypatch.setattr(MNIST, "mirrors", mirrors)
-    command = [sys.executable, "-c", FETCH, json.dumps([CHECKSUMS, mirrors, folders])]
+    command = [
+        sys.executable,
+        "-c",
+        FETCH,
+        json.dumps([CHECKSUMS, SUMS_UNPACKED, mirrors, folders]),
+    ]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
     with subprocess.Popen(command, **pipes) as other:
         assert other.stdout.readline() == "ready\n"
@@ -294,7 +308,128 @@ def test_two_processes_may_fetch_at_once(serve, tmp_path, monkeypatch):
     assert other.returncode == 0
     for kept in (tmp_path / folder / "MNIST" / "raw" for folder in folders):
         assert_whole(kept)
-        assert len(list(kept.iterdir())) == 4
+        assert {path.name for path in kept.iterdir()} == set(KEPT)
+
+
+# --- Reading what an earlier load has kept ---------------------------------------------
+
+
+def test_from_the_second_load_on_neither_torch_nor_torchvision_is_needed(
+    folder, load, serve, monkeypatch
+):
+    load("", serve().url)
+    assert {path.name for path in folder.iterdir()} == set(KEPT)
+    for library in ("torch", "torchvision", "torchvision.datasets"):
+        monkeypatch.setitem(sys.modules, library, None)  # from now on, it cannot be imported
+    np.testing.assert_equal(vars(mnist.load_mnist()), vars(SMALL))
+
+
+def test_what_is_loaded_may_be_written_to_and_the_next_load_does_not_see_it(load, serve):
+    load("", serve().url)
+    digits = mnist.load_mnist()
+    for array in (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels):
+        array[:] = 3
+    assert load() == ""
+
+
+def test_the_checksums_are_those_of_the_files_that_torchvision_vouches_for(monkeypatch):
+    """Where MNIST itself is at hand: both lists of checksums name the same contents."""
+    monkeypatch.undo()
+    raw = data_folder() / "MNIST" / "raw"
+    if not all((raw / name).exists() for name, _ in MNIST.resources):
+        pytest.skip("MNIST itself is not in the data folder")
+    for name, checksum in MNIST.resources:
+        packed = (raw / name).read_bytes()
+        assert hashlib.md5(packed).hexdigest() == checksum
+        unpacked = hashlib.sha256(gzip.decompress(packed)).hexdigest()
+        assert mnist.UNPACKED[name.removesuffix(".gz")] == unpacked
+
+
+def other(name):
+    """What may stand in a file's place by mistake: labels for images, or images for labels."""
+    swapped = {"images-idx3": "labels-idx1", "labels-idx1": "images-idx3"}
+    return re.sub("|".join(swapped), lambda found: swapped[found[0]], name)
+
+
+def flipped(content, bit):
+    changed = bytearray(content)
+    changed[bit // 8 % len(content)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+STATES = st.one_of(
+    st.sampled_from(
+        [
+            lambda name: None,  # missing
+            lambda name: KEPT[name],
+            lambda name: KEPT[other(name)],  # of the wrong kind
+            lambda name: KEPT[name.replace("train", "t10k")],
+            lambda name: KEPT[name.removesuffix(".gz")],  # not packed
+            lambda name: KEPT[name.removesuffix(".gz") + ".gz"],  # not unpacked
+            lambda name: b"\n<!doctype html>",
+        ]
+    ),
+    st.integers(0).map(lambda bit: lambda name: flipped(KEPT[name], bit)),
+    st.integers(0).map(lambda length: lambda name: KEPT[name][: length % len(KEPT[name])]),
+    st.binary(max_size=99).map(lambda junk: lambda name: junk),
+    st.binary(min_size=1, max_size=9).map(lambda junk: lambda name: KEPT[name] + junk),
+)
+
+
+def states(names):
+    """Of each file; or all are whole."""
+    whole = dict.fromkeys(names, lambda name: KEPT[name])
+    return st.just(whole) | st.fixed_dictionaries(dict.fromkeys(names, STATES))
+
+
+@settings(max_examples=120)
+@given(packed=states(FILES), unpacked=states(UNPACKED), online=st.booleans())
+def test_whatever_lies_in_the_folder_mnist_is_loaded_right_or_refused(packed, unpacked, online):
+    with contextlib.ExitStack() as stack:
+        new = lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))  # noqa: E731
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        data, mirror = new(), new() / "mirror"
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        put(mirror, FILES)
+        patch.setenv("NNWEEK_DATA", str(data))
+        patch.setenv("NNWEEK_DATASET", "mnist")
+        patch.setenv("NNWEEK_MNIST_MIRROR", str(mirror) if online else "")
+        contents = {name: state(name) for name, state in (packed | unpacked).items()}
+        put(data / "MNIST" / "raw", {k: v for k, v in contents.items() if v is not None})
+        whole = [contents[name] == KEPT[name] for name in KEPT]
+        if not online and not all(whole[:4]) and not all(whole[4:]):
+            with pytest.raises(OSError, match="could not be had"):
+                mnist.load_mnist()
+            return
+        for _ in range(2):
+            np.testing.assert_equal(vars(mnist.load_mnist()), vars(SMALL))
+        kept = data / "MNIST" / "raw"
+        assert all((kept / name).read_bytes() == content for name, content in UNPACKED.items())
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"])
+def test_an_enormous_file_in_the_folder_is_not_read_to_its_end(name, folder, load, serve):
+    folder.mkdir(parents=True)
+    with open(folder / name, "wb") as file:
+        try:
+            file.truncate(2**40)  # a tebibyte of holes
+        except OSError:
+            pytest.skip("this file system holds no file of this size")
+    load("", serve().url)
+
+
+@pytest.mark.parametrize("jump", [-1e9, 1e9])
+def test_a_clock_that_jumps_while_files_are_fetched_is_not_looked_at(
+    jump, load, serve, monkeypatch
+):
+    """Patience is measured on a clock that nobody sets."""
+    jumps = count()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump * next(jumps))
+    half = lambda file: [OK, file[: len(file) // 2], 0.3, file[len(file) // 2 :]]  # noqa: E731
+    said = load("", serve(half).url)
+    assert "4 file(s) from" in said
+    assert "On the way" not in said
 
 
 # --- The stand-in --------------------------------------------------------------------

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import MNIST
 
-from nnweek import checks, report, results
+from nnweek import checks, mnist, report, results
 
 ROOT = Path(report.__file__).resolve().parents[1]
 NOTHING_WRONG = "Nothing that this report can see."
@@ -389,6 +389,23 @@ def test_a_damaged_file_of_mnist_is_named_with_its_fault(content, said, set_up):
     fault = set_up.fault()
     assert report.MNIST_FILES[2] in fault
     assert said in fault
+
+
+def test_unpacked_files_that_are_whole_make_the_packed_ones_needless(set_up, monkeypatch):
+    """No load reads those again, so a fault in them is no fault of the set-up."""
+    sums = {}
+    for name in mnist.UNPACKED:
+        (set_up.raw / name).write_bytes(name.encode())
+        sums[name] = hashlib.sha256(name.encode()).hexdigest()
+    monkeypatch.setattr(mnist, "UNPACKED", sums)
+    monkeypatch.setenv("NNWEEK_DATA", str(set_up.data))
+    (set_up.raw / report.MNIST_FILES[2]).write_bytes(b"half")
+
+    facts, faults = [], []
+    report._data({}, facts, faults, [])
+
+    assert dict(facts)["MNIST"] == "all 4 files are there and verified"
+    assert faults == []
 
 
 def test_a_mirror_that_is_no_folder_is_named(set_up):

@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from nnweek import results
 from nnweek.results import record, recorded, results_file
 from nnweek.runtime import data_folder, whole_file
 
@@ -69,10 +73,12 @@ TORN = [
     b"[1, 2, 3]",
     b'"MNIST"',
     b'{"dataset": "MNIST", "name": ["torn"], "value": 1, "day": 29, "time": ""}',
+    b"[" * 100_000,
+    b"9" * 10_000,
 ]
 
 
-@pytest.mark.parametrize("torn", TORN, ids=repr)
+@pytest.mark.parametrize("torn", TORN, ids=lambda torn: repr(torn[:20]))
 def test_a_torn_last_line_is_passed_over_and_does_not_swallow_the_next_result(torn, file):
     record("before", 1, dataset="MNIST", day=29)
     with open(file, "ab") as stream:
@@ -85,11 +91,11 @@ def test_a_torn_last_line_is_passed_over_and_does_not_swallow_the_next_result(to
 
 def test_writers_in_several_processes_lose_nothing(file, tmp_path):
     """Long lines, so that lines written in pieces would mix."""
-    writers, results = 4, 100
+    writers, each = 4, 100
     code = (
         "import sys; from nnweek.results import record\n"
         "print('ready', flush=True); sys.stdin.read()\n"
-        f"for i in range({results}):\n"
+        f"for i in range({each}):\n"
         "    record(f'{sys.argv[1]}-{i}', sys.argv[1] * 20_000, dataset='MNIST', day=35)"
     )
     processes = [
@@ -109,8 +115,36 @@ def test_writers_in_several_processes_lose_nothing(file, tmp_path):
         process.stdout.close()
         assert process.wait() == 0
 
-    assert values() == {f"{w}-{i}": str(w) * 20_000 for w in range(writers) for i in range(results)}
-    assert sum(1 for line in file.read_bytes().splitlines() if line) == writers * results
+    assert values() == {f"{w}-{i}": str(w) * 20_000 for w in range(writers) for i in range(each)}
+    assert sum(1 for line in file.read_bytes().splitlines() if line) == writers * each
+
+
+@given(st.binary(max_size=200))
+def test_whatever_stands_between_them_the_results_before_and_after_are_read(junk):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder, "results.jsonl")
+        patch.setenv("NNWEEK_RESULTS", str(path))
+        record("before", 1, dataset="MNIST", day=29)
+        with open(path, "ab") as stream:
+            stream.write(junk)
+        record("after", 2, dataset="MNIST", day=29)
+        assert values() == {"before": 1, "after": 2}
+
+
+def test_after_a_clock_was_set_back_the_newest_result_still_counts(file, monkeypatch):
+    """What was written last is the newest, whatever time it says."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return datetime(1999, 1, 1, tzinfo=zone)
+
+    record("accuracy", 0.9, dataset="MNIST", day=32)
+    monkeypatch.setattr(results, "datetime", Clock)
+    record("accuracy", 0.95, dataset="MNIST", day=32)
+    entry = recorded("MNIST")["accuracy"]
+    assert entry["value"] == 0.95
+    assert entry["time"].startswith("1999")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("nan")], {1, 2}, open])
@@ -210,6 +244,27 @@ def test_a_whole_file_that_breaks_off_leaves_what_was_there(tmp_path):
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_writers_have_left_is_deleted_when_it_is_old_and_nothing_else_is(tmp_path):
+    """A living writer's file is young, unless a clock jumps; then it may also be of the future."""
+    path = tmp_path / "state[1].pt"
+    code = "import os, sys; from nnweek.runtime import whole_file\nwith whole_file(sys.argv[1]): os._exit(9)"
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == 9
+    old, young, future = tmp_path.iterdir()
+    for left, age in [(old, 4000), (young, 60), (future, -1e6)]:
+        os.utime(left, (time.time() - age, time.time() - age))
+    others = [tmp_path / ".other.pt-0123.part", tmp_path / ".state1.pt-0123.part"]
+    for other in others:
+        other.touch()
+        os.utime(other, (0, 0))
+
+    with whole_file(path) as file:
+        file.write(b"new")
+
+    assert path.read_bytes() == b"new"
+    assert set(tmp_path.iterdir()) == {path, young, future, *others}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of this kind are POSIX's")

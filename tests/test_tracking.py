@@ -1,11 +1,13 @@
 """TensorBoard logs, written and read back (Day 34)."""
 
 import ast
+import importlib
 import json
 import math
 import os
 import re
 import runpy
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +30,7 @@ from nnweek.tracking import (
     read_images,
     read_pr_curves,
     read_scalars,
+    start_tensorboard,
 )
 from nnweek.training import fit
 
@@ -291,6 +294,16 @@ def test_the_pictures_are_small_and_say_when_they_were_taken():
                 r"taken on \d+ \w+ 20\d\d\.",
                 picture.info["Description"],
             )
+
+
+def test_a_folder_is_no_option_of_tensorboard_whatever_its_name(monkeypatch):
+    """Such as one that would serve everybody."""
+    started = []
+    notebook = importlib.import_module("tensorboard.notebook")  # not the lazy stand-in for it
+    monkeypatch.setattr(notebook, "start", started.append)
+    monkeypatch.setattr("tensorboard.notebook", notebook)
+    start_tensorboard("runs --bind_all 'x")
+    assert shlex.split(started[0]) == ["--logdir", "runs --bind_all 'x"]
 
 
 def test_tensorboard_starts_inside_a_notebook_and_serves_this_machine_only(tmp_path):

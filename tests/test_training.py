@@ -1,16 +1,25 @@
 """Networks, loops, checkpoints and experiments (Days 31 to 33)."""
 
+import contextlib
 import copy
+import io
+import itertools
 import os
+import re
 import sys
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.tensorboard import SummaryWriter
 
 from nnweek import experiments
 from nnweek.experiments import (
@@ -21,7 +30,7 @@ from nnweek.experiments import (
 )
 from nnweek.mnist import BatchLoader, make_loaders
 from nnweek.models import MNISTMLP
-from nnweek.tracking import open_run, read_scalars
+from nnweek.tracking import open_run, read_histograms, read_scalars
 from nnweek.training import accuracy, evaluate, fit, train_one_epoch
 
 N, FEATURES, CLASSES = 20, 12, 3
@@ -513,7 +522,9 @@ def test_the_checkpoint_of_another_model_or_optimizer_is_refused_and_nothing_is_
     steps, loader = optimizer(model), batch_loader(data)
     before = snapshot(model.state_dict()), snapshot(steps.state_dict())
 
-    with pytest.raises(ValueError, match=r"state\.pt belongs to another model or optimizer"):
+    with pytest.raises(
+        ValueError, match=r"state\.pt belongs to another model, optimizer or loader"
+    ):
         fit(model, loader, in_order(data), steps, epochs=2, checkpoint=path)
 
     assert (snapshot(model.state_dict()), snapshot(steps.state_dict())) == before
@@ -524,7 +535,7 @@ def test_adams_checkpoint_is_not_adamws(data, tmp_path):
     """Their states look alike; taken for one another they would train a mixture of both."""
     path = tmp_path / "state.pt"
     run_fit(data, optimizer=adam, epochs=1, checkpoint=path)
-    with pytest.raises(ValueError, match="another model or optimizer"):
+    with pytest.raises(ValueError, match="optimizer=Adam,.* not with optimizer=AdamW"):
         run_fit(
             data,
             optimizer=lambda model: torch.optim.AdamW(model.parameters(), lr=0.01),
@@ -533,28 +544,217 @@ def test_adams_checkpoint_is_not_adamws(data, tmp_path):
         )
 
 
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("written", [b"", b"half a che"])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"optimizer": lambda model: sgd(model, lr=0.01)}, "lr=0.1, not with lr=0.01"),
+        ({"optimizer": momentum}, "momentum=0, not with momentum=0.9"),
+        ({"batch_size": 4}, "batch_size=8, not with batch_size=4"),
+        ({"shuffle_seed": 6}, "shuffle_seed=5, not with shuffle_seed=6"),
+        ({"examples": 19}, "examples=20, not with examples=19"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+@pytest.mark.parametrize("epochs", [1, 2], ids=["finished", "unfinished"])
+def test_a_checkpoint_is_not_continued_with_other_settings_and_they_are_named(
+    epochs, setting, said, data, tmp_path
+):
+    """Otherwise the learner reads the old rate's curve under the new rate's name."""
+    path = tmp_path / "state.pt"
+    run_fit(data, epochs=1, checkpoint=path)
+    kept = path.read_bytes()
+    given = {"optimizer": sgd, "batch_size": BATCH_SIZE, "shuffle_seed": 5, "examples": N} | setting
+    images, labels = (part[: given["examples"]] for part in data)
+    loader = BatchLoader(images, labels, given["batch_size"], shuffle_seed=given["shuffle_seed"])
+    model = make(plain)
+    optimizer = given["optimizer"](model)
+    before = snapshot(model.state_dict()), snapshot(optimizer.state_dict())
+
+    with pytest.raises(ValueError, match=f"it was written with {said}.*delete it to"):
+        fit(model, loader, in_order(data), optimizer, epochs=epochs, checkpoint=path)
+
+    assert (snapshot(model.state_dict()), snapshot(optimizer.state_dict())) == before
+    assert path.read_bytes() == kept
+
+
+def test_numbers_of_numpy_in_the_settings_come_back(data, tmp_path):
+    """As a rate from `np.logspace` is one."""
+    path = tmp_path / "state.pt"
+
+    def steps(model):
+        return torch.optim.Adam(model.parameters(), lr=np.logspace(-2, -1, 2)[0], betas=(np.float64(0.5), 0.9))  # fmt: skip
+
+    expected = run_fit(data, optimizer=steps, epochs=2)
+    run_fit(data, optimizer=steps, epochs=1, checkpoint=path)
+    resumed = run_fit(data, optimizer=steps, epochs=2, checkpoint=path, seed=99)
+    assert curves(resumed[0]) == curves(expected[0])
+    assert resumed[1] == expected[1]
+
+
+def stopping_at(k):
+    """In place of `os.fsync`: the user presses Ctrl-C when the k-th file is brought to the disk."""
+    calls = itertools.count(1)
+
+    def fsync(file):
+        if next(calls) == k:
+            raise KeyboardInterrupt
+
+    return fsync
+
+
+# Where training goes on, the log may have been opened anew, have been left open, or be opened
+# in a second file beside the first.
+@pytest.mark.parametrize("how", ["opened anew", "left open", "in a second file"])
+@pytest.mark.parametrize("moment", ["in an epoch", "in the second write", "in the third epoch"])
+def test_the_log_of_a_resumed_training_has_every_point_once(
+    how, moment, data, tmp_path, monkeypatch
+):
+    with open_run(tmp_path / "whole") as writer:
+        run_fit(data, epochs=4, writer=writer)
+    expected = read_scalars(tmp_path / "whole")
+
+    options = {"epochs": 4, "checkpoint": tmp_path / "state.pt"}
+    writer = open_run(tmp_path / "resumed")
+    writer.add_histogram("mine", np.arange(9), 1)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        calls = {"in an epoch": 7, "in the third epoch": 16}.get(moment, 0)
+        if moment == "in the second write":
+            patch.setattr(os, "fsync", stopping_at(2))
+        run_fit(data, writer=writer, criterion=Interrupting(calls), **options)
+    if how != "left open":
+        writer.close()
+        writer = {"opened anew": open_run, "in a second file": SummaryWriter}[how](
+            str(tmp_path / "resumed")
+        )
+    with writer:
+        run_fit(data, writer=writer, seed=99, **options)
+
+    assert read_scalars(tmp_path / "resumed") == expected
+    assert bool(read_histograms(tmp_path / "resumed")) is (how != "opened anew")
+
+
+def limit_to_files(stack):
+    """To the operating system the same as a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows knows no such limit")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    stack.callback(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
+
+
+def control_c(stack):
+    stack.enter_context(pytest.MonkeyPatch.context()).setattr(os, "fsync", stopping_at(1))
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        (limit_to_files, OSError, r"state\.pt could not be written after epoch 2 .*still whole"),
+        (control_c, KeyboardInterrupt, None),
+    ],
+)
 def test_a_write_that_breaks_off_leaves_the_old_checkpoint_whole(
-    written, error, data, tmp_path, monkeypatch
+    fault, error, said, data, tmp_path
 ):
     path = tmp_path / "state.pt"
     run_fit(data, epochs=1, checkpoint=path)
     kept = path.read_bytes()
 
-    def break_off(state, file):
-        file.write(written)
-        file.flush()
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", break_off)
-        with pytest.raises(type(error)):
+    with contextlib.ExitStack() as stack:
+        fault(stack)
+        with pytest.raises(error, match=said):
             run_fit(data, epochs=3, checkpoint=path)
 
     assert path.read_bytes() == kept
     assert list(tmp_path.iterdir()) == [path], "a half-written file was left behind"
     assert curves(run_fit(data, checkpoint=path)[0]) == curves(run_fit(data)[0])
+
+
+# --- Fuzzing what a checkpoint may hold ----------------------------------------------------------
+
+
+def flipped(content, bit):
+    changed = bytearray(content)
+    changed[bit // 8 % len(content)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+DAMAGE = st.one_of(
+    st.integers(0).map(lambda bit: lambda good: flipped(good, bit)),
+    st.integers(0).map(lambda length: lambda good: good[: length % len(good)]),
+    st.binary(max_size=300).map(lambda junk: lambda good: junk),
+    st.binary(min_size=1, max_size=20).map(lambda junk: lambda good: good + junk),
+    st.binary(min_size=1, max_size=20).map(lambda junk: lambda good: junk + good),
+    st.tuples(st.integers(0), st.binary(min_size=1, max_size=64)).map(
+        lambda pair: lambda good: splice(good, pair[0] % len(good), pair[1])
+    ),
+)
+
+
+def splice(good, at, junk):
+    return good[:at] + junk + good[at + len(junk) :]
+
+
+@pytest.fixture(scope="module")
+def written():
+    """A finished training: its checkpoint's bytes, and what it came to."""
+    data = torch.randn(N, 1, 3, 4, generator=torch.Generator().manual_seed(0)), torch.arange(N) % 3
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_fit(data, with_dropout, adam, epochs=1, checkpoint=Path(folder, "state.pt"))
+        return Path(folder, "state.pt").read_bytes(), data, result
+
+
+def assert_right_or_refused(content, written):
+    """Resume from some bytes: the result is the whole one, or nothing has changed."""
+    _, data, (history, weights, steps) = written
+    model = make(with_dropout, seed=1)
+    optimizer, loader = adam(model), batch_loader(data)
+    before = snapshot(model.state_dict()), snapshot(optimizer.state_dict())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "state.pt")
+        path.write_bytes(content)
+        refusal = None
+        try:
+            found = fit(model, loader, loader, optimizer, epochs=1, checkpoint=path)
+        except ValueError as error:
+            refusal = str(error)
+    if refusal is not None:
+        assert re.search(r"state\.pt (is not a|belongs to another) .*elete it", refusal, re.S)
+        assert (snapshot(model.state_dict()), snapshot(optimizer.state_dict())) == before
+        return False
+    assert found == history
+    assert (snapshot(model.state_dict()), snapshot(optimizer.state_dict())) == (weights, steps)
+    return True
+
+
+@settings(max_examples=150)
+@given(DAMAGE)
+def test_a_damaged_checkpoint_is_read_right_or_refused(written, damage):
+    assert_right_or_refused(damage(written[0]), written)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_a_flipped_bit_in_a_weight_is_always_refused(written, data):
+    """PyTorch alone would load it: it does not compare the sums that it writes."""
+    content = written[0]
+    weights = next(iter(make(with_dropout).state_dict().values()))
+    _, bytes_of_weights = written[2][1]["1.weight"][1], written[2][1]["1.weight"][2]
+    assert len(bytes_of_weights) == weights.numel() * 4
+    at = content.index(bytes_of_weights)
+    bit = data.draw(st.integers(0, 8 * len(bytes_of_weights) - 1))
+    assert not assert_right_or_refused(flipped(content, 8 * at + bit), written)
+
+
+JUNK = [None, 5, "text", [], {}, {"a": 1}, [[1]], torch.zeros(3), {"0": {"lr": {}}}, float("nan")]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("key", ["model", "optimizer", "settings", "history", "rng"])
+def test_a_checkpoint_in_form_that_holds_something_else_is_refused(key, junk, written):
+    state = torch.load(io.BytesIO(written[0]), weights_only=True)
+    content = io.BytesIO()
+    torch.save(state | {key: junk}, content)
+    assert not assert_right_or_refused(content.getvalue(), written)
 
 
 # --- Experiments ------------------------------------------------------------------------------
