@@ -3,6 +3,7 @@
 import copy
 import io
 import sys
+import threading
 import time
 import zipfile
 from dataclasses import asdict, dataclass, field
@@ -180,7 +181,8 @@ def fit(
             on from a checkpoint, the epochs that the log lacks are logged first.
         checkpoint: a file, or None. It is rewritten after every epoch; if it exists, training
             goes on where it stopped.
-        progress: show a progress bar; by default only in a terminal or a notebook.
+        progress: show a progress bar; by default only in a terminal or a notebook, and not
+            for runs in parallel, which would write over each other's.
 
     Returns:
         `History`, of all epochs.
@@ -204,7 +206,8 @@ def fit(
                 _log(writer, history, epoch, epoch * len(train_loader), logged)
 
     if progress is None:
-        progress = sys.stdout.isatty() or "ipykernel" in sys.modules
+        alone = threading.current_thread() is threading.main_thread()
+        progress = alone and (sys.stdout.isatty() or "ipykernel" in sys.modules)
     shown = {} if progress else {"disable": True}  # {} leaves TQDM_DISABLE its say
     remaining = range(len(history) + 1, epochs + 1)
     with tqdm(remaining, desc="epochs", leave=False, file=sys.stdout, **shown) as bar:

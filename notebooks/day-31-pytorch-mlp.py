@@ -455,7 +455,7 @@ cases = [
     ("wrong", "ForgetsTheMask", ForgetsTheMask.apply, [z]),
     ("wrong", "a millionth of it", tiny(ForgetsTheMask.apply), [z]),
     ("right", "ReLU, in 32 bits", ReLU.apply, [in_32_bits]),
-    ("right", "ReLU, at $z = 0$", ReLU.apply, [at_zero]),
+    ("right", "ReLU, at z = 0", ReLU.apply, [at_zero]),
 ]
 said = [passes(function, *inputs) for _, _, function, inputs in cases]
 lines = ["| gradient | of | gradcheck |", "|---|---|---|"]

@@ -845,9 +845,7 @@ def another_run(seed):
     other = MNISTMLP(seed=seed).to(device)
     loader = BatchLoader(*train_loader.dataset.tensors, 128, shuffle_seed=seed)
     optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
-    history = fit(
-        other, loader, val_loader, optimizer, epochs=EPOCHS, progress=False
-    )
+    history = fit(other, loader, val_loader, optimizer, epochs=EPOCHS)
     return history.val_acc, evaluate(other, test_loader, criterion)[1]
 
 

@@ -1,5 +1,6 @@
 """Many models at once, the written-out steps, and how sure a difference is (Day 33)."""
 
+import sys
 import threading
 import time
 import warnings
@@ -155,6 +156,12 @@ def test_networks_made_at_the_same_time_have_the_weights_of_their_seeds(cores):
 def test_a_run_that_draws_from_the_shared_generator_is_refused(draw):
     with pytest.raises(RuntimeError, match="shared generator"):
         in_parallel(draw, range(3))
+
+
+def test_runs_in_parallel_show_no_bars_over_each_other(digits, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)  # where one run would show its bar
+    in_parallel(a_run(digits), [0, 1], [0.1, 0.1])
+    assert capsys.readouterr().out == ""
 
 
 def test_every_run_needs_all_of_its_arguments():

@@ -6,7 +6,6 @@ that a notebook that is not run again keeps its own.
 """
 
 import json
-import re
 import time
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import psutil  # comes with ipykernel
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from nbclient import NotebookClient
+
+from nnweek.bench import peak_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASS = 30  # learners, for the last line of the table
@@ -54,12 +55,8 @@ def needs_of(pid):
     """
     process = psutil.Process(pid)
     used = process.cpu_times()
-    status = Path(f"/proc/{pid}/status")
-    peak = None
-    if status.exists():
-        peak = 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.M)[1])
     return {
-        "peak": peak,
+        "peak": peak_memory(pid),
         "cores": (used.user + used.system) / (time.time() - process.create_time()),
     }
 
