@@ -64,6 +64,6 @@ floors: $(READY) ## test with the oldest Python and the oldest releases that req
 	  && pytest tests && pytest --nbmake notebooks
 
 clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) book/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .ci/node_modules book/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf notebooks/runs notebooks/mnist_mlp.pth notebooks/my-week-5.md
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

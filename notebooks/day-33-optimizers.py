@@ -1368,7 +1368,7 @@ Markdown(
 # | in a narrow valley | bounces and creeps | rolls along it | rescales the axes |
 # | usual first guess | 0.1 | 0.01 | 0.001 |
 #
-# | a fair comparison | |
+# | a fair comparison | what |
 # |---|---|
 # | shares | weights, split, batches, budget |
 # | gives each | its own log grid of equal size; no best rate at the end |

@@ -93,6 +93,13 @@ def test_no_two_pages_share_a_title():
     assert len(set(titles)) == len(titles)
 
 
+def test_every_page_describes_itself_to_search_engines():
+    found = [html_of(page).select("meta[name=description]") for page in PAGES]
+    descriptions = [one["content"] for (one,) in found]
+    assert all(30 < len(text) <= 300 for text in descriptions)
+    assert len(set(descriptions)) == len(PAGES)
+
+
 @functools.cache
 def anchors(file):
     soup = parsed(file)

@@ -1,15 +1,15 @@
 """The book's own pages as they are built; `NNWEEK_SITE` says where."""
 
+import base64
 import importlib
 import inspect
 import os
 import pkgutil
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import browser
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -31,37 +31,18 @@ def article(page):
     return BeautifulSoup(text, "html.parser").select_one("article")
 
 
-def printed(page, folder):
+def printed(page):
     """The page as PDF, printed by a real browser from the file."""
-    names = ("chromium", "google-chrome", "chromium-browser")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        pytest.skip(f"none of {', '.join(names)} is installed")
-    pdf = folder / "page.pdf"
-    subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            f"--user-data-dir={folder / 'profile'}",
-            "--virtual-time-budget=20000",
-            "--no-pdf-header-footer",
-            f"--print-to-pdf={pdf}",
-            (SITE / f"{page}.html").as_uri(),
-        ],
-        capture_output=True,
-        timeout=300,
-    )
-    if not pdf.is_file():
-        pytest.skip("the browser that is installed prints nothing")
-    return pdf.read_bytes()
+    with browser.browser() as window:
+        window.open((SITE / f"{page}.html").as_uri())
+        window.run("return window.MathJax.startup.promise;")
+        pdf = window.devtools("Page.printToPDF", preferCSSPageSize=True)
+    return base64.b64decode(pdf["data"])
 
 
-def test_the_cheat_sheet_prints_on_the_two_sides_of_a_sheet_of_a4(tmp_path):
-    pdf = printed("cheat-sheet", tmp_path)
+@pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
+def test_the_cheat_sheet_prints_on_the_two_sides_of_a_sheet_of_a4():
+    pdf = printed("cheat-sheet")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 2
     sizes = {
         tuple(round(float(number)) for number in box.split())

@@ -261,7 +261,7 @@ def test_logging_leaves_the_training_as_it_is(digits, tmp_path):
 def pictures():
     tool = SimpleNamespace(**runpy.run_path(str(ROOT / ".ci" / "pictures.py")))
     if tool.missing():
-        pytest.skip(f"{tool.missing()} is not installed")
+        pytest.skip(tool.missing())
     return tool
 
 
@@ -275,9 +275,9 @@ def test_the_real_tensorboard_shows_what_was_logged(pictures, tmp_path):
     with pictures.tensorboard(tmp_path / "runs") as address, pictures.browser() as page:
         assert address.startswith("http://127.0.0.1:")
         page.open(f"{address}/#timeseries")
-        page.wait_for("Loss/train", "Weights/first", "first try")
+        pictures.wait_for(page, "Loss/train", "Weights/first", "first try")
         page.open(f"{address}/#graphs")
-        page.wait_for("MNISTMLP")
+        pictures.wait_for(page, "MNISTMLP")
 
 
 def test_the_pictures_are_small_and_say_when_they_were_taken():

@@ -5,12 +5,16 @@
 2. The theme brings Thebe to every page, twice; no page uses it, so no page gets it.
 3. A page that is no notebook has no button for Colab.
 4. Of Font Awesome's two thousand icons a reader downloads those that a page shows.
+5. A page's first paragraph is also the description that search engines show.
 """
 
+import html
 import re
 from pathlib import Path
+from textwrap import shorten
 
 import pydata_sphinx_theme
+from docutils import nodes
 from sphinx.errors import ExtensionError
 
 ORIGINALS = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
@@ -21,6 +25,7 @@ STYLES = "styles/pydata-sphinx-theme.css"
 def setup(app):
     app.connect("html-page-context", only_the_days_open_in_colab, priority=900)
     app.connect("html-page-context", without_thebe)
+    app.connect("html-page-context", describe_the_page)
     app.connect("build-finished", repair_the_themes_labels)
     app.connect("build-finished", keep_the_icons_in_use)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -67,6 +72,14 @@ def without_thebe(app, pagename, templatename, context, doctree):
         for script in context.get("script_files", [])
         if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
     ]
+
+
+def describe_the_page(app, pagename, templatename, context, doctree):
+    """Add the description that search engines show: the page's first paragraph."""
+    first = doctree and next(doctree.findall(nodes.paragraph), None)
+    if first:
+        text = html.escape(shorten(first.astext(), 300, placeholder=" …"))
+        context["metatags"] += f'<meta name="description" content="{text}">'
 
 
 # --- Icons ---------------------------------------------------------------------------------
