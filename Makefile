@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint sync serve bench pictures lock floors clean
+.PHONY: help book test lint sync pdf serve bench pictures lock floors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(READY) ## check style and format
 
 sync: $(READY) ## write notebooks/*.ipynb from their .py
 	python .ci/sync.py
+
+pdf: book ## print the whole week as one PDF (needs Chromium and its driver)
+	python .ci/pdf.py
 
 serve: book ## build the site and serve it on http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
