@@ -46,7 +46,6 @@ class Share:
 
     Attributes:
         weight: how much of the present batch the share is, from 0 to 1.
-        epoch: the loader's.
 
     Raises:
         ValueError: if a batch has fewer images than there are processes.

@@ -125,6 +125,15 @@ def show(window, address):
     )
 
 
+# Also those that would wait until the reader comes near; returns which do not come.
+ALL_PICTURES = """
+return Promise.all([...document.images].map(image => {
+    image.loading = 'eager';
+    return image.decode().then(() => null, () => image.src);
+}));
+"""
+
+
 @pytest.fixture(scope="module", params=PAGES)
 def page(request, window, server):
     """A page of the book as its reader sees it the first time, and what it asked for."""
@@ -132,6 +141,7 @@ def page(request, window, server):
     window.errors()
     server.asked.clear()
     show(window, f"{server.address}/{request.param}.html")
+    broken = window.run(ALL_PICTURES)
     asked = [
         (path, found, size)
         for path, found, size in server.asked
@@ -140,7 +150,7 @@ def page(request, window, server):
         )
     ]
     assert (f"/{request.param}.html", True) in [(path, found) for path, found, _ in asked]
-    return SimpleNamespace(name=request.param, asked=asked, errors=window.errors())
+    return SimpleNamespace(name=request.param, asked=asked, broken=broken, errors=window.errors())
 
 
 def set_width(window, width):
@@ -184,16 +194,24 @@ def test_the_page_opens_whole_without_any_other_server(page, window):
 
 
 def test_every_picture_of_the_page_is_shown(page, window):
-    broken = window.run(
-        "return Promise.all([...document.images].map(image => {"
-        "image.loading = 'eager'; return image.decode().then(() => null, () => image.src); }));"
-    )
-    assert broken  # the logo is on every page
-    assert not list(filter(None, broken))
+    assert page.broken  # the logo is on every page
+    assert not list(filter(None, page.broken))
     assert window.run("return [...document.images].every(i => i.naturalWidth > 0 && i.alt.trim());")
 
 
-def test_the_page_weighs_at_most_a_megabyte(page):
+def test_every_icon_of_the_page_is_drawn(page, window):
+    written = BeautifulSoup((SITE / f"{page.name}.html").read_text("utf-8"), "html.parser")
+    named = written.select("i[class*='fa-']")
+    assert len(named) > 5
+    soup = BeautifulSoup(window.run("return document.documentElement.outerHTML;"), "html.parser")
+    assert not soup.select("i[class*='fa-']"), "left as they were written"
+    drawn = soup.select("svg.svg-inline--fa")
+    assert len(drawn) >= len(named)
+    for icon in drawn:
+        assert icon.select("path[d]"), f"nothing is drawn for {icon['data-icon']}"
+
+
+def test_the_page_with_all_its_figures_weighs_at_most_a_megabyte(page):
     heaviest = sorted(page.asked, key=lambda asked: -asked[2])
     total = sum(size for *_, size in page.asked)
     most = [f"{path.partition('?')[0]} {size:,}" for path, _, size in heaviest[:4]]
@@ -361,6 +379,37 @@ def test_the_theme_is_switched_by_its_button_and_stays_on_the_next_page(window, 
     assert set(seen) == {"light", "dark", "auto"}
     assert seen["light"] != seen["dark"]
     window.run("localStorage.clear();")
+
+
+# --- Without motion ------------------------------------------------------------------------------
+
+LONGEST_MOVE = """
+const seconds = [...document.querySelectorAll('*')].map(element =>
+    Math.max(...getComputedStyle(element).transitionDuration.split(',').map(parseFloat)));
+return Math.max(...seconds);
+"""
+
+
+def test_what_moves_stands_still_for_those_who_want_no_motion(server):
+    (moving,) = [
+        f"/_images/{path.name}"
+        for path in (SITE / "_images").glob("*.png")
+        if getattr(Image.open(path), "is_animated", False)
+    ]
+    still = moving.replace(".png", "-still.png")
+    (name,) = [day for day in DAYS if "day-30" in day]
+    for options, shown, hidden in [
+        ([], moving, still),
+        (["--force-prefers-reduced-motion"], still, moving),
+    ]:
+        with browser.browser(f"--proxy-server={server.address}", *options) as window:
+            server.asked.clear()
+            window.open(f"{server.address}/{name}.html")
+            window.run(ALL_PICTURES)
+            asked = [path for path, *_ in server.asked]
+            assert shown in asked
+            assert hidden not in asked
+            assert (window.run(LONGEST_MOVE) == 0) == bool(options)
 
 
 # --- Search --------------------------------------------------------------------------------------
