@@ -17,7 +17,7 @@ from nnweek.experiments import (
     train_baseline,
     train_model_with_optimizer,
 )
-from nnweek.gradcheck import grad_check, numerical_gradient
+from nnweek.gradcheck import grad_check, gradient_report, numerical_gradient
 from nnweek.mnist import BatchLoader, make_loaders
 from nnweek.models import MNISTMLP
 from nnweek.plots import plot_points
@@ -103,6 +103,7 @@ GOOD = {
     TwoLayerMLP.cross_entropy: lambda: {"probs": np.full((4, 2), 0.5), "y": Y},
     train_numpy: lambda: {**numpy_training(), "lr": 0.1, "epochs": 2, "verbose": False},
     grad_check: lambda: {**numpy_training(), "eps": 1e-5, "samples": 2},
+    gradient_report: lambda: {**numpy_training(), "eps": 1e-5},
     numerical_gradient: lambda: {"f": np.sum, "x": X, "eps": 1e-5},
     MNISTMLP: lambda: {"in_dim": 3, "hidden": 2, "num_classes": 2},
     accuracy: lambda: {"pred_logits": torch.zeros(4, 2), "targets": torch.tensor(Y)},
@@ -215,6 +216,9 @@ TABLE = [
     (grad_check, "y", LABELS),
     (grad_check, "eps", RATES),
     (grad_check, "samples", COUNTS),
+    (gradient_report, "X", MATRICES),
+    (gradient_report, "y", LABELS),
+    (gradient_report, "eps", RATES),
     (numerical_gradient, "eps", RATES),
     (MNISTMLP, "in_dim", COUNTS),
     (MNISTMLP, "hidden", COUNTS),
