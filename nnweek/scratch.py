@@ -215,7 +215,7 @@ def train_numpy(model, X, y, lr=1.0, epochs=200, *, verbose=True):
         y: (N,) labels.
         lr: the learning rate, above 0.
         epochs: steps, each on all N examples; at least 1.
-        verbose: print the loss four times on the way.
+        verbose: print the loss after every quarter of the epochs, rounded down.
 
     Returns:
         losses: the loss before each step, a list of `epochs` floats.

@@ -101,14 +101,41 @@ def test_a_gradient_that_is_not_a_number_makes_the_result_nan(position, value, b
     assert np.isnan(grad_check(network(Faulty), *batch)).all()
 
 
-def test_with_enough_samples_a_single_wrong_entry_is_seen(batch):
+@pytest.mark.parametrize("entry", list(np.ndindex(4, 5)), ids=str)
+def test_with_enough_samples_no_entry_is_passed_over(entry, batch):
     class Faulty(TwoLayerMLP):
         def backward(self, *args):
             four = super().backward(*args)
-            four[0][3, 4] += 0.1
+            four[0][entry] += 0.1
             return four
 
     assert grad_check(network(Faulty), *batch, samples=20)[0] > 1e-2
+
+
+def test_ten_samples_and_the_seed_0_are_taken_where_nothing_is_said(batch):
+    model = network()
+    assert grad_check(model, *batch) == grad_check(model, *batch, 1e-5, samples=10, seed=0)
+    assert grad_check(model, *batch) != grad_check(model, *batch, samples=11)
+
+
+def test_a_network_in_float32_is_checked_in_float32(batch):
+    """There, at the usual step, rounding looks like a wrong gradient (Day 29)."""
+    X, y = batch
+    model = network(activation="tanh")
+    assert grad_check(model, X, y)[0] < 1e-6
+    for name in PARAMETERS:
+        setattr(model, name, getattr(model, name).astype(np.float32))
+    assert grad_check(model, X.astype(np.float32), y)[0] > 1e-3
+
+
+@pytest.mark.parametrize("change", [lambda four: four[:3], lambda four: (*four, four[0])])
+def test_more_or_fewer_than_four_gradients_are_refused(change, batch):
+    class Faulty(TwoLayerMLP):
+        def backward(self, *args):
+            return change(super().backward(*args))
+
+    with pytest.raises(ValueError, match="argument 2 is (shorter|longer)"):
+        grad_check(network(Faulty), *batch)
 
 
 def test_the_error_is_relative_so_small_gradients_are_checked_too(batch):

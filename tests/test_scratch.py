@@ -308,6 +308,15 @@ def test_assigned_parameters_can_be_checked(two_of_a_kind, form):
     assert grad_check(other, X, y, eps)[0] < tolerance
 
 
+def test_an_activation_that_is_assigned_is_checked_when_it_is_used():
+    model, X, _ = random_case("relu")
+    model.activation = "tanh"
+    assert_array_equal(model.forward(X)[1][2], np.tanh(X @ model.W1 + model.b1))
+    model.activation = "ReLU"
+    with pytest.raises(ValueError, match="^activation must be one of .* got 'ReLU'"):
+        model.forward(X)
+
+
 def test_whole_numbers_and_lists_serve_as_data():
     model, _, y = random_case()
     X = np.arange(28).reshape(7, 4) % 5
@@ -362,6 +371,15 @@ def test_weights_are_scaled_as_asked_and_biases_start_at_zero():
     assert model.W2.std() == pytest.approx(0.3, rel=0.05)
     assert_array_equal(model.b1, np.zeros((1, 200)))
     assert_array_equal(model.b2, np.zeros((1, 50)))
+
+
+def test_what_is_left_out_is_as_the_signatures_say():
+    X, y = make_toy_data(5)
+    short, long = TwoLayerMLP(2, 4, 2), TwoLayerMLP(2, 4, 2, "relu", 0.01, 42)
+    losses = train_numpy(short, X, y, verbose=False)
+
+    assert losses == train_numpy(long, X, y, lr=1.0, epochs=200, verbose=False)
+    assert all(np.array_equal(getattr(short, n), getattr(long, n)) for n in PARAMETERS)
 
 
 def test_spirals_are_two_arms_each_the_other_turned_by_half_a_circle():
@@ -453,3 +471,10 @@ def test_training_reports_four_times_or_not_at_all(capsys):
 
     train_numpy(model, X, y, lr=0.1, epochs=200, verbose=False)
     assert capsys.readouterr().out == ""
+
+
+def test_a_quarter_that_is_no_whole_number_of_epochs_is_rounded_down(capsys):
+    model, X, y = random_case()
+    train_numpy(model, X, y, lr=0.1, epochs=11)
+    reported = [line.split("/")[0] for line in capsys.readouterr().out.splitlines()]
+    assert reported == ["Epoch 2", "Epoch 4", "Epoch 6", "Epoch 8", "Epoch 10"]
