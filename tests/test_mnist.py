@@ -21,12 +21,14 @@ import time
 from itertools import chain, count, repeat
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
@@ -121,7 +123,8 @@ class Handler(StreamRequestHandler):
     """Plays what `server.answer(file)` lists: bytes to send, seconds to wait, None to reset."""
 
     def handle(self):
-        name = re.search(rb"[\w-]+\.gz", self.rfile.readline())[0].decode()
+        path = self.rfile.readline().split()[1].decode()
+        self.server.folder, name = re.match(r"(.*/)([\w-]+\.gz)", path).groups()
         self.server.asked.append(name)
         while self.rfile.readline().strip():
             pass
@@ -153,6 +156,7 @@ def serve():
         def serve(answer=lambda file: [OK, file]):
             server = stack.enter_context(Server(("127.0.0.1", 0), Handler))
             server.answer, server.asked, server.over = answer, [], threading.Event()
+            server.folder = None  # the one that it is asked for the files of
             server.url = f"http://127.0.0.1:{server.server_address[1]}/a/path"
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             stack.callback(server.shutdown)
@@ -189,6 +193,12 @@ FAULTS = {  # of a mirror: what its server plays, or else its address; and what 
     "is nobody's folder": ("~nobody-here/mnist", ""),
 }
 
+
+def receiving():
+    """The threads that are still at work on a download."""
+    return [thread for thread in threading.enumerate() if "(receive)" in thread.name]
+
+
 # --- Finding MNIST -------------------------------------------------------------------
 
 
@@ -214,17 +224,30 @@ def test_where_a_mirror_fails_the_next_one_serves(fault, load, serve, monkeypatc
     said = load(bad, good.url)
     assert f"4 file(s) from {good.url}" in said
     assert re.search(f"- {re.escape(bad)}: .*({words})", said), f"not {words!r}, but: {said}"
+    assert all(thread.daemon for thread in receiving()), "the program could not end"
 
 
 @pytest.mark.parametrize(
-    "form", ["{folder}/", "~/a mïrror", "{uri}", "{url}", "{url}/", "{url}/ü b"]
+    ("form", "asked_for"),
+    [
+        ("{folder}/", None),
+        ("~/a mïrror", None),
+        ("{uri}", None),
+        ("{url}", "/a/path/"),
+        ("{url}/", "/a/path/"),
+        ("{url}/ü b%20+c", "/a/path/%C3%BC%20b%20+c/"),
+    ],
 )
-def test_a_mirror_may_be_written_in_any_usual_way(form, load, serve, tmp_path, monkeypatch):
-    folder = put(tmp_path / "a mïrror", FILES)
+def test_a_mirror_may_be_written_in_any_usual_way(
+    form, asked_for, load, serve, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mnist, "LARGEST", max(map(len, FILES.values())))
+    server, folder = serve(), put(tmp_path / "a mïrror", FILES)
     for home in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(home, str(tmp_path))
-    said = load(form.format(folder=folder, uri=folder.as_uri(), url=serve().url))
+    said = load(form.format(folder=folder, uri=folder.as_uri(), url=server.url))
     assert re.fullmatch(r"MNIST: 4 file\(s\) from .*\n", said)
+    assert server.folder == asked_for
 
 
 def test_each_source_serves_what_those_before_it_lack(folder, load, serve, tmp_path):
@@ -241,6 +264,46 @@ def test_each_source_serves_what_those_before_it_lack(folder, load, serve, tmp_p
     assert (set(partial.asked), last.asked) == ({third, fourth}, [fourth])
     assert load(unused.url) == "", "verified files need no word"
     assert unused.asked == [], "verified files need no server"
+
+
+def test_a_source_that_lacks_a_file_still_serves_the_others(load, serve, tmp_path):
+    first, second, *_ = FILES
+    mirror = put(tmp_path / "mirror", {second: FILES[second]})
+    not_there = FAULTS["has no such file"][0]
+    partial = serve(lambda file: not_there(file) if file == FILES[first] else [OK, file])
+    last = serve()
+    said = load(mirror, partial.url, last.url)
+    assert f"1 file(s) from {mirror}" in said
+    assert f"2 file(s) from {partial.url}" in said
+    assert last.asked == [first]
+
+
+@pytest.mark.parametrize("fault", ["says nothing", "drips the file"])
+def test_no_thread_stays_with_a_server_that_was_given_up(fault, load, serve, monkeypatch):
+    monkeypatch.setattr(mnist, "PATIENCE", 0.5)
+    load(serve(FAULTS[fault][0]).url, serve().url)
+    for thread in receiving():
+        thread.join(FOREVER / 2)  # the server goes on for twice as long
+    assert receiving() == []
+
+
+NO_FILE, NO_SERVER = "No such file or directory", "Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FileNotFoundError(2, NO_FILE, "a/b"), f"{NO_FILE} (a/b)"),
+        (ConnectionRefusedError(111, NO_SERVER), NO_SERVER),
+        (URLError(ConnectionRefusedError(111, NO_SERVER)), NO_SERVER),
+        (URLError("no host given"), "URLError: <urlopen error no host given>"),
+        (TimeoutError("no answer"), "TimeoutError: no answer"),
+        (ValueError(), "ValueError"),
+    ],
+    ids=repr,
+)
+def test_what_went_wrong_is_put_into_a_few_words(error, words):
+    assert mnist._reason(error) == words
 
 
 @pytest.mark.parametrize("obstacle", ["a file in its place", "no permission", "a limit to files"])
@@ -460,6 +523,27 @@ def test_the_stand_in_has_mnists_form_and_asks_no_server(load, serve, monkeypatc
         assert images.max() > 200, "ink is bright"
 
 
+def test_the_stand_in_is_scikit_learns_digits_enlarged(load, monkeypatch):
+    """Bilinear is linear along the rows and then along the columns, edges held."""
+    monkeypatch.setenv("NNWEEK_DATASET", "stand-in")
+    stand_in, original = mnist.load_mnist(), load_digits()
+    assert stand_in.name == "the stand-in (scikit-learn's digits)"
+    at = (np.arange(20) + 0.5) * 8 / 20 - 0.5  # the middles of 20 pixels, in units of 8
+
+    def widen(images):
+        return np.apply_along_axis(lambda row: np.interp(at, range(8), row), 2, images)
+
+    large = widen(widen(original.images).swapaxes(1, 2)).swapaxes(1, 2)
+    expected = np.pad(large * 255 / 16, [(0, 0), (4, 4), (4, 4)])
+    train, test = split(1797, 0.2, 0)
+    for images, labels, chosen in [
+        (stand_in.train_images, stand_in.train_labels, train),
+        (stand_in.test_images, stand_in.test_labels, test),
+    ]:
+        np.testing.assert_array_equal(labels, original.target[chosen])
+        np.testing.assert_allclose(images, expected[chosen], rtol=0, atol=0.501)  # rounded
+
+
 def test_an_unknown_data_set_is_refused_by_name(load, monkeypatch):
     monkeypatch.setenv("NNWEEK_DATASET", "MNIST")
     with pytest.raises(ValueError, match="NNWEEK_DATASET.*'MNIST'"):
@@ -530,6 +614,14 @@ def test_batches_equal_those_of_torchvisions_pipeline(batch_size, load, serve, t
                 torch.testing.assert_close(got.cpu(), expected)
 
 
+def test_batches_lie_on_the_device_that_is_asked_for():
+    """`meta` is a device without memory, which no machine takes by itself."""
+    for loader in make_loaders(SMALL, device="meta"):
+        assert loader.batch_size == 128
+        for part in (*loader.dataset.tensors, *next(iter(loader))):
+            assert part.device.type == "meta"
+
+
 @given(st.binary(max_size=200).map(lambda pixels: b"01" + pixels))
 def test_the_statistics_are_those_of_all_pixels_from_0_to_1(pixels):
     images = np.frombuffer(pixels, np.uint8)
@@ -538,8 +630,8 @@ def test_the_statistics_are_those_of_all_pixels_from_0_to_1(pixels):
 
 
 WRONG = [
-    (ValueError, "^n ", lambda: split(1, 0.5, 0)),
-    (TypeError, "^n ", lambda: split(2.5, 0.5, 0)),
+    (ValueError, "n ", lambda: split(1, 0.5, 0)),
+    (TypeError, "n ", lambda: split(2.5, 0.5, 0)),
     (ValueError, "val_ratio", lambda: split(9, 0, 0)),
     (ValueError, "val_ratio", lambda: split(9, 1.0, 0)),
     (ValueError, "val_ratio", lambda: split(9, float("nan"), 0)),
@@ -550,6 +642,7 @@ WRONG = [
     (ValueError, "seed", lambda: make_loaders(SMALL, seed=-1)),
     (ValueError, "images and labels", lambda: BatchLoader(torch.ones(3), torch.ones(2), 1)),
     (ValueError, "images", lambda: BatchLoader(torch.ones(0), torch.ones(0), 1)),
+    (ValueError, "batch_size", lambda: BatchLoader(torch.ones(2), torch.ones(2), 0)),
     (TypeError, "images", lambda: pixel_statistics(np.ones(3))),
     (ValueError, "images", lambda: pixel_statistics(np.ones(0, np.uint8))),
     (ValueError, "images", lambda: pixel_statistics(np.ones(3, np.uint8))),
@@ -558,5 +651,5 @@ WRONG = [
 
 @pytest.mark.parametrize(("error", "names", "call"), WRONG)
 def test_a_wrong_argument_is_named(error, names, call):
-    with pytest.raises(error, match=names):
+    with pytest.raises(error, match=f"^{names}"):
         call()

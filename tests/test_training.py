@@ -169,6 +169,13 @@ def test_accuracy_is_the_share_of_rows_whose_largest_logit_is_the_target(targets
     assert result == pytest.approx(expected)
 
 
+def test_a_single_row_has_an_accuracy_and_no_row_has_none():
+    logits = torch.tensor([[0.0, 1.0]])
+    assert accuracy(logits, torch.tensor([1])) == 1
+    with pytest.raises(ValueError, match="^targets is empty"):
+        accuracy(logits[:0], torch.tensor([], dtype=torch.int64))
+
+
 def seeds_train_one_epoch(model, loader, optimizer, criterion):
     """The loop of the notebook that this course started from."""
     model.train()
@@ -232,6 +239,27 @@ def test_uneven_batches_count_by_their_examples(data):
     assert train_one_epoch(model, loader, sgd(model, lr=1e-12), criterion) == pytest.approx(
         (loss, acc), rel=1e-6
     )
+
+
+def test_batches_are_moved_to_the_models_device(data):
+    class Elsewhere:
+        """A tensor on a device that this machine does not have: it can only be fetched."""
+
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+        def to(self, device):
+            assert device == torch.device("cpu")
+            return self.tensor
+
+    model, criterion = make(plain), nn.CrossEntropyLoss()
+    far = [tuple(map(Elsewhere, batch)) for batch in in_order(data)]
+    assert evaluate(model, far, criterion) == evaluate(model, in_order(data), criterion)
+
+
+def test_a_loader_that_yields_nothing_is_refused():
+    with pytest.raises(ValueError, match="^loader yielded no batch"):
+        evaluate(make(plain), [], nn.CrossEntropyLoss())
 
 
 class Witness(nn.Module):
