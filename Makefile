@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint sync pdf serve bench pictures lock floors clean
+.PHONY: help book test lint sync pdf serve bench mutants pictures lock floors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ serve: book ## build the site and serve it on http://127.0.0.1:8000
 bench: sync ## measure speed and memory, notebooks included (several minutes); writes bench.json
 	python -m nnweek.bench --notebooks notebooks
 
+mutants: $(READY) ## break nnweek on purpose and list what no test notices (hours; it resumes)
+	python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
+	python .ci/mutants.py
+
 pictures: sync ## take Day 34's pictures of TensorBoard anew (needs Chromium and its driver)
 	python .ci/pictures.py
 
@@ -67,6 +71,6 @@ floors: $(READY) ## test with the oldest Python and the oldest releases that req
 	  && pytest tests && pytest --nbmake notebooks
 
 clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) .ci/node_modules book/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .ci/node_modules book/_build build mutants *.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -rf notebooks/runs notebooks/mnist_mlp.pth notebooks/my-week-5.md
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
