@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
-from nnweek import experiments
+from nnweek import experiments, training
 from nnweek.experiments import (
     accuracy_interval,
     make_optimizer,
@@ -413,6 +413,29 @@ def test_the_progress_bar_shows_on_demand_and_by_itself_only_to_a_reader(
     assert printed.err == ""
 
 
+@pytest.mark.skipif("TQDM_DISABLE" in os.environ, reason="TQDM_DISABLE hides every bar")
+def test_the_progress_bar_says_how_the_last_epoch_went_and_is_gone_at_the_end(data, capsys):
+    history, _, _ = run_fit(data, progress=True)
+    *shown, last = capsys.readouterr().out.split("\r")
+    scores = f"val loss {history.val_loss[-1]:.4f}, val acc {history.val_acc[-1]:.4f}"
+    assert any(text.startswith("epochs: ") and scores in text for text in shown)
+    assert last == ""
+
+
+def test_the_seconds_are_those_of_training_without_the_validation(data, monkeypatch):
+    class Ticking(nn.CrossEntropyLoss):
+        """Every batch takes a second, of a clock of its own."""
+
+        now = 100
+
+        def forward(self, *args):
+            Ticking.now += 1
+            return super().forward(*args)
+
+    monkeypatch.setattr("time.perf_counter", lambda: Ticking.now)
+    assert run_fit(data, criterion=Ticking())[0].seconds == [3, 3, 3]
+
+
 # --- Checkpoints -------------------------------------------------------------------------------
 
 
@@ -478,6 +501,26 @@ def test_a_checkpoint_works_with_torchs_loader(data, tmp_path):
         loader = torch_loader(data)
         history = fit(model, loader, loader, sgd(model), epochs=epochs, checkpoint=path)
     assert len(history) == 2
+
+
+def test_the_generators_of_gpus_are_kept_and_set_back_where_there_are_gpus(
+    data, tmp_path, monkeypatch
+):
+    """The GPUs are pretended, and nothing of them is used but their generators."""
+    path, model, loader = tmp_path / "state.pt", make(plain), batch_loader(data)
+    steps = sgd(model)
+    history = fit(model, loader, loader, steps, epochs=1)
+    kept, set_back = [torch.arange(5, dtype=torch.uint8)], []
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: kept)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", set_back.extend)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    training._save(path, model, steps, loader, history)
+    training._resume(path, model, steps, loader)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    training._resume(path, model, steps, loader)
+
+    assert [state.tolist() for state in set_back] == [[0, 1, 2, 3, 4]]
 
 
 class Trap:
