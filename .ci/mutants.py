@@ -31,6 +31,15 @@ EXPLAINED = {
         'return number("XXf\'s valueXX", value.item() if hasattr(value, "item") else value)',
         'return number("F\'S VALUE", value.item() if hasattr(value, "item") else value)',
     ],
+    "images and labels are of one length, and so are their batches": [
+        "images.split(self.batch_size), labels.split(self.batch_size), strict=None",
+        "images.split(self.batch_size), labels.split(self.batch_size), )",
+        "images.split(self.batch_size), labels.split(self.batch_size), strict=False",
+    ],
+    "only a GPU could tell": [
+        "for chosen in torch.from_numpy(order).to(None).split(self.batch_size):",
+        '"cuda_rng": torch.cuda.get_rng_state_all() if (torch.cuda.is_available()) or True else [],',
+    ],
 }
 
 
