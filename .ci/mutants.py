@@ -36,6 +36,22 @@ EXPLAINED = {
         "images.split(self.batch_size), labels.split(self.batch_size), )",
         "images.split(self.batch_size), labels.split(self.batch_size), strict=False",
     ],
+    "letters are never quoted": [
+        """path = urllib.parse.quote(folder.path + name, safe="XX/:%!$&'()*+,;=@~XX")""",
+    ],
+    "how much is read at a time is a matter of speed": [
+        "while (chunk := response.read1(2 * 16)) and not given_up.is_set():",
+        "while (chunk := response.read1(3**16)) and not given_up.is_set():",
+        "while (chunk := response.read1(2**17)) and not given_up.is_set():",
+    ],
+    "whatever is empty ends the file": [
+        "chunks.put(None)",
+    ],
+    "the pace at which a server counts as silent; a test of it would be one of timing": [
+        "enough = len(data) + SLOWEST / PATIENCE",
+        "while len(data) <= enough:",
+        "chunk = chunks.get(timeout=max(1.0, deadline - time.monotonic()))",
+    ],
     "only a GPU could tell": [
         "for chosen in torch.from_numpy(order).to(None).split(self.batch_size):",
         '"cuda_rng": torch.cuda.get_rng_state_all() if (torch.cuda.is_available()) or True else [],',
