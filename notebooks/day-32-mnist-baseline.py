@@ -485,8 +485,8 @@ Markdown(
         if gain > 1.1
         else "about the same, with twice the cores."
         if gain > 0.9
-        else f"two threads are {1 / gain:.1f} times *slower*. Something else is "
-        "using a core, and each product waits for the thread that shares it."
+        else f"two threads are {1 / gain:.1f} times *slower*. Each product waits "
+        "for both, and long where something else is using one of the cores."
     )
 )
 

@@ -510,7 +510,7 @@ def run(optimizer_name, epochs, lr):
 
 
 # %% [markdown]
-# Now both optimizers, each at a rate that is usual for it, at the same time as yesterday.
+# Now both optimizers, each at a rate that is usual for it, and side by side like yesterday's seeds.
 
 # %%
 RATES = {"SGD": 0.1, "Adam": 0.001}

@@ -342,6 +342,13 @@ def test_no_measured_number_is_typed_by_hand(day):
 
 
 @every_day
+def test_no_hidden_cell_passes_an_exercise_for_the_learner(day):
+    exercises = "|".join(checks.EXERCISES)
+    for cell in code_cells(day):
+        assert not (is_hidden(cell) and re.search(rf"checks\.({exercises})\(", cell.source))
+
+
+@every_day
 def test_what_the_text_claims_is_asserted_in_a_hidden_cell(day):
     hidden = [cell for cell in code_cells(day)[1:] if is_hidden(cell)]
     assert hidden
