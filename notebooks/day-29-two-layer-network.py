@@ -93,7 +93,11 @@ plot_points(X_toy, y_toy, "One neuron draws one straight line", predict=neuron)
 # How does a network turn a point into an answer? In three steps: a linear map into $H$ hidden units, a bend (the
 # *activation*), and a linear map into one *score* per class.
 #
-# $$z_1 = X W_1 + b_1 \qquad a_1 = \max(0, z_1) \qquad s = a_1 W_2 + b_2$$
+# $$\begin{aligned}
+# z_1 &= X W_1 + b_1 \\
+# a_1 &= \max(0, z_1) \\
+# s &= a_1 W_2 + b_2
+# \end{aligned}$$
 #
 # All examples of a *batch*, the examples that are computed together, go through at once, one per row. The bend matters: without it, two linear maps in a row are
 # one linear map, and the hidden layer would buy nothing. This bend, $\max(0, z)$, is called **ReLU**.
@@ -198,8 +202,11 @@ checks.cross_entropy(cross_entropy)
 # Before the general case, one example all the way through, with numbers that fit on paper. Two features, two hidden
 # units, two classes; the true class is the second.
 #
-# $$x = (1, 2) \qquad W_1 = \begin{pmatrix} 0.5 & -1 \\ 0.25 & 0.25 \end{pmatrix} \qquad b_1 = (1, -0.5) \qquad
-# W_2 = \begin{pmatrix} 1 & -1 \\ 2 & 0.5 \end{pmatrix} \qquad b_2 = (0, 1)$$
+# $$\begin{gathered}
+# x = (1, 2) \\[1ex]
+# W_1 = \begin{pmatrix} 0.5 & -1 \\ 0.25 & 0.25 \end{pmatrix} \qquad b_1 = (1, -0.5) \\[1ex]
+# W_2 = \begin{pmatrix} 1 & -1 \\ 2 & 0.5 \end{pmatrix} \qquad b_2 = (0, 1)
+# \end{gathered}$$
 #
 # $\log$ is the natural logarithm. All numbers are computed exactly and rounded only for printing, so the last digit may
 # differ from yours.
@@ -226,8 +233,8 @@ checks.cross_entropy(cross_entropy)
 # the second hidden unit sent nothing. A bias has the input $1$: $db_2 = ds$.
 #
 # A hidden value reaches the loss along two paths, one through each score. The chain rule multiplies along a path and
-# adds up the paths:
-# $da_1 \approx (0.9526 \cdot 1 + (-0.9526) \cdot (-1),\; 0.9526 \cdot 2 + (-0.9526) \cdot 0.5) = (1.9051, 1.4289)$.
+# adds up the paths. The first hidden value gets $0.9526 \cdot 1 + (-0.9526) \cdot (-1) \approx 1.9051$, the second
+# $0.9526 \cdot 2 + (-0.9526) \cdot 0.5 \approx 1.4289$. So $da_1 \approx (1.9051, 1.4289)$.
 #
 # ReLU lets the gradient through where it let the value through, and stops it where it stopped the value:
 # $dz_1 \approx (1.9051, 0)$.
@@ -274,7 +281,10 @@ checks.forward(forward)
 # **Through the softmax.** How does probability $p_i$ change when score $s_j$ changes? Write $p_i = e^{s_i} / S$ with
 # $S = \sum_k e^{s_k}$, so that $\partial S / \partial s_j = e^{s_j}$. The quotient rule gives
 #
-# $$\frac{\partial p_i}{\partial s_j} = \frac{[i = j]\, e^{s_i}\, S - e^{s_i} e^{s_j}}{S^2} = p_i\, ([i = j] - p_j)$$
+# $$\begin{aligned}
+# \frac{\partial p_i}{\partial s_j} &= \frac{[i = j]\, e^{s_i}\, S - e^{s_i} e^{s_j}}{S^2} \\
+# &= p_i\, ([i = j] - p_j)
+# \end{aligned}$$
 #
 # where $[i = j]$ is $1$ if $i = j$ and $0$ otherwise. All these derivatives together form the *Jacobian* of the
 # softmax, a $C \times C$ matrix: $\operatorname{diag}(p) - p\,p^\top$.
@@ -282,7 +292,10 @@ checks.forward(forward)
 # **Through the loss.** For one example with true class $y$, $L = -\log p_y$ depends on $p_y$ alone: $\partial L / \partial p_y = -1 / p_y$.
 # The chain rule multiplies the two:
 #
-# $$\frac{\partial L}{\partial s_j} = -\frac{1}{p_y} \cdot p_y\, ([y = j] - p_j) = p_j - [j = y]$$
+# $$\begin{aligned}
+# \frac{\partial L}{\partial s_j} &= -\frac{1}{p_y} \cdot p_y\, ([y = j] - p_j) \\
+# &= p_j - [j = y]
+# \end{aligned}$$
 #
 # The $p_y$ *cancels*. Separately, the two steps are dangerous, because $1 / p_y$ explodes when the network is confidently wrong.
 # Together they are harmless, and that is why their gradient is computed in one step. With the mean over
@@ -333,7 +346,10 @@ assert difference < 1e-9, difference
 #
 # The bias $b_c$ is added in every row, so its gradient is the sum over the rows. As matrices:
 #
-# $$dW_2 = a_1^\top\, ds \qquad db_2 = \sum_n ds_n \qquad da_1 = ds\, W_2^\top$$
+# $$\begin{gathered}
+# dW_2 = a_1^\top\, ds \qquad db_2 = \sum_n ds_n \\
+# da_1 = ds\, W_2^\top
+# \end{gathered}$$
 #
 # **Activation.** ReLU lets a positive value through unchanged and stops the rest, so its derivative is $1$ or $0$:
 #
@@ -354,6 +370,9 @@ assert difference < 1e-9, difference
 # | $dz_1 = da_1 \odot [z_1 > 0]$ | `dz1 = da1 * (z1 > 0)` | $(N, H)$ |
 # | $dW_1 = X^\top dz_1$ | `dW1 = X.T @ dz1` | $(D, N)(N, H) = (D, H)$ |
 # | $db_1 = \sum_n dz_{1,n}$ | `db1 = dz1.sum(axis=0)` | $(N, H) \to (H,)$ |
+#
+# (`sum(axis=0)` gives a bias its gradient without the leading axis of length one; `keepdims=True` keeps that axis, and
+# both are right here.)
 #
 # **Exercise 4.** Put the lines together. The check knows eleven ways in which people get this wrong.
 
@@ -1188,7 +1207,8 @@ assert len(end) == 322
 # Is this a toy? Give it MNIST: 60,000 images of handwritten digits, 784 pixels each. The network is the same, and
 # four things around it change. The data are too many to use all of them for each step, so each step takes a random batch
 # of 128. The pixels are brought to mean 0 and standard deviation 1. The first weights are drawn larger or smaller
-# depending on the number of inputs (Day 30 says why). And the arrays are `float32`, which is twice as fast.
+# depending on the number of inputs (Day 30 says why). And the arrays are `float32`, which takes half the memory
+# and less time.
 #
 # Fetching and verifying the files is the one place today where the package uses PyTorch's tools (Day 31 has more on
 # them); what comes back are NumPy arrays, and all the computing is ours.
