@@ -473,8 +473,9 @@ plot_curves(
 
 # %% [markdown]
 # *How to read it:* the right end is next to the loss, the left end next to the input. A level curve means that all
-# layers can learn at one learning rate. A curve that falls to the left is a *vanishing gradient*: the first layers
-# hardly move while the last ones learn.
+# layers can learn at one learning rate. The lowest curve would need an enormous one: with tiny weights hardly any gradient
+# reaches any layer. A curve that falls to the left is a *vanishing gradient*: the first layers hardly move while the last
+# ones learn.
 
 # %%
 ratio = {name: values[-1] / values[0] for name, values in norms.items()}

@@ -507,8 +507,8 @@ climb("4 nn.Module", loss.item(), gradients, model.parameters())
 # %% [markdown]
 # ### Rung 5: layers
 #
-# A weight matrix with its bias is so common that it has a class of its own, `nn.Linear`. *Predict:* the layer from
-# three inputs to five units: which shape has its weight?
+# A weight matrix with its bias is so common that it has a class of its own, `nn.Linear`. *Predict:* what is
+# the shape of its weight, in a layer from three inputs to five units?
 
 # %%
 layer = nn.Linear(D, H)
