@@ -465,6 +465,9 @@ assert per_stage["ToTensor"] + per_stage["Normalize"] > 0.5 * one_by_one
 # The largest is now the training step. Would it be quicker if all cores of the computer worked on it? PyTorch can share
 # the rows of one matrix product among threads. At its end they wait for the slowest of them, and a step of ours has
 # eight such products, each short. *Predict:* how much quicker is a step with two threads than with one?
+#
+# One and two threads take turns again. The factor is the middle one of the turns, so it need not be the quotient of the
+# two times.
 
 # %%
 turns = []

@@ -843,7 +843,7 @@ Markdown(
     f"{raw_neighbour:.0%}."
 )
 
-# %% mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit, with the list of labels at the side."}}
+# %% mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit; on the left the settings of the projection, on the right a search by label."}}
 plot_screenshot("projector")
 
 # %% tags=["remove-cell"]
