@@ -143,7 +143,9 @@ checks.momentum_step(momentum_step)
 # **Adam** gives every weight a rate of its own. It keeps a running mean of the gradient, $m$, and of its square, $v$,
 # and divides one by the root of the other:
 #
-# $$m \leftarrow \beta_1 m + (1 - \beta_1)\, g \qquad v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2$$
+# $$m \leftarrow \beta_1 m + (1 - \beta_1)\, g$$
+#
+# $$v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2$$
 #
 # $$w \leftarrow w - \eta\, \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}$$
 #

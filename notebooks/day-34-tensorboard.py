@@ -18,7 +18,7 @@
 #
 # - log scalars on an x-axis on which training and validation can be compared;
 # - start TensorBoard on your machine, in Jupyter and in Colab, and say which tab answers which question;
-# - log histograms, images, curves, settings and the model's graph, and read all of them back;
+# - log the model's graph, histograms, images, curves and settings, and read back all but the graph;
 # - say from the update-to-weight ratio whether the steps are too long or too short;
 # - name the fault of a broken run from its curves.
 #
