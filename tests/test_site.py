@@ -247,7 +247,7 @@ def test_no_page_shows_an_error_or_raw_markup(page):
         string
         for string in article.find_all(string=True)
         if not string.find_parent(["code", "pre", "script", "style"])
-        and not string.find_parent(class_="math")
+        and not string.find_parent(class_=["math", "sig"])  # nor a signature with **kwargs
     )
     raw = re.findall(
         r".{0,30}(?:\$\$|\{[\w:+-]+\}`|\{doc\}|:::|```|\*\*|\\\(|\\\[|\|\s*[-–—]+\s*\|).{0,30}",
