@@ -712,6 +712,15 @@ def limit_to_files(stack):
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
 
 
+def an_error_without_a_number(stack):
+    """Not the operating system's own, as from a file system that is a program."""
+
+    def fsync(file):
+        raise OSError("the quota is used up")
+
+    stack.enter_context(pytest.MonkeyPatch.context()).setattr(os, "fsync", fsync)
+
+
 def control_c(stack):
     stack.enter_context(pytest.MonkeyPatch.context()).setattr(os, "fsync", stopping_at(1))
 
@@ -719,7 +728,8 @@ def control_c(stack):
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
     [
-        (limit_to_files, OSError, r"state\.pt could not be written after epoch 2 .*still whole"),
+        (limit_to_files, OSError, r"state\.pt could not be .* epoch 2 \(File too .*still whole"),
+        (an_error_without_a_number, OSError, r"epoch 2 \(the quota is used up\)"),
         (control_c, KeyboardInterrupt, None),
     ],
 )
