@@ -85,7 +85,7 @@ def load_mnist():
         "NNWEEK_DATASET", os.environ.get("NNWEEK_DATASET", ""), ("", "mnist", "stand-in")
     )
     if wanted == "stand-in":
-        print("NNWEEK_DATASET=stand-in:", _STAND_IN_NOTICE, flush=True)
+        print("NNWEEK_DATASET=stand-in:", _STAND_IN_NOTICE)
         return _load_stand_in()
 
     folder = data_folder() / "MNIST" / "raw"  # where torchvision keeps its files, too
@@ -95,16 +95,12 @@ def load_mnist():
     contents, failures = _find_files(folder)
     if contents is not None:
         return _read_mnist(_unpack(contents, folder))
-    report = "\n".join(f"  - {failure}" for failure in failures)
+    report = "\n".join(["What was tried:", *(f"  - {failure}" for failure in failures), _ADVICE])
     if wanted == "mnist":
         raise OSError(
-            f"MNIST could not be had, and NNWEEK_DATASET=mnist forbids the stand-in. "
-            f"What was tried:\n{report}\n{_ADVICE}"
+            f"MNIST could not be had, and NNWEEK_DATASET=mnist forbids the stand-in.\n{report}"
         )
-    print(
-        f"MNIST could not be had. {_STAND_IN_NOTICE}\nWhat was tried:\n{report}\n{_ADVICE}",
-        flush=True,
-    )
+    print(f"MNIST could not be had: {_STAND_IN_NOTICE}\n{report}")
     return _load_stand_in()
 
 
@@ -164,7 +160,7 @@ def _find_files(folder):
         before = len(contents)
         _collect(source, checksums, contents, failures)
         if len(contents) > before:
-            print(f"MNIST: {len(contents) - before} file(s) from {source}", flush=True)
+            print(f"MNIST: {len(contents) - before} file(s) from {source}")
         if len(contents) == len(checksums):
             break
     try:
@@ -174,12 +170,11 @@ def _find_files(folder):
     except OSError as error:
         print(
             f"MNIST could not be kept in {folder} ({_reason(error)}), so it will be fetched "
-            f"again next time. Set NNWEEK_DATA to a folder with 70 MB of room.",
-            flush=True,
+            f"again next time. Set NNWEEK_DATA to a folder with 70 MB of room."
         )
     if len(contents) == len(checksums):
         if failures:
-            print("On the way:\n" + "\n".join(f"  - {failure}" for failure in failures), flush=True)
+            print("On the way:\n" + "\n".join(f"  - {failure}" for failure in failures))
         return contents, failures
     return None, failures
 
@@ -214,7 +209,7 @@ def _collect(source, checksums, contents, failures, missing_is_news=True):
 def _read(path):
     """Read a file of the size of MNIST's; of a larger one, enough to fail the checksum."""
     with open(path, "rb") as file:
-        return file.read(LARGEST + 1)
+        return file.read(LARGEST)
 
 
 def _fault(data, checksum):

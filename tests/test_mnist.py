@@ -223,6 +223,7 @@ def test_where_a_mirror_fails_the_next_one_serves(fault, load, serve, monkeypatc
     monkeypatch.setattr(mnist, "LARGEST", 2**20)
     said = load(bad, good.url)
     assert f"4 file(s) from {good.url}" in said
+    assert said.count("file(s) from") == 1, "what served nothing is not named as a source"
     assert re.search(f"- {re.escape(bad)}: .*({words})", said), f"not {words!r}, but: {said}"
     assert all(thread.daemon for thread in receiving()), "the program could not end"
 
@@ -273,9 +274,38 @@ def test_a_source_that_lacks_a_file_still_serves_the_others(load, serve, tmp_pat
     partial = serve(lambda file: not_there(file) if file == FILES[first] else [OK, file])
     last = serve()
     said = load(mirror, partial.url, last.url)
-    assert f"1 file(s) from {mirror}" in said
-    assert f"2 file(s) from {partial.url}" in said
+    lacking = [name for name in FILES if name != second]
+    assert said.splitlines() == [
+        f"MNIST: 1 file(s) from {mirror}",
+        f"MNIST: 2 file(s) from {partial.url}",
+        f"MNIST: 1 file(s) from {last.url}",
+        "On the way:",
+        *[f"  - {mirror}: No such file or directory ({mirror / name})" for name in lacking],
+        f"  - {partial.url}: {first}: the server answered 404 Not Found",
+    ]
     assert last.asked == [first]
+
+
+def test_settings_may_be_empty_or_not_there_at_all(serve, monkeypatch):
+    monkeypatch.setattr(MNIST, "mirrors", [serve().url])
+    for name in ("NNWEEK_DATASET", "NNWEEK_MNIST_MIRROR"):
+        monkeypatch.delenv(name)
+    np.testing.assert_equal(vars(mnist.load_mnist()), vars(SMALL))
+
+
+def test_a_machine_that_forbids_md5_for_security_lets_it_find_damaged_files(
+    load, serve, monkeypatch
+):
+    """As machines under the rules of the American government do (FIPS)."""
+    md5 = hashlib.md5
+
+    def guarded(data, usedforsecurity=True):
+        if usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return md5(data, usedforsecurity=False)
+
+    monkeypatch.setattr(hashlib, "md5", guarded)
+    assert "4 file(s) from" in load("", serve().url)
 
 
 @pytest.mark.parametrize("fault", ["says nothing", "drips the file"])
@@ -306,8 +336,15 @@ def test_what_went_wrong_is_put_into_a_few_words(error, words):
     assert mnist._reason(error) == words
 
 
-@pytest.mark.parametrize("obstacle", ["a file in its place", "no permission", "a limit to files"])
-def test_what_cannot_be_kept_can_still_be_used(obstacle, folder, load, serve, tmp_path):
+@pytest.mark.parametrize(
+    ("obstacle", "words"),
+    [
+        ("a file in its place", ""),  # each system has its own words
+        ("no permission", "Permission denied"),
+        ("a limit to files", "File too large"),
+    ],
+)
+def test_what_cannot_be_kept_can_still_be_used(obstacle, words, folder, load, serve, tmp_path):
     with contextlib.ExitStack() as undo:
         if obstacle == "a file in its place":
             (tmp_path / "data").touch()
@@ -321,7 +358,7 @@ def test_what_cannot_be_kept_can_still_be_used(obstacle, folder, load, serve, tm
             undo.callback(resource.setrlimit, resource.RLIMIT_FSIZE, before)
             resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
         said = load(serve().url)
-    assert f"could not be kept in {folder}" in said
+    assert f"could not be kept in {folder} ({words}" in said
     assert "Set NNWEEK_DATA" in said
 
 
@@ -504,15 +541,26 @@ def test_where_nothing_serves_the_stand_in_is_announced_or_refused(load, serve, 
     monkeypatch.setenv("NNWEEK_DATASET", "mnist")
     with pytest.raises(OSError, match="could not be had") as refused:
         load(*sources)
-    for words in ("the stand-in", *sources, "404", "is empty", "network", "NNWEEK_MNIST_MIRROR"):
-        assert words in announced
-        assert words in str(refused.value)
+    not_there, empty = sources
+    tried = [
+        "What was tried:",
+        *[f"  - {not_there}: {name}: the server answered 404 Not Found" for name in FILES],
+        *[f"  - {empty}: {name} is empty" for name in FILES],
+    ]
+    for message in (announced, str(refused.value)):
+        first, *lines, last = message.splitlines()
+        assert first.startswith("MNIST could not be had")
+        assert "the stand-in" in first
+        assert lines == tried
+        assert "network" in last
+        assert "NNWEEK_MNIST_MIRROR" in last
 
 
 def test_the_stand_in_has_mnists_form_and_asks_no_server(load, serve, monkeypatch):
     monkeypatch.setenv("NNWEEK_DATASET", "stand-in")
     server = serve()
-    assert "stand-in" in load(server.url, stand_in=True)
+    said = load(server.url, stand_in=True)
+    assert re.fullmatch(r"NNWEEK_DATASET=stand-in: this run uses the stand-in, .*\n", said)
     assert server.asked == []
     digits = mnist.load_mnist()
     parts = [(digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)]
