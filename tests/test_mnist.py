@@ -594,7 +594,7 @@ def test_the_stand_in_is_scikit_learns_digits_enlarged(load, monkeypatch):
 
 def test_an_unknown_data_set_is_refused_by_name(load, monkeypatch):
     monkeypatch.setenv("NNWEEK_DATASET", "MNIST")
-    with pytest.raises(ValueError, match="NNWEEK_DATASET.*'MNIST'"):
+    with pytest.raises(ValueError, match="^NNWEEK_DATASET .*'MNIST'"):
         load()
 
 
