@@ -21,6 +21,10 @@ EXPLAINED = {
     "NumPy takes None for False here": [
         "for flat in rng.choice(parameter.size, size=count, replace=None):",
     ],
+    "None is as false as False": [
+        "_collect(str(folder), checksums, contents, failures, missing_is_news=None)",
+        "if hashlib.md5(data, usedforsecurity=None).hexdigest() == checksum:",
+    ],
     "every row of the report has a cell in every column": [
         '"  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=None)).rstrip()',
         '"  ".join(cell.ljust(width) for cell, width in zip(row, widths, )).rstrip()',

@@ -267,7 +267,10 @@ def _download(source, name):
                 try:
                     chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
                 except queue.Empty:
-                    raise TimeoutError(f"no answer for {PATIENCE:g} seconds") from None
+                    raise TimeoutError(
+                        f"no answer for {PATIENCE:g} seconds, or one slower than {SLOWEST:,} "
+                        f"bytes a second"
+                    ) from None
                 if isinstance(chunk, Exception):
                     raise chunk
                 if not chunk:
@@ -275,8 +278,6 @@ def _download(source, name):
                 data += chunk
                 if len(data) > LARGEST:
                     raise ValueError(f"{name} is larger than {LARGEST:,} bytes: not MNIST")
-                if time.monotonic() > deadline and len(data) < enough:
-                    raise TimeoutError(f"slower than {SLOWEST:,} bytes a second")
     finally:
         given_up.set()
 

@@ -166,7 +166,10 @@ def serve():
         yield serve
 
 
-DRIP, SILENCE = [b".", 0.05] * 20 * FOREVER, "no answer|timed out|slower"
+DRIP, SILENCE = (
+    [b".", 0.05] * 20 * FOREVER,
+    "no answer for 1 seconds, or one slower than 4,000 bytes|timed out",
+)
 FAULTS = {  # of a mirror: what its server plays, or else its address; and what must be said of it
     "says nothing": (lambda file: [FOREVER], SILENCE),
     "falls silent half way": (lambda file: [OK, file[:-9], FOREVER], SILENCE),
