@@ -47,6 +47,7 @@ SETTINGS = (
     "NNWEEK_MNIST_MIRROR",
     "NNWEEK_RESULTS",
     "NNWEEK_SITE",  # of the tests: where the built site lies
+    "NNWEEK_PDF",  # of the tests: where the printed book lies
     "NNWEEK_BOOK",  # of the book's build
 )
 PATIENCE = 180  # seconds for all imports together; a cold disk is slow

@@ -120,7 +120,8 @@ def show(window, address):
     # Nothing moves from here on: a colour on its way to another is neither.
     window.run(
         "const style = document.createElement('style');"
-        "style.textContent = '*, ::before, ::after { transition: none !important; }';"
+        "style.textContent = '*, ::before, ::after"
+        "{ transition: none !important; animation: none !important; }';"
         "document.head.append(style);"
     )
 
@@ -331,7 +332,10 @@ def test_the_ring_around_a_card_is_painted_not_only_asked_for(window, server):
     window.run(f"{card}.scrollIntoView({{block: 'center'}});")
     before = pixels(window)
     window.run(f"{card}.focus({{focusVisible: true, preventScroll: true}});")
-    changed = int((before != pixels(window)).any(axis=-1).sum())
+    for _ in range(20):  # a busy machine paints later
+        changed = int((before != pixels(window)).any(axis=-1).sum())
+        if changed > 1000:
+            break
     assert changed > 1000
 
 
@@ -440,30 +444,39 @@ def test_a_day_opens_from_the_disk_with_formulas_and_fonts(window):
 # --- Lighthouse ----------------------------------------------------------------------------------
 
 
-@needs(LIGHTHOUSE)
-@pytest.mark.parametrize("name", DAYS)
-def test_lighthouse_gives_full_marks_on_a_phone(name, window, server, tmp_path, capsys):
-    """How fast a page is depends on this machine, so that is only printed."""
-    asserted = ("accessibility", "best-practices", "seo")
+def lighthouse(address, window, folder):
+    """Lighthouse's scores (0 to 100) of a page, and what costs it marks for all but speed."""
+    asked = ("accessibility", "best-practices", "seo")
+    report = folder / "report.json"
     subprocess.run(
         [
-            LIGHTHOUSE, f"{server.address}/{name}.html", f"--port={window.port}", "--quiet",
-            f"--only-categories=performance,{','.join(asserted)}", "--output=json",
-            f"--output-path={tmp_path / 'report.json'}", "--no-enable-error-reporting",
+            LIGHTHOUSE, address, f"--port={window.port}", "--quiet",
+            f"--only-categories=performance,{','.join(asked)}", "--output=json",
+            f"--output-path={report}", "--no-enable-error-reporting",
         ],
         check=True,
         timeout=300,
     )  # fmt: skip
-    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    scores = {id_: round(100 * found["score"]) for id_, found in report["categories"].items()}
-    with capsys.disabled():
-        print(f"\n{name}: Lighthouse {scores}")
+    report = json.loads(report.read_text(encoding="utf-8"))
     faults = [
-        (audit["id"], audit["title"])
-        for category in asserted
+        (audit["id"], audit["title"], audit.get("details", {}).get("items", [])[:3])
+        for category in asked
         for reference in report["categories"][category]["auditRefs"]
         if reference["weight"]
         and (audit := report["audits"][reference["id"]])["score"] not in (1, None)
     ]
+    return {id_: round(100 * found["score"]) for id_, found in report["categories"].items()}, faults
+
+
+@needs(LIGHTHOUSE)
+@pytest.mark.parametrize("name", DAYS)
+def test_lighthouse_gives_full_marks_on_a_phone(name, window, server, tmp_path, capsys):
+    """How fast a page is depends on this machine, so that is only printed."""
+    address = f"{server.address}/{name}.html"
+    scores, faults = lighthouse(address, window, tmp_path)
+    if faults:  # of a page that a busy machine had not finished? One of the page's own stays
+        scores, faults = lighthouse(address, window, tmp_path)
+    with capsys.disabled():
+        print(f"\n{name}: Lighthouse {scores}")
     assert faults == []
-    assert {scores[category] for category in asserted} == {100}
+    assert all(score == 100 for id_, score in scores.items() if id_ != "performance")
