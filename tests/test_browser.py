@@ -328,6 +328,8 @@ def test_tab_reaches_everything_and_shows_where_it_is(name, window, server):
 def test_the_ring_around_a_card_is_painted_not_only_asked_for(window, server):
     """A card hides what is drawn outside it, which the computed style does not tell."""
     show(window, f"{server.address}/{PAGES[0]}.html")
+    # A Tab too many, in the test before, takes the focus from the page to the browser.
+    window.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
     card = "document.querySelector('.day .sd-stretched-link')"
     window.run(f"{card}.scrollIntoView({{block: 'center'}});")
     before = pixels(window)
