@@ -72,5 +72,5 @@ floors: $(READY) ## test with the oldest Python and the oldest releases that req
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) .ci/node_modules book/_build build mutants *.egg-info .pytest_cache .ruff_cache .hypothesis
-	rm -rf notebooks/runs notebooks/mnist_mlp.pth notebooks/my-week-5.md
+	rm -rf notebooks/runs notebooks/mnist_mlp.pth notebooks/my-week-5.md bench.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -343,9 +343,10 @@ def _data(tried, facts, faults, notes):
         elif name in checksums:
             whole.append(name)
     count = len(MNIST_FILES)
-    if len(whole) < count and _obstacle(folder):  # a class may share a whole copy, read-only
+    # A class may share a whole copy, read-only.
+    if len(whole) < count and (obstacle := _obstacle(folder)):
         faults.append(
-            f"No file can be kept in the data folder: {_obstacle(folder)}. Set NNWEEK_DATA to a "
+            f"No file can be kept in the data folder: {obstacle}. Set NNWEEK_DATA to a "
             "folder that you may write to."
         )
     if len(whole) == count:
@@ -391,8 +392,8 @@ def _results(tried, facts, faults, notes):
     facts.append(("results", f"{path}\n{_and(counts) or 'none yet'}"))
     if broken:
         notes.append(f"{broken} line(s) of the results file are not whole, and passed over.")
-    if path.parent.is_dir() and _obstacle(path.parent):
-        faults.append(f"No result can be kept: {_obstacle(path.parent)}.")
+    if path.parent.is_dir() and (obstacle := _obstacle(path.parent)):
+        faults.append(f"No result can be kept: {obstacle}.")
     facts.append(("exercises", "\n".join(map(str.strip, repr(checks.progress()).splitlines()))))
 
 
