@@ -54,7 +54,6 @@ EXPLAINED = {
     "the pace at which a server counts as silent; a test of it would be one of timing": [
         "enough = len(data) + SLOWEST / PATIENCE",
         "while len(data) <= enough:",
-        "chunk = chunks.get(timeout=max(1.0, deadline - time.monotonic()))",
     ],
     "only a GPU could tell": [
         "for chosen in torch.from_numpy(order).to(None).split(self.batch_size):",

@@ -310,7 +310,7 @@ def _resume(path, model, optimizer, loader):
             f"Delete it to train from the start."
         ) from error
     version = state.get("nnweek_checkpoint") if isinstance(state, dict) else None
-    if version == CHECKPOINT_VERSION and not state.keys() >= CHECKPOINT_KEYS:
+    if version == CHECKPOINT_VERSION and CHECKPOINT_KEYS - state.keys():
         version = "an incomplete one"
     if version != CHECKPOINT_VERSION:
         raise ValueError(

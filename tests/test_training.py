@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 from nnweek import experiments, training
+from nnweek.distributed import Share
 from nnweek.experiments import (
     accuracy_interval,
     make_optimizer,
@@ -239,6 +240,26 @@ def test_uneven_batches_count_by_their_examples(data):
     assert train_one_epoch(model, loader, sgd(model, lr=1e-12), criterion) == pytest.approx(
         (loss, acc), rel=1e-6
     )
+
+
+def test_the_shares_of_several_processes_are_scored_as_the_whole_batches_are(data, monkeypatch):
+    """The three processes are one here that takes their parts in turn."""
+    given = []
+
+    def all_reduce(sums):
+        given.append(sums.clone())
+        sums.copy_(sum(given))
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    model, criterion = make(plain), nn.CrossEntropyLoss()
+
+    first, _, last = (
+        evaluate(model, Share(in_order(data), rank, 3), criterion) for rank in range(3)
+    )
+
+    whole = evaluate(model, in_order(data), criterion)
+    assert first != pytest.approx(whole, rel=1e-3), "a share alone has other scores"
+    assert last == pytest.approx(whole, rel=1e-6)
 
 
 def test_batches_are_moved_to_the_models_device(data):
@@ -523,6 +544,21 @@ def test_the_generators_of_gpus_are_kept_and_set_back_where_there_are_gpus(
     assert [state.tolist() for state in set_back] == [[0, 1, 2, 3, 4]]
 
 
+def test_a_checkpoint_from_a_gpu_goes_on_where_there_is_none(data, tmp_path, monkeypatch):
+    """The GPU is pretended: the file says of every tensor that it lay there."""
+    path = tmp_path / "state.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        run_fit(data, with_dropout, adam, epochs=1, checkpoint=path)
+    assert b"cuda:0" in path.read_bytes()
+
+    resumed = run_fit(data, with_dropout, adam, epochs=2, checkpoint=path, seed=99)
+
+    expected = run_fit(data, with_dropout, adam, epochs=2)
+    assert curves(resumed[0]) == curves(expected[0])
+    assert resumed[1:] == expected[1:]
+
+
 class Trap:
     """An object that writes a file when it is unpickled."""
 
@@ -533,45 +569,54 @@ class Trap:
         return (open, (str(self.path), "w"))
 
 
+NO_FILE_OF_TORCH = "a readable checkpoint (BadZipFile)"
+WITH_CODE = "a readable checkpoint (UnpicklingError)"
+NOT_OURS = "a checkpoint of this version of nnweek: expected version 2, found "
 UNREADABLE = {
-    "empty": lambda good: b"",
-    "text": lambda good: b"these are my notes on Day 32, and they are no checkpoint",
-    "cut short": lambda good: good[: len(good) // 2],
-    "without its end": lambda good: good[:-30],
+    "empty": (lambda good: b"", NO_FILE_OF_TORCH),
+    "text": (lambda good: b"these are my notes on Day 32, and no checkpoint", NO_FILE_OF_TORCH),
+    "cut short": (lambda good: good[: len(good) // 2], NO_FILE_OF_TORCH),
+    "without its end": (lambda good: good[:-30], NO_FILE_OF_TORCH),
 }
 FOREIGN = {
-    "weights alone": lambda path: make(plain).state_dict(),
-    "a whole model": lambda path: make(plain),
-    "a list": lambda path: [1, 2, 3],
-    "another version's": lambda path: {"nnweek_checkpoint": 0},
-    "hollow": lambda path: {"nnweek_checkpoint": 1},
-    "a trap": lambda path: Trap(path.with_name("trapped")),
+    "weights alone": (lambda path: make(plain).state_dict(), NOT_OURS + "None"),
+    "a whole model": (lambda path: make(plain), WITH_CODE),
+    "a list": (lambda path: [1, 2, 3], NOT_OURS + "None"),
+    "another version's": (lambda path: {"nnweek_checkpoint": 0}, NOT_OURS + "0"),
+    "hollow": (lambda path: {"nnweek_checkpoint": 2}, NOT_OURS + "an incomplete one"),
+    "a trap": (lambda path: Trap(path.with_name("trapped")), WITH_CODE),
 }
 
 
 @pytest.mark.parametrize("fault", [*UNREADABLE, *FOREIGN])
-def test_a_damaged_or_foreign_checkpoint_is_refused_and_what_to_do_is_said(fault, data, tmp_path):
+def test_a_damaged_or_foreign_checkpoint_is_refused_and_what_to_do_is_said(
+    fault, data, tmp_path, monkeypatch
+):
+    # Left set by whoever once had to open a file that runs code; it must not open this one.
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     path = tmp_path / "state.pt"
     run_fit(data, epochs=1, checkpoint=path)
     if fault in UNREADABLE:
-        path.write_bytes(UNREADABLE[fault](path.read_bytes()))
+        damage, what = UNREADABLE[fault]
+        path.write_bytes(damage(path.read_bytes()))
     else:
-        torch.save(FOREIGN[fault](path), path)
+        foreign, what = FOREIGN[fault]
+        torch.save(foreign(path), path)
     files = sorted(tmp_path.iterdir())
     model = make(plain)
     before = snapshot(model.state_dict())
 
-    with pytest.raises(ValueError, match=r"state\.pt is not a .*checkpoint.*Delete it") as refusal:
+    with pytest.raises(ValueError, match=r"state\.pt is not ") as refusal:
         fit(model, batch_loader(data), in_order(data), sgd(model), epochs=2, checkpoint=path)
 
-    assert str(path) in str(refusal.value)
+    assert str(refusal.value) == f"{path} is not {what}. Delete it to train from the start."
     assert snapshot(model.state_dict()) == before
     assert sorted(tmp_path.iterdir()) == files, "the file was deleted, or its code was run"
 
 
-def in_two_groups(model):
+def in_two_groups(model, lr=0.1, others_lr=0.1):
     first, *others = model.parameters()
-    return torch.optim.SGD([{"params": [first]}, {"params": others}], lr=0.1)
+    return torch.optim.SGD([{"params": [first]}, {"params": others, "lr": others_lr}], lr=lr)
 
 
 @pytest.mark.parametrize(
@@ -646,6 +691,21 @@ def test_a_checkpoint_is_not_continued_with_other_settings_and_they_are_named(
 
     assert (snapshot(model.state_dict()), snapshot(optimizer.state_dict())) == before
     assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((0.3, 0.2), "lr=0.1, not with lr=0.3"),
+        ((0.1, 0.3), "lr of parameter group 1=0.2, not with lr of parameter group 1=0.3"),
+    ],
+    ids=["first", "second"],
+)
+def test_the_settings_of_every_parameter_group_must_stay(rates, said, data, tmp_path):
+    path = tmp_path / "state.pt"
+    run_fit(data, optimizer=lambda model: in_two_groups(model, 0.1, 0.2), epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match=rf"it was written with {said}\. Go on"):
+        run_fit(data, optimizer=lambda model: in_two_groups(model, *rates), checkpoint=path)
 
 
 def test_numbers_of_numpy_in_the_settings_come_back(data, tmp_path):
@@ -824,6 +884,29 @@ def test_a_flipped_bit_in_a_weight_is_always_refused(written, data):
     at = content.index(bytes_of_weights)
     bit = data.draw(st.integers(0, 8 * len(bytes_of_weights) - 1))
     assert not assert_right_or_refused(flipped(content, 8 * at + bit), written)
+
+
+def test_which_part_of_the_file_is_damaged_stands_above_the_refusal(written, data, tmp_path):
+    """In the traceback, as the error that came first."""
+    content, _, (_, weights, _) = written
+    path = tmp_path / "state.pt"
+    path.write_bytes(flipped(content, 8 * content.index(weights["1.weight"][2])))
+    with pytest.raises(ValueError, match="is not a readable checkpoint") as refusal:
+        run_fit(data, with_dropout, adam, checkpoint=path)
+    assert re.fullmatch(r"\S+/data/\d+ fails its checksum", str(refusal.value.__cause__))
+
+
+@pytest.mark.parametrize("name", ["train_loss", "seconds", "every curve"])
+def test_a_checkpoint_whose_history_lacks_an_epoch_is_refused(name, written, data, tmp_path):
+    """Its curves would be drawn against the wrong epochs."""
+    path = tmp_path / "state.pt"
+    state = torch.load(io.BytesIO(written[0]), weights_only=True)
+    for curve in state["history"]:
+        if name in (curve, "every curve"):
+            state["history"][curve] = []
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=r"or loader: its history is not whole\. Go on"):
+        run_fit(data, with_dropout, adam, checkpoint=path)
 
 
 JUNK = [None, 5, "text", [], {}, {"a": 1}, [[1]], torch.zeros(3), {"0": {"lr": {}}}, float("nan")]
