@@ -16,7 +16,6 @@ import json
 import os
 import re
 import sys
-from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -38,8 +37,6 @@ PAGES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part
 
 # What has no use on paper.
 OF_THE_SCREEN = ".headerlink, .toctree-wrapper, script, details.hide summary, .sd-card-title"
-# Parts of code that are black anyway: tags around them only make the file large.
-BLACK = ".highlight :is(.n, .p, .w), code .pre"
 # These fonts come with matplotlib, so the book looks the same wherever it is printed.
 FONTS = {
     "STIXGeneral.ttf": ("Book", "normal", "normal"),
@@ -51,26 +48,6 @@ FONTS = {
     "DejaVuSansMono-Bold.ttf": ("Book Mono", "bold", "normal"),
     "DejaVuSansMono-Oblique.ttf": ("Book Mono", "normal", "italic"),
 }
-# On the site MathJax sets text in its own fonts; here it draws, since a drawing takes alt
-# text in a PDF, and that is the formula's TeX.
-MATHJAX = metadata.distribution("sphinx-mathjax-offline").locate_file(
-    "sphinx-mathjax-offline/static/mathjax/tex-svg.js"
-)
-SCRIPT = """
-window.MathJax = {
-  options: {enableMenu: false, enableAssistiveMml: false, processHtmlClass: "math"},
-  startup: {pageReady: async () => {
-    await MathJax.startup.defaultPageReady();
-    for (const formula of MathJax.startup.document.math) {
-      const drawing = formula.typesetRoot.querySelector("svg");
-      drawing.setAttribute("aria-label", formula.math.trim());
-      drawing.removeAttribute("aria-hidden");
-    }
-    await document.fonts.ready;
-    window.allIsSet = true;
-  }},
-};
-"""
 
 
 def slug(page):
@@ -86,13 +63,17 @@ def chapter(site, page):
         tag.decompose()
     for tag in article.select("#as-pdf"):  # where the landing page offers this very book
         tag.clear()
-    for tag in article.select(BLACK):
+    for tag in article.select("code .pre"):  # it only makes the file large
         tag.unwrap()
+    for tag in article.select(".math"):  # a drawing takes alt text in a PDF: the formula's TeX
+        tag.svg.attrs |= {"role": "img", "aria-label": tag.math["alttext"]}
+        del tag.svg["aria-hidden"]
+        tag.math.decompose()
     for tag in article.select("details"):
         tag.name, tag["class"] = "div", "unfolded"
     for tag in article.select("summary"):
         tag.name, tag["class"] = "p", "label"
-    for tag in article.select("[id]"):
+    for tag in article.select("[id]:not(path)"):  # formulas share the paths of their signs
         tag["id"] = f"{slug(page)}--{tag['id']}"
     for tag in article.select("a[href]"):
         tag["href"] = within_the_book(tag["href"], page)
@@ -173,8 +154,6 @@ def book(site):
 <meta name="author" content="{html.escape(CONFIG["author"])}">
 <link rel="stylesheet" href="_static/pygments.css">
 <style>{faces}\n{STYLE.read_text(encoding="utf-8")}\n{heads}</style>
-<script>{SCRIPT}</script>
-<script defer src="{Path(MATHJAX).as_uri()}"></script>
 </head>
 <body>
 <div id="title-page">
@@ -197,7 +176,7 @@ def printed(page, file, text):
     """Let a browser show an HTML page from a file and print it; return the PDF's bytes."""
     file.write_text(text, encoding="utf-8")
     page.open(file.as_uri())
-    page.wait_until("window.allIsSet")
+    page.run("return document.fonts.ready;")
     answer = page.devtools(
         "Page.printToPDF",
         preferCSSPageSize=True,

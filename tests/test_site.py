@@ -211,20 +211,56 @@ def test_opening_the_page_asks_no_other_server(page):
 
 
 @every_page
-def test_formulas_are_set_by_the_sites_own_mathjax(page):
-    scripts = [tag["src"] for tag in html_of(page).select("script[src*=mathjax]")]
-    if html_of(page).select(".math"):
-        assert scripts, "a page with formulas that does not load MathJax"
-    for script in scripts:
-        file = ((SITE / page).parent / urlsplit(script).path).resolve()
-        assert file.is_file()
-        fonts = file.parent / "output" / "chtml" / "fonts" / "woff-v2"
-        assert (fonts / "MathJax_Main-Regular.woff").is_file()
-        assert (fonts / "MathJax_Math-Italic.woff").is_file()
+def test_formulas_are_set_by_the_build_for_the_eye_and_for_the_ear(page):
+    html = html_of(page)
+    assert not html.select("script[src*=mathjax i]"), "what is set need not be set again"
+    signs = [path["id"] for path in html.select("svg.signs path[d]")]
+    assert len(signs) == len(set(signs))
+    used = {use["href"].removeprefix("#") for use in html.select(".math svg use")}
+    assert used == set(signs), "a sign that is nowhere, or for nothing"
+    for formula in html.select(".math"):
+        (spoken,), (drawn,) = formula.select("math"), formula.select("svg")
+        assert spoken["alttext"].strip()
+        assert spoken.select("mi, mn, mo, mtext"), spoken["alttext"]
+        assert drawn["aria-hidden"] == "true", "read aloud twice"
+        assert drawn.select("use"), spoken["alttext"]
 
 
 def test_some_pages_have_formulas():
     assert len([page for page in PAGES if html_of(page).select(".math")]) >= 3
+
+
+# --- What a page costs before it shows -------------------------------------------------------
+
+
+@every_page
+def test_a_page_waits_for_one_stylesheet(page):
+    assert len(html_of(page).select("link[rel=stylesheet]")) == 1
+
+
+@every_page
+def test_code_has_no_tags_but_those_with_a_colour_of_their_own(page):
+    bare = html_of(page).select(".highlight span:is(.n, .nn, .p, .w)")
+    assert not bare
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_has_no_tags_in_code_has_the_colour_of_code(theme):
+    style = (SITE / "_static" / "pygments.css").read_text(encoding="utf-8")
+
+    def colour(of):
+        rule = rf'^html\[data-theme="{theme}"\] {re.escape(of)} \{{[^}}]*?(?<!-)color: (#\w+)'
+        return re.search(rule, style, re.MULTILINE)[1]
+
+    assert {colour(f".highlight .{name}") for name in ("n", "nn", "p", "w")} == {
+        colour(".highlight")
+    }
+
+
+def test_the_themes_script_measures_nothing_when_a_page_opens():
+    script = (SITE / "_static" / "scripts" / "pydata-sphinx-theme.js").read_text(encoding="utf-8")
+    assert ".tabIndex=" in script, "the theme does it no more: week.js need not either"
+    assert '["pre",' not in script
 
 
 # --- What stands on a page -------------------------------------------------------------------

@@ -35,7 +35,7 @@ def printed(page):
     """The page as PDF, printed by a real browser from the file."""
     with browser.browser() as window:
         window.open((SITE / f"{page}.html").as_uri())
-        window.run("return window.MathJax.startup.promise;")
+        window.run("return document.fonts.ready;")
         pdf = window.devtools("Page.printToPDF", preferCSSPageSize=True)
     return base64.b64decode(pdf["data"])
 

@@ -1,11 +1,13 @@
 """What the theme needs mending, done to the pages and files that it has written.
 
 1. Labels and a region are repaired for those who do not see the page, and no script keeps
-   a page from showing (`REPAIRS`).
+   a page from showing; code has no tags without a colour (`REPAIRS`).
 2. The theme brings Thebe to every page, twice; no page uses it, so no page gets it.
 3. A page that is no notebook has no button for Colab.
 4. Of Font Awesome's two thousand icons a reader downloads those that a page shows.
-5. A page's first paragraph is also the description that search engines show.
+5. The theme's script measures all code of a page before the page reacts; `week.js` does that
+   where the reader is.
+6. A page's first paragraph is also the description that search engines show.
 """
 
 import html
@@ -28,18 +30,21 @@ def setup(app):
     app.connect("html-page-context", describe_the_page)
     app.connect("build-finished", repair_the_themes_labels)
     app.connect("build-finished", keep_the_icons_in_use)
+    app.connect("build-finished", leave_scrolling_to_the_weeks_script)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 # A label must hold the words that are seen (WCAG 2.5.3): without one, the words themselves
 # are the name. And all that is on a page belongs to some region of it, also the logo.
 # A script that waits until the page is read runs as well, and the page shows before it.
+# Half the tags of a page stood around names and brackets in code, which have code's own colour.
 REPAIRS = [
     (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
     (r'(<i class="theme-switch [^>]*?) title="[^"]*"', r"\1"),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (r'(<div id="pst-primary-sidebar")(?= class)', r'\1 role="region" aria-label="Site"'),
     (r"<script(?= [^>]*\bsrc=)(?! [^>]*\bdefer\b)", "<script defer"),
+    (r'<span class="(?:n|nn|p|w)">([^<]*)</span>', r"\1"),
 ]
 
 
@@ -80,6 +85,18 @@ def describe_the_page(app, pagename, templatename, context, doctree):
     if first:
         text = html.escape(shorten(first.astext(), 300, placeholder=" …"))
         context["metatags"] += f'<meta name="description" content="{text}">'
+
+
+# What the theme lets Tab reach if it can be scrolled: document.querySelectorAll(["pre",…]…
+SCROLLED = re.compile(r'\["pre",[^\]]*\](?=\.join\()')
+
+
+def leave_scrolling_to_the_weeks_script(app, exception):
+    """Let the theme's script find nothing to measure: reading all sizes lays out all of a page."""
+    script = Path(app.outdir) / "_static" / "scripts" / "pydata-sphinx-theme.js"
+    if exception is None and script.is_file():
+        text = script.read_text(encoding="utf-8")
+        script.write_text(SCROLLED.sub('["template"]', text), encoding="utf-8")
 
 
 # --- Icons ---------------------------------------------------------------------------------
