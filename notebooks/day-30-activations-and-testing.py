@@ -709,7 +709,7 @@ for until in np.unique(np.geomspace(1, 400, 24).astype(int)):
                 *X_spiral[y_spiral == k].T, s=16, marker=marker, color=COLORS[k]
             )
         ax.set(
-            title=f"after {taken} steps: loss {loss:.3f}",
+            title=f"after step {taken}: loss {loss:.3f}",
             xlabel="$x_1$",
             ylabel="$x_2$",
         )
