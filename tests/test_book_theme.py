@@ -10,8 +10,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import nnweek_theme  # noqa: E402
 
-SCRIPT = (nnweek_theme.ORIGINALS / nnweek_theme.ICON_SCRIPT).read_text(encoding="utf-8")
 STYLES = (nnweek_theme.ORIGINALS / nnweek_theme.STYLES).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def script():
+    file = nnweek_theme.ORIGINALS / nnweek_theme.ICON_SCRIPT
+    if not file.is_file():
+        pytest.skip("the theme for Python 3.10 is an older one, whose icons are letters of a font")
+    return file.read_text(encoding="utf-8")
 
 
 def test_a_page_that_an_earlier_build_repaired_is_not_repaired_again():
@@ -29,23 +36,23 @@ def test_a_page_that_an_earlier_build_repaired_is_not_repaired_again():
     assert nnweek_theme.repaired(once) == once
 
 
-def test_an_icon_in_use_stays_as_it_is_and_the_others_go():
-    thin = nnweek_theme.with_icons(SCRIPT, {"arrow-up": "index.html"})
+def test_an_icon_in_use_stays_as_it_is_and_the_others_go(script):
+    thin = nnweek_theme.with_icons(script, {"arrow-up": "index.html"})
     (kept,) = nnweek_theme.ICON.finditer(thin)
     assert kept["name"] == '"arrow-up"'
-    assert kept[0].rstrip(",") in SCRIPT
-    assert len(thin) < len(SCRIPT) / 10
+    assert kept[0].rstrip(",") in script
+    assert len(thin) < len(script) / 10
 
 
-def test_an_icon_is_known_by_its_other_names_too():
-    thin = nnweek_theme.with_icons(SCRIPT, {"adjust": "index.html"})
+def test_an_icon_is_known_by_its_other_names_too(script):
+    thin = nnweek_theme.with_icons(script, {"adjust": "index.html"})
     assert '"circle-half-stroke":[' in thin
 
 
-def test_an_icon_that_there_is_not_fails_with_its_name_and_its_page():
+def test_an_icon_that_there_is_not_fails_with_its_name_and_its_page(script):
     used = {"arrow-up": "index.html", "no-such-icon": "setup.html", "lg": "index.html"}
     with pytest.raises(ExtensionError, match=r"no such icon: fa-no-such-icon \(setup\.html\)$"):
-        nnweek_theme.with_icons(SCRIPT, used, nnweek_theme.classes(STYLES))
+        nnweek_theme.with_icons(script, used, nnweek_theme.classes(STYLES))
 
 
 def test_icons_are_found_in_the_pages_and_in_the_scripts(tmp_path):
@@ -61,7 +68,7 @@ def test_icons_are_found_in_the_pages_and_in_the_scripts(tmp_path):
     }
 
 
-def test_the_styles_lose_the_letters_and_nothing_else():
+def test_the_styles_lose_the_letters_and_nothing_else(script):
     thin = nnweek_theme.LETTER.sub("", STYLES)
     assert ".fa-arrow-up:before{content:" in STYLES
     assert ".fa-arrow-up:before{content:" not in thin
