@@ -398,6 +398,22 @@ def test_the_ring_around_a_card_is_painted_not_only_asked_for(window, server):
     assert changed > 1000
 
 
+def test_the_ring_around_what_stands_at_the_edge_of_the_text_is_painted_whole(window, server):
+    show(window, f"{server.address}/{DAYS[0]}.html", STAND_STILL)
+    window.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
+    fold = "document.querySelector('.bd-article > section > section > details > summary')"
+    window.run(f"{fold}.scrollIntoView({{block: 'center', behavior: 'instant'}});")
+    window.run(f"return {A_FRAME_LATER};")
+    before = pixels(window)
+    window.run(f"{fold}.focus({{focusVisible: true, preventScroll: true}});")
+    window.run(f"return {A_FRAME_LATER};")
+    left, middle = window.run(
+        f"const box = {fold}.getBoundingClientRect(); return [box.left, box.top + box.height / 2];"
+    )
+    beside = np.s_[round(middle), round(left) - 5 : round(left)]
+    assert (before[beside] != pixels(window)[beside]).any()
+
+
 def pixels(window):
     return np.asarray(Image.open(io.BytesIO(window.picture())).convert("RGB"))
 
