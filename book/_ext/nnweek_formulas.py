@@ -30,6 +30,7 @@ def setup(app):
         "drawn", inline_renderers=(here.inline, None), block_renderers=(here.block, None)
     )
     app.connect("html-page-context", here.add_the_signs)
+    # The engine runs in threads of its own, which a writer in a forked process would not have.
     return {"parallel_read_safe": True, "parallel_write_safe": False}
 
 
