@@ -47,7 +47,7 @@ serve: book ## build the site and serve it on http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
 
 bench: sync ## measure speed and memory, notebooks included (several minutes); writes bench.json
-	python -m nnweek.bench --notebooks notebooks
+	nnweek bench --notebooks notebooks
 
 mutants: $(READY) ## break nnweek on purpose and list what no test notices (hours; it resumes)
 	python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'

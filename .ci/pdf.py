@@ -26,7 +26,7 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-import browser  # noqa: E402
+from support import browser  # noqa: E402
 
 STYLE = Path(__file__).with_suffix(".css")
 SITE = ROOT / "book" / "_build" / "html"

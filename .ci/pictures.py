@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "nnweek" / "pictures"
 
 sys.path.insert(0, str(ROOT / "tests"))
-from browser import browser, free_port, missing, running  # noqa: E402
+from support.browser import browser, free_port, missing, running  # noqa: E402
 
 # All texts of the page, also inside web components.
 TEXTS = """(() => {

@@ -1,7 +1,7 @@
-"""`python -m nnweek` prints a report on this set-up; see `nnweek.report`."""
+"""`python -m nnweek` is the command line `nnweek`; see `nnweek.commands`."""
 
 import sys
 
-from nnweek.report import main
+from nnweek.commands import main
 
 sys.exit(main())

@@ -23,9 +23,11 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nnweek.experiments import Run, make_optimizer
-from nnweek.mnist import load_mnist, make_loaders
+from nnweek.experiments import Run
+from nnweek.loaders import make_loaders
+from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
+from nnweek.optimizers import make_optimizer
 from nnweek.training import evaluate, fit
 
 FROM_TORCHRUN = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}

@@ -1,7 +1,6 @@
 """Whole runs, and how sure their numbers are (Days 32 to 35)."""
 
 import copy
-import functools
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +11,12 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from nnweek._validate import number, one_of, positive_float, positive_int
-from nnweek.mnist import load_mnist, make_loaders
+from nnweek._validate import positive_float, positive_int
+from nnweek.loaders import make_loaders
+from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
+from nnweek.optimizers import STEPS, known_optimizer, make_optimizer
 from nnweek.training import History, evaluate, fit
-
-OPTIMIZERS = {
-    "SGD": torch.optim.SGD,
-    "Momentum": functools.partial(torch.optim.SGD, momentum=0.9),
-    "Adam": torch.optim.Adam,
-    "AdamW": torch.optim.AdamW,
-}
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ def train_model_with_optimizer(
     Raises:
         TypeError, ValueError: if an argument is not as said.
     """
-    _known_optimizer("optimizer_name", optimizer_name)
+    known_optimizer("optimizer_name", optimizer_name)
     epochs = positive_int("epochs", epochs)
     lr = positive_float("lr", lr)
     if (train_loader is None) != (val_loader is None):
@@ -111,21 +105,6 @@ def train_model_with_optimizer(
     optimizer = make_optimizer(optimizer_name, model, lr)
     history = fit(model, train_loader, val_loader, optimizer, epochs=epochs)
     return history.train_loss, history.val_loss, history.val_acc
-
-
-def make_optimizer(name, model, lr):
-    """Make an optimizer of PyTorch's for a model's parameters. Introduced on Day 33.
-
-    Args:
-        name: "SGD", "Momentum" (SGD with momentum 0.9), "Adam" or "AdamW".
-        model: an `nn.Module`.
-        lr: the learning rate, above 0; everything else is as PyTorch has it.
-
-    Raises:
-        TypeError, ValueError: if the name is unknown or `lr` is not above 0.
-    """
-    make = OPTIMIZERS[_known_optimizer("name", name)]
-    return make(model.parameters(), lr=positive_float("lr", lr))
 
 
 def in_parallel(train, *arguments):
@@ -175,77 +154,6 @@ def _runs_at_once():
     return cpu_count()
 
 
-# --- One step, written out ------------------------------------------------------------------
-# For numbers, arrays and tensors alike. With one more axis in front of w, one entry a model,
-# and `lr` of shape (K, 1, …), each function steps K models at once, each at its own rate.
-
-
-def momentum_step(w, g, v, lr, mu=0.9):
-    """One step of SGD with momentum, in PyTorch's convention. Introduced on Day 33.
-
-    Args:
-        w: the weights.
-        g: their gradient, like w.
-        v: the velocity so far, like w; zeros before the first step.
-        lr: the learning rate.
-        mu: how much of the velocity stays.
-
-    Returns:
-        w, v: after the step.
-    """
-    v = mu * v + g
-    return w - lr * v, v
-
-
-def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
-    """One step of Adam. Introduced on Day 33.
-
-    Args:
-        w: the weights.
-        g: their gradient, like w.
-        m, v: running means of g and of g², like w; zeros before the first step.
-        t: the number of this step, from 1.
-        lr: the learning rate.
-        beta1, beta2: how much of m and v stays.
-        eps: keeps the quotient finite where all gradients were 0.
-
-    Returns:
-        w, m, v: after the step.
-
-    Source: Kingma and Ba (2015), *Adam: a method for stochastic optimization*, algorithm 1.
-    """
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g**2
-    m_hat = m / (1 - beta1**t)
-    v_hat = v / (1 - beta2**t)
-    return w - lr * m_hat / (v_hat**0.5 + eps), m, v
-
-
-def adamw_step(w, g, m, v, t, lr=0.001, weight_decay=0.01):
-    """One step of AdamW: shrink the weights, then step as Adam. Introduced on Day 33.
-
-    Args:
-        w, g, m, v, t, lr: as in `adam_step`.
-        weight_decay: the share of w that is taken away, times lr.
-
-    Returns:
-        w, m, v: after the step.
-
-    Source: Loshchilov and Hutter (2019), *Decoupled weight decay regularization*.
-    """
-    return adam_step(w - lr * weight_decay * w, g, m, v, t, lr)
-
-
-# How many memories an optimizer keeps of each parameter, and its step:
-# (w, g, *memories, t, lr) → (w, *memories).
-STEPS = {
-    "SGD": (0, lambda w, g, t, lr: (w - lr * g,)),
-    "Momentum": (1, lambda w, g, v, t, lr: momentum_step(w, g, v, lr)),
-    "Adam": (2, adam_step),
-    "AdamW": (2, adamw_step),
-}
-
-
 def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epochs=1, every=None):
     """Train several models of one shape at once, each as `fit` would. Introduced on Day 33.
 
@@ -274,7 +182,7 @@ def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epoc
     """
     models = list(models)
     K = len(models)
-    memories, step = STEPS[_known_optimizer("optimizer_name", optimizer_name)]
+    memories, step = STEPS[known_optimizer("optimizer_name", optimizer_name)]
     epochs = positive_int("epochs", epochs)
     if not models:
         raise ValueError("models is empty: there is nothing to train")
@@ -398,126 +306,6 @@ def best_rate(rates, scores):
             stacklevel=2,
         )
     return float(rates[best])
-
-
-# --- How sure the numbers are -----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference over paired runs, with its 95 % interval. Introduced on Day 33.
-
-    Attributes:
-        mean: of first − second.
-        low, high: the ends of the interval.
-        n: how many pairs it was measured on.
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def verdict(self):
-        """ "first higher", "second higher" or "no difference shown"."""
-        if self.low > 0:
-            return "first higher"
-        return "second higher" if self.high < 0 else "no difference shown"
-
-
-def mean_interval(values):
-    """Mean over the first axis, with Student's 95 % interval. Introduced on Day 33.
-
-    Where the mean of further runs of the same kind is expected to lie; it takes the values
-    for independent and roughly normal.
-
-    Args:
-        values: (S,) or (S, …), one row a run (a seed), at least 2 rows.
-
-    Returns:
-        mean, low, high: arrays of the shape of one row; floats if that is a number.
-
-    Raises:
-        ValueError: if there are fewer than 2 rows.
-
-    Source: Student (1908), *The probable error of a mean*, Biometrika 6, 1–25.
-    """
-    from scipy.special import stdtrit  # the quantiles of Student's t; scikit-learn brings it
-
-    values = np.asarray(values, dtype=float)
-    if values.ndim == 0 or len(values) < 2:
-        raise ValueError(f"values must have at least 2 rows, one a run; got shape {values.shape}")
-    n = len(values)
-    mean = values.mean(axis=0)
-    half = stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / np.sqrt(n)
-    return mean, mean - half, mean + half
-
-
-def paired_difference(first, second):
-    """The mean of first − second over paired runs, with its interval. Introduced on Day 33.
-
-    Pairs share everything but what is compared: the seed, the weights, the batches. What
-    moves both runs of a pair alike cancels in their difference.
-
-    Args:
-        first, second: one number a run, in the same order of the pairs; at least 2, finite.
-
-    Returns:
-        `Difference`, whose `.verdict` may be "no difference shown".
-
-    Raises:
-        ValueError: if the two differ in length, are too short or not finite.
-    """
-    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    if first.ndim != 1 or first.shape != second.shape:
-        raise ValueError(
-            f"first and second must be lists of one length, one number a pair; "
-            f"got shapes {first.shape} and {second.shape}"
-        )
-    if len(first) < 2:
-        raise ValueError(
-            f"first must hold at least 2 runs, got {len(first)}: one pair shows no spread"
-        )
-    if not np.isfinite(first - second).all():
-        raise ValueError(f"first and second must be finite, got {first} and {second}")
-    return Difference(*map(float, mean_interval(first - second)), len(first))
-
-
-def accuracy_interval(acc, n):
-    """Wilson's 95 % interval for an accuracy measured on n examples. Introduced on Day 32.
-
-    How far the accuracy would move if other examples of the same kind had been drawn.
-    It says nothing of how it would move with another seed.
-
-    Args:
-        acc: the measured accuracy, 0 to 1.
-        n: how many examples it was measured on, at least 1.
-
-    Returns:
-        low, high: floats, 0 ≤ low ≤ acc ≤ high ≤ 1.
-
-    Raises:
-        TypeError, ValueError: if an argument is not as said.
-
-    Source: Wilson (1927), *Probable inference, the law of succession, and statistical
-    inference*, Journal of the American Statistical Association 22, 209–212.
-    """
-    n = positive_int("n", n)
-    acc = number("acc", acc)
-    if not 0 <= acc <= 1:
-        raise ValueError(f"acc must lie in 0 … 1, got {acc!r}; divide a percentage by 100")
-    z = 1.959963984540054  # the 97.5 % point of the standard normal distribution
-    centre = (acc + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * (acc * (1 - acc) / n + z**2 / (4 * n**2)) ** 0.5 / (1 + z**2 / n)
-    return max(0.0, min(acc, centre - half)), min(1.0, max(acc, centre + half))
-
-
-def _known_optimizer(argument, name):
-    """Return an optimizer's name as `OPTIMIZERS` spells it, or raise if it is unknown."""
-    spelled = {known.lower(): known for known in OPTIMIZERS}
-    name = spelled.get(name.lower(), name) if isinstance(name, str) else name
-    return one_of(argument, name, OPTIMIZERS)
 
 
 def _rates(lr, K, steps):

@@ -5,16 +5,13 @@ on black, and tells lines apart by more than their colour.
 """
 
 import contextlib
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nnweek._validate import labels, matrix, one_of, positive_int
-
-PICTURES = Path(__file__).parent / "pictures"  # of the real TensorBoard
+from nnweek._validate import labels, matrix, positive_int
 
 GREY = "#767676"
 COLORS = ("#2f7fd0", "#d95f02", "#1b9e77", "#a463c9", "#b8860b", "#d6336c")
@@ -345,27 +342,6 @@ def plot_reliability(curves, title):
             xlim=(-0.02, 1.02), ylim=(-0.02, 1.02),
         )  # fmt: skip
         ax.legend()
-
-
-def plot_screenshot(tab):
-    """Show the real TensorBoard with the runs of Day 34, in a picture taken of it.
-
-    `make pictures` takes them anew. Introduced on Day 34.
-
-    Args:
-        tab: "scalars", "graphs", "histograms" or "projector".
-
-    Raises:
-        ValueError: if there is no picture of that tab.
-    """
-    from IPython.display import Image, Markdown, display
-    from PIL import Image as Pillow
-
-    one_of("tab", tab, tuple(sorted(path.stem for path in PICTURES.glob("*.png"))))
-    path = PICTURES / f"{tab}.png"
-    with Pillow.open(path) as picture:
-        caption = picture.info.get("Description", "")
-    display(Image(path.read_bytes()), Markdown(caption))
 
 
 @contextlib.contextmanager

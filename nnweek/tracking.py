@@ -8,6 +8,9 @@ import sys
 import warnings
 from pathlib import Path
 
+from nnweek._validate import one_of
+
+PICTURES = Path(__file__).parent / "pictures"  # of the real TensorBoard
 EVENT_FILES = "events.out.tfevents.*"
 
 
@@ -263,3 +266,24 @@ def _has(events, plugin):
         return bool(events.PluginTagToContent(plugin))
     except KeyError:
         return False
+
+
+def show_screenshot(tab):
+    """Show the real TensorBoard with the runs of Day 34, in a picture taken of it.
+
+    `make pictures` takes them anew. Introduced on Day 34.
+
+    Args:
+        tab: "scalars", "graphs", "histograms" or "projector".
+
+    Raises:
+        ValueError: if there is no picture of that tab.
+    """
+    from IPython.display import Image, Markdown, display
+    from PIL import Image as Pillow
+
+    one_of("tab", tab, tuple(sorted(path.stem for path in PICTURES.glob("*.png"))))
+    path = PICTURES / f"{tab}.png"
+    with Pillow.open(path) as picture:
+        caption = picture.info.get("Description", "")
+    display(Image(path.read_bytes()), Markdown(caption))

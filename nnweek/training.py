@@ -1,27 +1,18 @@
-"""Training and evaluation loops, and checkpoints (Days 31 and 32)."""
+"""Training and evaluation loops (Days 31 and 32)."""
 
-import copy
-import io
 import sys
 import threading
 import time
-import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from nnweek._validate import positive_int
-from nnweek.mnist import BatchLoader
-from nnweek.runtime import whole_file
+from nnweek.checkpoints import load_checkpoint, save_checkpoint
 from nnweek.tracking import read_scalars
 
-CHECKPOINT_VERSION = 2
-CHECKPOINT_KEYS = {
-    "model", "optimizer", "settings", "history", "loader_epoch", "rng", "cuda_rng",
-}  # fmt: skip
 CURVES = {  # the names under which TensorBoard shows what `History` holds
     "Loss/train": "train_loss",
     "Loss/val": "val_loss",
@@ -198,7 +189,7 @@ def fit(
     criterion = nn.CrossEntropyLoss() if criterion is None else criterion
     history = History()
     if checkpoint is not None and Path(checkpoint).exists():
-        history = _resume(checkpoint, model, optimizer, train_loader)
+        history = load_checkpoint(checkpoint, model, optimizer, train_loader, History)
         if writer is not None:
             writer.flush()
             logged = read_scalars(writer.log_dir)  # nothing, if the run was opened anew
@@ -226,7 +217,7 @@ def fit(
 
             # The log comes last: whatever it shows, the checkpoint holds.
             if checkpoint is not None:
-                _save(checkpoint, model, optimizer, train_loader, history)
+                save_checkpoint(checkpoint, model, optimizer, train_loader, history)
             if writer is not None:
                 _log(writer, history, epoch, epoch * len(train_loader))
     return history
@@ -238,111 +229,3 @@ def _log(writer, history, epoch, step, logged=None):
         steps, _ = (logged or {}).get(tag, ([], []))
         if step not in steps:
             writer.add_scalar(tag, getattr(history, curve)[epoch - 1], step)
-
-
-def _settings(optimizer, loader):
-    """Name what must be the same when training goes on: plain values, to compare and to keep."""
-    settings = {"optimizer": type(optimizer).__name__}
-    for i, group in enumerate(optimizer.param_groups):
-        where = f" of parameter group {i}" if i else ""
-        for name, value in group.items():
-            if name != "params":
-                settings[name + where] = value
-    if isinstance(loader, BatchLoader):  # its batches follow from these
-        settings["batch_size"] = loader.batch_size
-        settings["shuffle_seed"] = loader.shuffle_seed
-        settings["examples"] = len(loader.dataset)
-    return _plain(settings)
-
-
-def _plain(state):
-    """Replace NumPy's numbers by Python's: `weights_only` reads no others back."""
-    if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return type(state)(_plain(value) for value in state)
-    return state.item() if isinstance(state, np.generic) else state
-
-
-def _save(path, model, optimizer, loader, history):
-    """Write a checkpoint so that the file is always whole: the old one or the new one."""
-    state = {
-        "nnweek_checkpoint": CHECKPOINT_VERSION,
-        "model": model.state_dict(),
-        "optimizer": _plain(optimizer.state_dict()),
-        "settings": _settings(optimizer, loader),
-        "history": asdict(history),
-        "loader_epoch": getattr(loader, "epoch", None),
-        "rng": torch.get_rng_state(),  # dropout draws from it
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-    content = io.BytesIO()  # a full disk would make `torch.save` itself speak in riddles
-    torch.save(state, content)
-    try:
-        with whole_file(path) as file:
-            file.write(content.getbuffer())
-    except OSError as error:
-        raise OSError(
-            f"the checkpoint {path} could not be written after epoch {len(history)} "
-            f"({error.strerror or error}). Make room, or name a file in a folder that you may "
-            f"write to. An earlier checkpoint there is still whole, and training goes on from it."
-        ) from error
-
-
-def _resume(path, model, optimizer, loader):
-    """Bring everything to where the checkpoint was written; return its history.
-
-    A checkpoint that is refused changes neither the model nor the optimizer.
-    """
-    try:
-        with open(path, "rb") as file:
-            # PyTorch writes a sum over each part of the file, and does not look at it when it
-            # reads: a flipped bit would be a changed weight.
-            damaged = zipfile.ZipFile(file).testzip()
-            if damaged is not None:
-                raise ValueError(f"{damaged} fails its checksum")
-            file.seek(0)
-            # weights_only: a checkpoint from elsewhere must not be able to run code.
-            state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not a readable checkpoint ({type(error).__name__}). "
-            f"Delete it to train from the start."
-        ) from error
-    version = state.get("nnweek_checkpoint") if isinstance(state, dict) else None
-    if version == CHECKPOINT_VERSION and CHECKPOINT_KEYS - state.keys():
-        version = "an incomplete one"
-    if version != CHECKPOINT_VERSION:
-        raise ValueError(
-            f"{path} is not a checkpoint of this version of nnweek: expected version "
-            f"{CHECKPOINT_VERSION}, found {version}. Delete it to train from the start."
-        )
-    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-    try:
-        history = History(**state["history"])
-        if len(set(map(len, asdict(history).values()))) != 1 or len(history) == 0:
-            raise ValueError("its history is not whole")
-        written, given = state["settings"], _settings(optimizer, loader)
-        names = dict.fromkeys([*given, *written])
-        other = [name for name in names if written.get(name) != given.get(name)]
-        if other:
-            then, now = (
-                ", ".join(f"{name}={settings.get(name)}" for name in other)
-                for settings in (written, given)
-            )
-            raise ValueError(f"it was written with {then}, not with {now}")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        if torch.cuda.is_available() and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
-    except Exception as error:  # whatever a file with our name for its version may hold
-        model.load_state_dict(before[0])  # what fitted has been copied already
-        optimizer.load_state_dict(before[1])
-        raise ValueError(
-            f"{path} belongs to another model, optimizer or loader: {error}. Go on with what it was written with, "
-            f"or delete it to train from the start."
-        ) from error
-    if state["loader_epoch"] is not None:
-        loader.epoch = state["loader_epoch"]
-    return history

@@ -1218,7 +1218,8 @@ import time
 
 from threadpoolctl import threadpool_limits
 
-from nnweek.mnist import load_mnist, pixel_statistics
+from nnweek.loaders import pixel_statistics
+from nnweek.mnist import load_mnist
 
 data = load_mnist()
 mean, std = pixel_statistics(data.train_images)

@@ -61,7 +61,8 @@ from torch.autograd import gradcheck
 from torch.utils.data import DataLoader, TensorDataset
 
 from nnweek import checks, results
-from nnweek.mnist import BatchLoader, load_mnist, make_loaders
+from nnweek.loaders import BatchLoader, make_loaders
+from nnweek.mnist import load_mnist
 from nnweek.plots import COLORS, GREY, STYLE, plot_images
 from nnweek.runtime import get_device, set_seed
 from nnweek.scratch import TwoLayerMLP

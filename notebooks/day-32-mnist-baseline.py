@@ -61,12 +61,9 @@ from IPython.display import Markdown
 from torch import nn
 
 from nnweek import checks, results
-from nnweek.experiments import (
-    accuracy_interval,
-    in_parallel,
-    mean_interval,
-)
-from nnweek.mnist import BatchLoader, load_mnist, make_loaders, pixel_statistics
+from nnweek.experiments import in_parallel
+from nnweek.loaders import BatchLoader, make_loaders, pixel_statistics
+from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
 from nnweek.plots import (
     COLORS,
@@ -78,6 +75,7 @@ from nnweek.plots import (
     plot_reliability,
 )
 from nnweek.runtime import get_device, set_seed
+from nnweek.statistics import accuracy_interval, mean_interval
 
 SEED = 42
 torch.set_num_threads(1)  # for networks this small: see below

@@ -62,19 +62,18 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.optim import lr_scheduler
 
 from nnweek import checks, results
-from nnweek.experiments import (
-    accuracy_interval,
-    best_rate,
-    in_parallel,
-    make_optimizer,
-    mean_interval,
-    paired_difference,
-    train_together,
-)
-from nnweek.mnist import BatchLoader, load_mnist, make_loaders
+from nnweek.experiments import best_rate, in_parallel, train_together
+from nnweek.loaders import BatchLoader, make_loaders
+from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
+from nnweek.optimizers import make_optimizer
 from nnweek.plots import COLORS, GREY, STYLE, plot_bands, plot_curves
 from nnweek.runtime import get_device
+from nnweek.statistics import (
+    accuracy_interval,
+    mean_interval,
+    paired_difference,
+)
 from nnweek.training import evaluate, train_one_epoch
 
 SEED = 42

@@ -57,20 +57,16 @@ from IPython.display import Markdown
 from torch import nn
 
 from nnweek import checks, results
-from nnweek.mnist import load_mnist, make_loaders
+from nnweek.loaders import make_loaders
+from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
-from nnweek.plots import (
-    COLORS,
-    STYLE,
-    plot_curves,
-    plot_panels,
-    plot_screenshot,
-)
+from nnweek.plots import COLORS, STYLE, plot_curves, plot_panels
 from nnweek.runtime import get_device
 from nnweek.tracking import (
     add_graph,
     open_run,
     read_scalars,
+    show_screenshot,
     start_tensorboard,
 )
 from nnweek.training import evaluate, fit
@@ -216,10 +212,10 @@ if WATCH:
 # This is what you see: the real TensorBoard, with the runs of this notebook.
 
 # %% mystnb={"image": {"alt": "TensorBoard's Time Series page in a browser: on the left the list of runs, in the middle cards with the curves of the training loss, the validation loss and the validation accuracy."}}
-plot_screenshot("scalars")
+show_screenshot("scalars")
 
 # %% mystnb={"image": {"alt": "TensorBoard's Graphs page in a browser: boxes for input, the network's layers and the output, joined by arrows."}}
-plot_screenshot("graphs")
+show_screenshot("graphs")
 
 # %% [markdown]
 # *How to read them:* each card is one tag, each colour one run; the list on the left switches runs on and off. In the
@@ -591,7 +587,7 @@ assert now > 1.3 * was
 assert all(min(values) > 0 for values in gradients.values())
 
 # %% mystnb={"image": {"alt": "TensorBoard's Histograms page in a browser: one card for each layer's weights and gradients, in each a row of histograms, one behind the other, from early to late."}}
-plot_screenshot("histograms")
+show_screenshot("histograms")
 
 # %% [markdown]
 # *How to read them:* in the first figure, a layer that lay at zero would be a layer that learns nothing. In the second,
@@ -844,7 +840,7 @@ Markdown(
 )
 
 # %% mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit; on the left the settings of the projection, on the right a search by label."}}
-plot_screenshot("projector")
+show_screenshot("projector")
 
 # %% tags=["remove-cell"]
 assert neighbour > (0.8 if data.is_stand_in else 0.93), neighbour
@@ -968,9 +964,9 @@ assert 0 < products < total
 # Each cause occurs once. The names of the runs say nothing.
 
 # %%
-from nnweek.planted import RUNS, planted_runs
+from nnweek.checks.faulty_runs import RUNS, log_faulty_runs
 
-planted_runs(data, "runs/diagnose")
+log_faulty_runs(data, "runs/diagnose")
 runs = {run: read_scalars(f"runs/diagnose/{run}") for run in RUNS}
 print(*runs["alder"], sep="\n")
 

@@ -59,22 +59,17 @@ from torch import nn
 
 from nnweek import checks, results
 from nnweek.experiments import (
-    accuracy_interval,
     in_parallel,
-    paired_difference,
     train_baseline,
     train_model_with_optimizer,
 )
 from nnweek.gradcheck import grad_check
-from nnweek.mnist import (
-    BatchLoader,
-    load_mnist,
-    make_loaders,
-    pixel_statistics,
-)
+from nnweek.loaders import BatchLoader, make_loaders, pixel_statistics
+from nnweek.mnist import load_mnist
 from nnweek.plots import COLORS, STYLE, plot_images
 from nnweek.runtime import get_device
 from nnweek.scratch import TwoLayerMLP, train_numpy
+from nnweek.statistics import accuracy_interval, paired_difference
 from nnweek.toy import make_toy_data
 from nnweek.training import evaluate
 

@@ -14,7 +14,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from nbclient import NotebookClient
 
-from nnweek.bench import peak_memory
+from nnweek.commands.bench import peak_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASS = 30  # learners, for the last line of the table

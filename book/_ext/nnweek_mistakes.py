@@ -39,7 +39,7 @@ def exercise_section(exercise):
         if mistake.id not in GENERIC:
             # One mistake may be known by several patterns, each with its explanation.
             mistakes.setdefault(mistake.id, []).extend(
-                [paragraph(mistake.means), paragraph(mistake.hints[0], "First hint: ")]
+                [paragraph(mistake.explanation), paragraph(mistake.hints[0], "First hint: ")]
             )
     content = [paragraph(f"`{exercise.signature}` {exercise.task}.")]
     for id_, explained in mistakes.items():

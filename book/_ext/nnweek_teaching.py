@@ -75,7 +75,7 @@ def stumbling_block(line):
     mistakes = EXERCISES[name].mistakes if name in EXERCISES else ()
     for mistake in mistakes:
         if mistake.id == id_:
-            return EXERCISES[name], id_, mistake.means, question
+            return EXERCISES[name], id_, mistake.explanation, question
     raise ValueError(f"the checks know no mistake {id_!r} of an exercise {name!r}")
 
 

@@ -11,7 +11,7 @@ into the list below.
 
 import inspect
 
-from nnweek.checks import day29, day30, day31, day32, day33, day34, memory, solutions
+from nnweek.checks import day29, day30, day31, day32, day33, day34, progress_store, solutions
 from nnweek.checks.day29 import (
     backward,
     cross_entropy,
@@ -99,7 +99,7 @@ def hint(name):
 
 def progress():
     """Show which exercises have passed, now or in an earlier session. Introduced on Day 29."""
-    passed = memory.passes()
+    passed = progress_store.passes()
     return Progress(
         {name: name in passed for name in EXERCISES},
         {name: exercise.day for name, exercise in EXERCISES.items()},

@@ -49,13 +49,13 @@ def _softmax_probes():
     for N, C in ((4, 3), (3, 5), (4, 4)):
         yield Probe((2 * rng.standard_normal((N, C)),), {"N": N, "C": C})
     large = np.array([[1000.0, 999.0, 997.0], [998.0, 1000.0, 1000.0]])
-    yield Probe((large,), {"N": 2, "C": 3}, reveals="no-max-subtraction")
-    yield Probe((-large,), {"N": 2, "C": 3}, reveals="no-max-subtraction")
+    yield Probe((large,), {"N": 2, "C": 3}, targets="no-max-subtraction")
+    yield Probe((-large,), {"N": 2, "C": 3}, targets="no-max-subtraction")
     # Within one row, too, so that only the row's maximum will do.
     wide = np.array([[0.0, 1000.0, -1000.0], [1000.0, 999.0, -1000.0]])
-    yield Probe((wide,), {"N": 2, "C": 3}, reveals="no-max-subtraction")
+    yield Probe((wide,), {"N": 2, "C": 3}, targets="no-max-subtraction")
     apart = np.array([[2000.0, 1999.0, 1998.0], [1.0, 0.0, 2.0]])
-    yield Probe((apart,), {"N": 2, "C": 3}, reveals="global-max")
+    yield Probe((apart,), {"N": 2, "C": 3}, targets="global-max")
 
 
 softmax = Exercise(
@@ -75,7 +75,7 @@ softmax = Exercise(
                 "Both the maximum and the sum belong to one row. Look at each `axis=`, and keep "
                 "the summed axis so that the shapes fit.",
             ),
-            ways=({"total": _column_sum}, {"total": _column_sum, "shift": _column_max},
+            variants=({"total": _column_sum}, {"total": _column_sum, "shift": _column_max},
                   {"shift": _column_max}),
         ),
         Mistake(
@@ -85,7 +85,7 @@ softmax = Exercise(
                 "What should each row of the result sum to, and what does it sum to?",
                 "A sum without an axis is one number for the whole batch. Each row needs its own.",
             ),
-            ways=({"total": np.sum}, {"total": np.sum, "shift": np.max}),
+            variants=({"total": np.sum}, {"total": np.sum, "shift": np.max}),
         ),
         Mistake(
             "no-normalisation",
@@ -94,7 +94,7 @@ softmax = Exercise(
                 "What is the second half of the formula of the softmax?",
                 "Each exponential still has to be divided by the sum of its row.",
             ),
-            ways=({"total": lambda e: 1}, {"total": lambda e: 1, "shift": _nothing}),
+            variants=({"total": lambda e: 1}, {"total": lambda e: 1, "shift": _nothing}),
         ),
         Mistake(
             "log-softmax",
@@ -104,7 +104,7 @@ softmax = Exercise(
                 "The probabilities themselves are asked for; the logarithm comes later, in the "
                 "cross-entropy.",
             ),
-            ways=({"finish": np.log},),
+            variants=({"finish": np.log},),
         ),
         Mistake(
             "no-max-subtraction",
@@ -116,7 +116,7 @@ softmax = Exercise(
                 "Subtract each row's maximum before the exponential, so that the largest is "
                 "exp(0).",
             ),
-            ways=({"shift": _nothing},),
+            variants=({"shift": _nothing},),
         ),
         Mistake(
             "global-max",
@@ -127,7 +127,7 @@ softmax = Exercise(
                 "row after your subtraction?",
                 "Each row needs its own maximum, kept as a column so that the shapes fit.",
             ),
-            ways=({"shift": np.max},),
+            variants=({"shift": np.max},),
         ),
     ),
     hints=(
@@ -168,13 +168,13 @@ def _cross_entropy_probes():
         yield Probe((probs, y), {"N": N, "C": C})
     # Confident and right: 0 · log 0 shows where a one-hot product stands for the picking.
     sure = np.array([[0.0, 1.0, 0.0], [0.5, 0.25, 0.25]])
-    yield Probe((sure, np.array([1, 0])), {"N": 2, "C": 3}, reveals="log-of-zero")
+    yield Probe((sure, np.array([1, 0])), {"N": 2, "C": 3}, targets="log-of-zero")
 
     def floored(got, _):
         of_the_zero = 2 * float(got) - np.log(4)
         return bool(16.0 <= of_the_zero <= 1000)
 
-    yield Probe((sure, np.array([0, 1])), {"N": 2, "C": 3}, reveals="log-of-zero", accept=floored)
+    yield Probe((sure, np.array([0, 1])), {"N": 2, "C": 3}, targets="log-of-zero", accept=floored)
 
 
 cross_entropy = Exercise(
@@ -195,7 +195,7 @@ cross_entropy = Exercise(
                 "A loss of 0 means certainty in the right class, and everything else lies above. "
                 "One minus is missing.",
             ),
-            ways=({"sign": 1},),
+            variants=({"sign": 1},),
         ),
         Mistake(
             "all-classes",
@@ -204,7 +204,7 @@ cross_entropy = Exercise(
                 "Of the C probabilities in a row, how many does the loss of that example look at?",
                 "From row n it takes the probability of class y[n] and no other.",
             ),
-            ways=({"pick": lambda logs, y: logs}, {"pick": lambda logs, y: logs.sum(axis=1)}),
+            variants=({"pick": lambda logs, y: logs}, {"pick": lambda logs, y: logs.sum(axis=1)}),
         ),
         Mistake(
             "sum-not-mean",
@@ -213,8 +213,8 @@ cross_entropy = Exercise(
                 "Would a batch twice as large have a loss twice as large? Should it?",
                 "Average over the {N} examples.".replace("{N}", "N"),
             ),
-            ways=({"reduce": np.sum},),
-            seen="{first} That is {ratio} times as large, and the batch has {N} rows.",
+            variants=({"reduce": np.sum},),
+            finding="{first} That is {ratio} times as large, and the batch has {N} rows.",
         ),
         Mistake(
             "mean-over-classes",
@@ -223,8 +223,8 @@ cross_entropy = Exercise(
                 "How many examples are in the batch, and by what did you divide?",
                 "Divide by N alone: each example contributes one number.",
             ),
-            ways=({"classes": _keep},),
-            seen="{first} That is {ratio} times as large, and there are {C} classes.",
+            variants=({"classes": _keep},),
+            finding="{first} That is {ratio} times as large, and there are {C} classes.",
         ),
         Mistake(
             "log-base",
@@ -233,8 +233,8 @@ cross_entropy = Exercise(
                 "Which logarithm has the derivative 1/p?",
                 "The cross-entropy of this course is in nats: the natural logarithm.",
             ),
-            ways=({"log": np.log2}, {"log": np.log10}),
-            seen="{first} That is {ratio} times as large; 1/ln 2 is 1.4427, and 1/ln 10 is 0.4343.",
+            variants=({"log": np.log2}, {"log": np.log10}),
+            finding="{first} That is {ratio} times as large; 1/ln 2 is 1.4427, and 1/ln 10 is 0.4343.",
         ),
         Mistake(
             "log-of-zero",
@@ -244,8 +244,8 @@ cross_entropy = Exercise(
                 "What should the loss be for a confident wrong answer: large, or infinite?",
                 "Put a small floor, 1e-7 or less, under the probabilities before the logarithm.",
             ),
-            ways=({"floor": 0.0},),
-            seen="With a probability of exactly 0 in the batch, the loss is {got}. {problem}",
+            variants=({"floor": 0.0},),
+            finding="With a probability of exactly 0 in the batch, the loss is {got}. {problem}",
         ),
     ),
     hints=(
@@ -304,7 +304,7 @@ forward = Exercise(
                 "What stands between the first product and the second?",
                 "Negative hidden values must become 0 before they meet W2.",
             ),
-            ways=({"activation": _keep},),
+            variants=({"activation": _keep},),
         ),
         Mistake(
             "sigmoid-instead",
@@ -314,7 +314,7 @@ forward = Exercise(
                 "3?",
                 "ReLU leaves positive values alone and makes the others 0.",
             ),
-            ways=({"activation": _sigmoid},),
+            variants=({"activation": _sigmoid},),
         ),
         Mistake(
             "relu-on-scores",
@@ -324,7 +324,7 @@ forward = Exercise(
                 "What is the smallest score that you return? May a score be negative?",
                 "Only the hidden layer is bent; the last layer is linear.",
             ),
-            ways=({"bend": _relu},),
+            variants=({"bend": _relu},),
         ),
         Mistake(
             "softmax-included",
@@ -333,7 +333,7 @@ forward = Exercise(
                 "What do the rows of your result sum to?",
                 "The scores come before the softmax; the loss applies it afterwards.",
             ),
-            ways=({"finish": _softmax},),
+            variants=({"finish": _softmax},),
         ),
         Mistake(
             "missing-b1",
@@ -342,7 +342,7 @@ forward = Exercise(
                 "With X all zeros, which hidden values should come out?",
                 "`b1` belongs to z1, before the ReLU.",
             ),
-            ways=({"first": 0},),
+            variants=({"first": 0},),
         ),
         Mistake(
             "missing-b2",
@@ -351,7 +351,7 @@ forward = Exercise(
                 "With every hidden unit at 0, which scores should come out?",
                 "`b2` is added to the scores, in every row.",
             ),
-            ways=({"second": 0},),
+            variants=({"second": 0},),
         ),
     ),
     hints=(
@@ -406,11 +406,11 @@ def _backward_probes():
         yield Probe((X, y, *parameters), sizes)
 
 
-def _swapped(everything):
+def _swapped(observations):
     """Whether an output has the shape of another one, whose own place is taken as well."""
-    for seen in everything:
-        right = {name: array.shape for name, array in seen.right.items()}
-        got = {name: np.squeeze(array).shape for name, array in seen.outputs.items()}
+    for observation in observations:
+        right = {name: array.shape for name, array in observation.right.items()}
+        got = {name: np.squeeze(array).shape for name, array in observation.outputs.items()}
         if len(set(right.values())) < len(right) or list(got) != list(right):
             continue
         astray = {name for name in right if got[name] != right[name]}
@@ -439,8 +439,8 @@ backward = Exercise(
                 "What has to happen to the scores before the one-hot labels are subtracted?",
                 "The gradient starts from softmax(scores), as the loss does.",
             ),
-            ways=({"probabilities": _keep},),
-            seen="{outputs} differ from what they should be: {where} is {got}, not {expected}.",
+            variants=({"probabilities": _keep},),
+            finding="{outputs} differ from what they should be: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "one-hot-not-subtracted",
@@ -450,8 +450,8 @@ backward = Exercise(
                 "What the network said, minus what it should have said: where is the second half?",
                 "Subtract 1 from the probability of the true class in every row.",
             ),
-            ways=({"target": _nothing},),
-            seen="{outputs} differ from what they should be: {where} is {got}, not {expected}.",
+            variants=({"target": _nothing},),
+            finding="{outputs} differ from what they should be: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "sign",
@@ -460,8 +460,8 @@ backward = Exercise(
                 "Should the score of the true class get a negative or a positive gradient?",
                 "It is p − one-hot, not one-hot − p.",
             ),
-            ways=({"sign": -1},),
-            seen="{outputs} came out {ratio} times what they should be: {where} is {got}, not "
+            variants=({"sign": -1},),
+            finding="{outputs} came out {ratio} times what they should be: {where} is {got}, not "
             "{expected}.",
         ),
         Mistake(
@@ -472,8 +472,8 @@ backward = Exercise(
                 "derivative?",
                 "Divide by N once, at the scores; everything after it inherits the factor.",
             ),
-            ways=({"examples": lambda N: 1},),
-            seen="{outputs} came out {ratio} times too large, and your batch has {N} rows.",
+            variants=({"examples": lambda N: 1},),
+            finding="{outputs} came out {ratio} times too large, and your batch has {N} rows.",
         ),
         Mistake(
             "mean-over-classes",
@@ -482,8 +482,8 @@ backward = Exercise(
                 "By how many numbers did you divide: by the rows, or by all entries of (N, C)?",
                 "Divide by N only. A mean without an axis, or `.size`, also counts the classes.",
             ),
-            ways=({"classes": lambda C: 1 / C},),
-            seen="{outputs} came out {ratio} times what they should be, and there are {C} classes.",
+            variants=({"classes": lambda C: 1 / C},),
+            finding="{outputs} came out {ratio} times what they should be, and there are {C} classes.",
         ),
         Mistake(
             "missing-relu-mask",
@@ -494,8 +494,8 @@ backward = Exercise(
                 "loss?",
                 "Between da1 and dz1, set to 0 what belongs to z1 ≤ 0.",
             ),
-            ways=({"mask": lambda z1, da1: 1},),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            variants=({"mask": lambda z1, da1: 1},),
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "mask-from-gradient",
@@ -505,8 +505,8 @@ backward = Exercise(
                 "Which array decided, on the way forward, whether the ReLU let a value through?",
                 "The mask is where z1 > 0, whatever sign da1 has.",
             ),
-            ways=({"mask": lambda z1, da1: da1 > 0},),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            variants=({"mask": lambda z1, da1: da1 > 0},),
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "uses-input-for-dW2",
@@ -516,8 +516,8 @@ backward = Exercise(
                 "What is W2 multiplied with on the way forward?",
                 "dW2 is a1ᵀ times the error at the scores: not z1ᵀ, nor Xᵀ.",
             ),
-            ways=({"hidden": lambda X, z1, a1: z1}, {"hidden": lambda X, z1, a1: X}),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            variants=({"hidden": lambda X, z1, a1: z1}, {"hidden": lambda X, z1, a1: X}),
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "bias-wrong-axis",
@@ -527,12 +527,12 @@ backward = Exercise(
                 "Which of the two axes, examples or units, should be gone in a bias gradient?",
                 "Sum over the batch, axis 0.",
             ),
-            ways=(
+            variants=(
                 {"bias": lambda d: d.sum(axis=1)},
                 {"bias": lambda d: d.mean(axis=1)},
                 {"bias": np.sum},
             ),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "bias-mean",
@@ -542,8 +542,8 @@ backward = Exercise(
                 "How often is your bias gradient divided by N, and how often your weight gradient?",
                 "After the division at the scores, bias gradients are plain sums over the rows.",
             ),
-            ways=({"bias": lambda d: d.mean(axis=0)},),
-            seen="{outputs} came out {ratio} times what they should be, and your batch has {N} "
+            variants=({"bias": lambda d: d.mean(axis=0)},),
+            finding="{outputs} came out {ratio} times what they should be, and your batch has {N} "
             "rows.",
         ),
         Mistake(
@@ -553,8 +553,8 @@ backward = Exercise(
                 "Compare the shape of each gradient with its parameter's.",
                 "Return dW1, db1, dW2, db2: first layer first, weights before biases.",
             ),
-            tells=_swapped,
-            seen="By their shapes, you returned {order}.",
+            detect=_swapped,
+            finding="By their shapes, you returned {order}.",
         ),
         Mistake(
             "wrong",
@@ -563,8 +563,8 @@ backward = Exercise(
                 "How often does N, or a mean, occur on the way from the loss to this gradient?",
                 "Divide by N once, at the scores; after that there are only sums.",
             ),
-            ways=({"examples": lambda N: 1 / N**2},),
-            seen="{outputs} came out {ratio} times what they should be, and your batch has {N} "
+            variants=({"examples": lambda N: 1 / N**2},),
+            finding="{outputs} came out {ratio} times what they should be, and your batch has {N} "
             "rows.",
         ),
     ),
@@ -579,9 +579,9 @@ backward = Exercise(
 def mistaken_backwards():
     """Return {id: an implementation of `backward` with that mistake}, for Day 30's exercise."""
     found = {
-        m.id: functools.partial(_backward, **m.ways[0])
+        m.id: functools.partial(_backward, **m.variants[0])
         for m in backward.mistakes
-        if m.ways and m.id != "wrong"
+        if m.variants and m.id != "wrong"
     }
 
     def swapped(X, y, W1, b1, W2, b2):
@@ -670,12 +670,12 @@ def _numerical_probes():
     A = rng.standard_normal((size, size))
     f = _quadratic(A + A.T + 4 * np.eye(size), rng.standard_normal(size), (2, 3))
     whole = np.array([[3, -1, 2], [1, 4, -2]])
-    yield Probe((f, whole, 1e-2), {"x.dtype": whole.dtype.name}, reveals="integer-truncation")
+    yield Probe((f, whole, 1e-2), {"x.dtype": whole.dtype.name}, targets="integer-truncation")
 
 
-def _one_sided(everything):
+def _one_sided(observations):
     """Whether what is too much is the curvature times half of some step of the learner's own."""
-    stiff = next(seen for seen in everything if len(seen.probe.args) == 2)
+    stiff = next(observation for observation in observations if len(observation.probe.args) == 2)
     got, right = stiff.outputs.get("the gradient"), stiff.right["the gradient"]
     if not stiff.wrong or got is None or got.shape != right.shape or not np.isfinite(got).all():
         return None
@@ -685,8 +685,8 @@ def _one_sided(everything):
     return abs(step) > 1e-8 and off < 1e-2 * np.abs(got - right).max()
 
 
-def _not_restored(everything):
-    left = [s.changed.get("x", 0) for s in everything if s.probe.reveals is None]
+def _not_restored(observations):
+    left = [s.changed.get("x", 0) for s in observations if s.probe.targets is None]
     return max(left) > 1e-9 and {"left": f"{max(left):.3g}"}
 
 
@@ -708,9 +708,9 @@ numerical_gradient = Exercise(
                 "After the two values of f, what stands in the entry of x that you moved?",
                 "Keep the entry's old value before you move it, and write it back before the next.",
             ),
-            ways=({"restore": False}, {"restore": False, "order": (1, 0)}),
-            tells=_not_restored,
-            seen="After the call x is not what it was, or the entries before were still moved: "
+            variants=({"restore": False}, {"restore": False, "order": (1, 0)}),
+            detect=_not_restored,
+            finding="After the call x is not what it was, or the entries before were still moved: "
             "{where} is {got}, where {expected} was expected.",
         ),
         Mistake(
@@ -720,8 +720,8 @@ numerical_gradient = Exercise(
                 "If f grows with x, which of the two values is the larger?",
                 "The value above comes first: f(x + ε) − f(x − ε).",
             ),
-            ways=({"sign": -1},),
-            seen="{first} Every entry has the wrong sign.",
+            variants=({"sign": -1},),
+            finding="{first} Every entry has the wrong sign.",
         ),
         Mistake(
             "missing-factor-two",
@@ -730,8 +730,8 @@ numerical_gradient = Exercise(
                 "How far apart are the two points at which you evaluate f?",
                 "Divide by 2ε.",
             ),
-            ways=({"width": 1},),
-            seen="{first} That is {ratio} times as large.",
+            variants=({"width": 1},),
+            finding="{first} That is {ratio} times as large.",
         ),
         Mistake(
             "one-sided",
@@ -740,13 +740,13 @@ numerical_gradient = Exercise(
                 "At which points do you evaluate f? Is x in the middle of them?",
                 "Use f(x + ε) and f(x − ε), not f(x).",
             ),
-            ways=(
+            variants=(
                 {"sides": (1, 0), "width": 1},
                 {"sides": (0, -1), "width": 1},
                 {"sides": (1, 0)},
                 {"sides": (0, -1)},
             ),
-            tells=_one_sided,
+            detect=_one_sided,
         ),
         Mistake(
             "only-first-axis",
@@ -755,7 +755,7 @@ numerical_gradient = Exercise(
                 "For x of shape (3, 4), how many numbers have to be moved, one at a time?",
                 "Walk over every index of x, for example with `np.ndindex`.",
             ),
-            ways=(
+            variants=(
                 {"moves": _rows},
                 {"moves": _rows, "keep": _keep},  # a view of a row, which moves along
                 {"moves": _rows, "finish": lambda g: g.reshape(len(g), -1)[:, 0]},
@@ -770,7 +770,7 @@ numerical_gradient = Exercise(
                 "move?",
                 "Move one entry, evaluate, put it back; then the next.",
             ),
-            ways=(
+            variants=(
                 {"moves": lambda x: [(..., place) for place in np.ndindex(x.shape)]},
                 {"moves": lambda x: [(..., ...)], "finish": lambda g: g.flat[0]},
             ),
@@ -782,8 +782,8 @@ numerical_gradient = Exercise(
                 "What is `x[0] + 1e-5` once it is stored in an array of integers?",
                 "Work on a copy of x with floating-point numbers, and keep the result in one too.",
             ),
-            ways=({"dtype": lambda x: x.dtype},),
-            seen="With floating-point x your gradient is right; with x of integers, {where} is "
+            variants=({"dtype": lambda x: x.dtype},),
+            finding="With floating-point x your gradient is right; with x of integers, {where} is "
             "{got} where {expected} was expected. {problem}",
         ),
     ),
@@ -820,13 +820,13 @@ def _sgd_probes():
         yield Probe((params, grads, lr), {"lr": lr, "parameters": len(shapes)})
 
 
-def _own_rate(everything):
+def _own_rate(observations):
     """Whether the step is one and the same multiple of the gradient, whatever lr is."""
     rates = []
-    for seen in everything:
-        params, grads, _ = seen.probe.args
+    for observation in observations:
+        params, grads, _ = observation.probe.args
         for i, (p, g) in enumerate(zip(params, grads, strict=True)):
-            got = seen.outputs.get(f"params[{i}]")
+            got = observation.outputs.get(f"params[{i}]")
             if got is None or got.shape != p.shape or not np.isfinite(got).all():
                 return None
             rate = float(((p - got) * g).sum() / (g * g).sum())
@@ -837,11 +837,11 @@ def _own_rate(everything):
     return same and {"rate": f"{rates[0]:.4g}"}
 
 
-def _multiple_of_gradient(everything):
+def _multiple_of_gradient(observations):
     """Whether every array that came back is the gradient times a number."""
-    for seen in everything:
-        for i, g in enumerate(seen.probe.args[1]):
-            got = seen.outputs.get(f"params[{i}]")
+    for observation in observations:
+        for i, g in enumerate(observation.probe.args[1]):
+            got = observation.outputs.get(f"params[{i}]")
             if got is None or got.shape != g.shape or not np.isfinite(got).all():
                 return False
             times = (got * g).sum() / (g * g).sum()
@@ -869,8 +869,8 @@ sgd_step = Exercise(
                 "The list should hold parameters. What is left when lr is 0?",
                 "Return the old parameter minus the step.",
             ),
-            ways=({"start": _nothing}, {"start": _nothing, "sign": 1}),
-            tells=_multiple_of_gradient,
+            variants=({"start": _nothing}, {"start": _nothing, "sign": 1}),
+            detect=_multiple_of_gradient,
         ),
         Mistake(
             "ascent",
@@ -879,7 +879,7 @@ sgd_step = Exercise(
                 "The gradient points where the loss grows. Which way do you want to go?",
                 "Subtract the gradient.",
             ),
-            ways=({"sign": 1},),
+            variants=({"sign": 1},),
         ),
         Mistake(
             "ignores-lr",
@@ -888,8 +888,8 @@ sgd_step = Exercise(
                 "Where does `lr` come in?",
                 "The step is lr times the gradient.",
             ),
-            ways=({"rate": lambda lr: 1},),
-            tells=_own_rate,
+            variants=({"rate": lambda lr: 1},),
+            detect=_own_rate,
         ),
         Mistake(
             "scaled-twice",
@@ -898,8 +898,8 @@ sgd_step = Exercise(
                 "How often is the gradient multiplied by `lr` on its way to the parameter?",
                 "Multiply once.",
             ),
-            ways=({"rate": lambda lr: lr * lr},),
-            seen="{first} The step is {lr} times as long as it should be, and lr is {lr}.",
+            variants=({"rate": lambda lr: lr * lr},),
+            finding="{first} The step is {lr} times as long as it should be, and lr is {lr}.",
         ),
         Mistake(
             "first-only",
@@ -908,8 +908,8 @@ sgd_step = Exercise(
                 "How many of the arrays in the list changed, and how many came back?",
                 "Every parameter takes its step; a `return` inside the loop ends it too early.",
             ),
-            ways=({"moves": lambda i, n: i == 0}, {"count": lambda updated: updated[:1]}),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            variants=({"moves": lambda i, n: i == 0}, {"count": lambda updated: updated[:1]}),
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "wrong",
@@ -919,8 +919,8 @@ sgd_step = Exercise(
                 "After `p = p - …` inside a loop, what does the list hold?",
                 "Collect the new arrays in a new list and return that.",
             ),
-            ways=({"moves": lambda i, n: False},),
-            seen=_UNMOVED,
+            variants=({"moves": lambda i, n: False},),
+            finding=_UNMOVED,
         ),
         Mistake(
             "wrong",
@@ -929,8 +929,8 @@ sgd_step = Exercise(
                 "Which lines are inside the loop, and which come after it?",
                 "Each parameter has to be updated and kept inside the loop.",
             ),
-            ways=({"moves": lambda i, n: i == n - 1},),
-            seen=_UNMOVED,
+            variants=({"moves": lambda i, n: i == n - 1},),
+            finding=_UNMOVED,
         ),
     ),
     hints=(

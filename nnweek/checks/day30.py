@@ -31,25 +31,25 @@ def _relu_grad_probes():
     yield Probe((with_zeros,), {"z.shape": (2, 3)}, accept=_either_at_zero)
 
 
-def _parts(everything):
+def _parts(observations):
     """Yield (z, the slope that came) for z > 0 and z < 0; nothing if one is unusable."""
-    pairs = [(s.probe.args[0], s.outputs.get("the slope")) for s in everything]
+    pairs = [(s.probe.args[0], s.outputs.get("the slope")) for s in observations]
     if all(got is not None and got.shape == z.shape and np.isfinite(got).all() for z, got in pairs):
         for z, got in pairs:
             yield (z[z > 0], got[z > 0]), (z[z < 0], got[z < 0])
 
 
-def _leaks(everything):
+def _leaks(observations):
     """Right for z > 0, and a slope of its own for z < 0."""
-    parts = list(_parts(everything))
+    parts = list(_parts(observations))
     if parts and all(close(up, np.ones_like(z)) and down.all() for (z, up), (_, down) in parts):
         return {"leak": f"{parts[0][1][1][0]:.4g}"}
     return None
 
 
-def _grows(everything):
+def _grows(observations):
     """The value of a (perhaps leaky) ReLU: z for z > 0, and something else for z < 0."""
-    parts = list(_parts(everything))
+    parts = list(_parts(observations))
     return bool(parts) and all(
         close(up, z) and not close(down, below) for (z, up), (below, down) in parts
     )
@@ -71,7 +71,7 @@ relu_grad = Exercise(
                 "What does ReLU return for −2, and for −3? What is the slope between?",
                 "The slope is 1 where z > 0 and 0 where z < 0.",
             ),
-            ways=({"slope": np.ones_like},),
+            variants=({"slope": np.ones_like},),
         ),
         Mistake(
             "returns-relu",
@@ -80,8 +80,8 @@ relu_grad = Exercise(
                 "How steep is ReLU at z = 3, and how steep at z = 5?",
                 "For every z > 0 the slope is 1, however large z is.",
             ),
-            ways=({"slope": lambda z: np.maximum(0, z)},),
-            tells=_grows,
+            variants=({"slope": lambda z: np.maximum(0, z)},),
+            detect=_grows,
         ),
         Mistake(
             "sign-function",
@@ -90,7 +90,7 @@ relu_grad = Exercise(
                 "What does ReLU return for −2, and for −3? What is the slope between?",
                 "Where z < 0 the slope is 0, not −1.",
             ),
-            ways=({"slope": np.sign}, {"slope": lambda z: np.where(z > 0, 1, -1)},
+            variants=({"slope": np.sign}, {"slope": lambda z: np.where(z > 0, 1, -1)},
                   {"slope": lambda z: np.where(z < 0, -1, 1)}),
         ),
         Mistake(
@@ -100,8 +100,8 @@ relu_grad = Exercise(
                 "What does ReLU return for −2, and for −3?",
                 "Where z < 0 the slope is exactly 0.",
             ),
-            tells=_leaks,
-            seen="For z > 0 the slope is right; for z < 0 it is {leak}, where 0 was expected.",
+            detect=_leaks,
+            finding="For z > 0 the slope is right; for z < 0 it is {leak}, where 0 was expected.",
         ),
     ),
     hints=(
@@ -123,27 +123,31 @@ def _activation_probes():
     yield Probe((rng.uniform(-1.5, 1.5, size=(3, 4)),), {"z.shape": (3, 4)})
     yield Probe((rng.uniform(-3, 3, size=(5, 2)),), {"z.shape": (5, 2)})
     yield Probe((_TAIL,), {"z between": "−30 and 13"})
-    yield Probe((_EXTREME,), {"z between": "−1000 and 1000"}, reveals="overflow")
+    yield Probe((_EXTREME,), {"z between": "−1000 and 1000"}, targets="overflow")
 
 
-def _overflows(everything):
+def _overflows(observations):
     """Whether a large |z| brought NumPy's overflow warning, or something not finite."""
-    for seen in everything:
-        for warning in seen.warnings:
+    for observation in observations:
+        for warning in observation.warnings:
             if "overflow" in warning:
                 return {"seen": f"NumPy warned: “{warning}”."}
-        for name, got in seen.outputs.items():
-            if name in seen.right and not np.isfinite(got).all() and seen is everything[-1]:
+        for name, got in observation.outputs.items():
+            if (
+                name in observation.right
+                and not np.isfinite(got).all()
+                and observation is observations[-1]
+            ):
                 value = got[~np.isfinite(got)][0]
                 return {"seen": f"The result holds {value:g}."}
-        if seen.problem and "OverflowError" in seen.problem.text:
-            return {"seen": seen.problem.text}
+        if observation.problem and "OverflowError" in observation.problem.text:
+            return {"seen": observation.problem.text}
     return None
 
 
-def _clip(everything):
+def _clip(observations):
     """Whether the tail stays where it is from some c < 30 on, as if z had been clipped."""
-    tail = everything[2]
+    tail = observations[2]
     got = tail.outputs.get("the sigmoid")
     if got is None or got.shape != _TAIL.shape:
         return None
@@ -151,9 +155,9 @@ def _clip(everything):
     if not 1.1 * _stable_sigmoid(-29.9) < floor < 0.45:
         return None
     c = float(np.log(1 / floor - 1))
-    for seen in everything[:3]:
-        (z,) = seen.probe.args
-        inside, got = np.abs(z) < c - 1e-3, seen.outputs.get("the sigmoid")
+    for observation in observations[:3]:
+        (z,) = observation.probe.args
+        inside, got = np.abs(z) < c - 1e-3, observation.outputs.get("the sigmoid")
         if got is None or not close(got[inside], _stable_sigmoid(z[inside])):
             return None
         below = got[z < -c]
@@ -190,7 +194,7 @@ sigmoid = Exercise(
                 "Should a large z give a value near 1 or near 0? What do you get?",
                 "In 1 / (1 + exp(−z)) the exponent has a minus.",
             ),
-            ways=({"argument": np.negative},),
+            variants=({"argument": np.negative},),
         ),
         Mistake(
             "tanh-instead",
@@ -200,14 +204,14 @@ sigmoid = Exercise(
                 "What should the value at z = 0 be?",
                 "The sigmoid is never negative. It is ½ (1 + tanh(z/2)), if you want to use tanh.",
             ),
-            ways=({"function": np.tanh},),
+            variants=({"function": np.tanh},),
         ),
         Mistake(
             "overflow",
             "The exponential of a large number does not fit into a float.",
             _OVERFLOW_HINTS,
-            tells=_overflows,
-            seen="At |z| up to 1000: {seen}",
+            detect=_overflows,
+            finding="At |z| up to 1000: {seen}",
         ),
         Mistake(
             "clipped-too-tight",
@@ -216,8 +220,8 @@ sigmoid = Exercise(
                 "What are σ(−25) and σ(−29)? Are yours different from each other?",
                 "Overflow starts near |z| = 709 in float64; a clip at ±500 is wide enough.",
             ),
-            tells=_clip,
-            seen="From z = −{clip} down, your values stay at {floor}; σ(−29.9) is 1e-13.",
+            detect=_clip,
+            finding="From z = −{clip} down, your values stay at {floor}; σ(−29.9) is 1e-13.",
         ),
     ),
     hints=(
@@ -254,7 +258,7 @@ sigmoid_grad = Exercise(
                 "In σ′ = σ(1 − σ), is σ the input or the output of the sigmoid?",
                 "Compute s = σ(z) first.",
             ),
-            ways=({"slope": _logistic_slope},),
+            variants=({"slope": _logistic_slope},),
         ),
         Mistake(
             "applied-twice",
@@ -263,7 +267,7 @@ sigmoid_grad = Exercise(
                 "What is handed to you, z or σ(z)? How often does a sigmoid occur in your code?",
                 "Take s = σ(z) once, then s(1 − s).",
             ),
-            ways=({"slope": lambda z: _logistic_slope(_stable_sigmoid(_stable_sigmoid(z)))},),
+            variants=({"slope": lambda z: _logistic_slope(_stable_sigmoid(_stable_sigmoid(z)))},),
         ),
         Mistake(
             "no-complement",
@@ -272,7 +276,7 @@ sigmoid_grad = Exercise(
                 "How steep is the sigmoid far to the right, and what do you return there?",
                 "Multiply by 1 − σ(z).",
             ),
-            ways=({"slope": _stable_sigmoid},),
+            variants=({"slope": _stable_sigmoid},),
         ),
         Mistake(
             "tanh-derivative",
@@ -281,7 +285,7 @@ sigmoid_grad = Exercise(
                 "At z = 0 the sigmoid is steepest: is your value there 0.25?",
                 "The rule 1 − s² belongs to tanh; for the sigmoid it is s − s².",
             ),
-            ways=(
+            variants=(
                 {"slope": lambda z: 1 - _stable_sigmoid(z) ** 2},
                 {"slope": lambda z: 1 - np.tanh(z) ** 2},
             ),
@@ -290,8 +294,8 @@ sigmoid_grad = Exercise(
             "overflow",
             "The exponential of a large number does not fit into a float.",
             _OVERFLOW_HINTS,
-            tells=_overflows,
-            seen="At |z| up to 1000: {seen}",
+            detect=_overflows,
+            finding="At |z| up to 1000: {seen}",
         ),
     ),
     hints=(
@@ -338,11 +342,11 @@ def _he_normal(got, wanted):
     return bool(bell and np.unique(got).size > 0.9 * got.size)
 
 
-def _draws(everything):
+def _draws(observations):
     """Return the arrays that came, or None if they are not all arrays of the right shape."""
-    draws = [seen.outputs.get("the weights") for seen in everything]
-    for draw, seen in zip(draws, everything, strict=True):
-        if draw is None or draw.shape != seen.probe.args[:2] or not np.isfinite(draw).all():
+    draws = [observation.outputs.get("the weights") for observation in observations]
+    for draw, observation in zip(draws, observations, strict=True):
+        if draw is None or draw.shape != observation.probe.args[:2] or not np.isfinite(draw).all():
             return None
     return draws
 
@@ -350,8 +354,8 @@ def _draws(everything):
 def _when(condition):
     """Make a `tells` from a condition on the draws and the numbers that it shows."""
 
-    def tells(everything):
-        draws = _draws(everything)
+    def detect(observations):
+        draws = _draws(observations)
         if draws is None or not condition(draws):
             return None
         first = draws[0]
@@ -362,7 +366,7 @@ def _when(condition):
             "distinct": np.unique(first).size,
         }
 
-    return tells
+    return detect
 
 
 def _ignores(draws):
@@ -376,9 +380,13 @@ _SPREAD = (
 )
 
 
-def _wrong_scale(id_, means, hints, *formulas):
+def _wrong_scale(id_, explanation, hints, *formulas):
     return Mistake(
-        id_, means, hints, ways=tuple({"std": formula} for formula in formulas), seen=_SPREAD
+        id_,
+        explanation,
+        hints,
+        variants=tuple({"std": formula} for formula in formulas),
+        finding=_SPREAD,
     )
 
 
@@ -390,7 +398,7 @@ init_weights = Exercise(
     right=_init_weights,
     outputs=("the weights",),
     probes=_init_probes,
-    alike=_same_spread,
+    matches=_same_spread,
     mistakes=(
         Mistake(
             "zeros",
@@ -399,8 +407,8 @@ init_weights = Exercise(
                 "If two hidden units start out equal, what could ever make them different?",
                 "The weights must be random numbers, drawn from `rng`.",
             ),
-            tells=_when(lambda draws: not any(d.any() for d in draws)),
-            seen="All weights are 0.",
+            detect=_when(lambda draws: not any(d.any() for d in draws)),
+            finding="All weights are 0.",
         ),
         Mistake(
             "constant",
@@ -409,8 +417,8 @@ init_weights = Exercise(
                 "If two hidden units start out equal, what could ever make them different?",
                 "Draw one number for each entry: the draw needs a size.",
             ),
-            tells=_when(lambda draws: all(np.ptp(d) == 0 for d in draws)),
-            seen="All weights are {mean}.",
+            detect=_when(lambda draws: all(np.ptp(d) == 0 for d in draws)),
+            finding="All weights are {mean}.",
         ),
         Mistake(
             "ignores-rng",
@@ -421,8 +429,8 @@ init_weights = Exercise(
                 "should agree?",
                 "Draw from `rng` itself, and from nothing else.",
             ),
-            tells=_when(_ignores),
-            seen="Generators with equal seeds gave different weights, or those with different "
+            detect=_when(_ignores),
+            finding="Generators with equal seeds gave different weights, or those with different "
             "seeds equal ones.",
         ),
         Mistake(
@@ -432,8 +440,8 @@ init_weights = Exercise(
                 "What is the mean of your weights, and what should it be?",
                 "A normal distribution around 0 gives both signs.",
             ),
-            tells=_when(lambda draws: all(d.min() >= 0 for d in draws)),
-            seen="The weights lie between {least} and {most}.",
+            detect=_when(lambda draws: all(d.min() >= 0 for d in draws)),
+            finding="The weights lie between {least} and {most}.",
         ),
         _wrong_scale(
             "unit-std",
@@ -485,8 +493,8 @@ init_weights = Exercise(
                 "How many numbers do you draw, and how many entries has the array?",
                 "Draw (fan_in, fan_out) numbers, one for each entry.",
             ),
-            tells=_when(lambda draws: np.unique(draws[0]).size <= 0.9 * draws[0].size),
-            seen="Of the entries only {distinct} are different from each other.",
+            detect=_when(lambda draws: np.unique(draws[0]).size <= 0.9 * draws[0].size),
+            finding="Of the entries only {distinct} are different from each other.",
         ),
         Mistake(
             "wrong",
@@ -495,8 +503,8 @@ init_weights = Exercise(
                 "Plot a histogram of your weights: is it a bell around 0, and how wide?",
                 "The mean is 0, the variance 2 / fan_in, and the distribution normal.",
             ),
-            tells=lambda everything: _draws(everything) and any(s.wrong for s in everything),
-            seen=_SPREAD,
+            detect=lambda observations: _draws(observations) and any(s.wrong for s in observations),
+            finding=_SPREAD,
         ),
     ),
     hints=(
@@ -585,35 +593,37 @@ def _suite_probes():
         yield Probe((implementation,), {"implementation": name})
 
 
-def _said(everything):
+def _said(observations):
     """Return two dictionaries: what was said of the right ones, and of the mistaken ones."""
-    said = {s.probe.about["implementation"]: bool(s.outputs["the answer"]) for s in everything
+    said = {s.probe.context["implementation"]: bool(s.outputs["the answer"]) for s in observations
             if "the answer" in s.outputs}  # fmt: skip
     return {n: said.pop(n) for n in _RIGHT if n in said}, said
 
 
 def _always(answer):
-    def tells(everything):
-        right, mistaken = _said(everything)
-        return {*right.values(), *mistaken.values()} == {answer} and {"errors": _errors(everything)}
+    def detect(observations):
+        right, mistaken = _said(observations)
+        return {*right.values(), *mistaken.values()} == {answer} and {
+            "errors": _errors(observations)
+        }
 
-    return tells
+    return detect
 
 
-def _errors(everything):
-    texts = [text for s in everything for text in s.warnings if s.probe.about["implementation"]
+def _errors(observations):
+    texts = [text for s in observations for text in s.warnings if s.probe.context["implementation"]
              in _RIGHT and text.startswith("raised ")]  # fmt: skip
     return f"It {texts[0]}" if texts else ""
 
 
-def _false_alarm(everything):
-    right, _ = _said(everything)
+def _false_alarm(observations):
+    right, _ = _said(observations)
     condemned = [name for name, answer in right.items() if not answer]
-    return condemned and {"condemned": ", ".join(condemned), "errors": _errors(everything)}
+    return condemned and {"condemned": ", ".join(condemned), "errors": _errors(observations)}
 
 
-def _survivors(everything):
-    _, mistaken = _said(everything)
+def _survivors(observations):
+    _, mistaken = _said(observations)
     alive = [id_ for id_, answer in mistaken.items() if answer]
     return alive and {"alive": ", ".join(alive), "how_many": len(alive), "of": len(mistaken)}
 
@@ -635,8 +645,8 @@ test_suite = Exercise(
                 "What does your suite compare the gradients with?",
                 "Compare all four gradients with finite differences of the loss.",
             ),
-            tells=_always(True),
-            seen="Your suite called every implementation right.",
+            detect=_always(True),
+            finding="Your suite called every implementation right.",
         ),
         Mistake(
             "always-false",
@@ -646,8 +656,8 @@ test_suite = Exercise(
                 "Is the loss in your suite the mean cross-entropy, and the tolerance above "
                 "rounding? May a bias gradient be (H,) as well as (1, H)?",
             ),
-            tells=_always(False),
-            seen="Your suite called every implementation wrong. {errors}",
+            detect=_always(False),
+            finding="Your suite called every implementation wrong. {errors}",
         ),
         Mistake(
             "false-alarm",
@@ -657,8 +667,8 @@ test_suite = Exercise(
                 "Do you compare floats with ==, or the shapes more strictly than the task says?",
                 "Compare with a tolerance, and flatten the bias gradients before you compare.",
             ),
-            tells=_false_alarm,
-            seen="Your suite condemned right implementations: {condemned}. {errors}",
+            detect=_false_alarm,
+            finding="Your suite condemned right implementations: {condemned}. {errors}",
         ),
         Mistake(
             "survivors",
@@ -669,8 +679,8 @@ test_suite = Exercise(
                 "Several rows, some hidden values above and some below 0, biases that are not 0, "
                 "all sizes different, and all four gradients compared.",
             ),
-            tells=_survivors,
-            seen="{how_many} of {of} mistaken implementations survived your suite: {alive}.",
+            detect=_survivors,
+            finding="{how_many} of {of} mistaken implementations survived your suite: {alive}.",
         ),
     ),
     hints=(

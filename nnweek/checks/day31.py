@@ -32,16 +32,16 @@ def sums_to_one(rows):
 # --- mlp -----------------------------------------------------------------------------------------
 
 
-def _play_mlp(function, seed):
-    from nnweek.checks import watched
+def _try_mlp(function, seed):
+    from nnweek.checks import instrumented_networks
 
-    return watched.play_network(function, seed)
+    return instrumented_networks.try_network(function, seed)
 
 
 def _mlp(*, first=lambda z: z.relu(), second=lambda z: z.relu(), finish=keep):
-    from nnweek.checks import watched
+    from nnweek.checks import instrumented_networks
 
-    return watched.network(first, second, finish)
+    return instrumented_networks.network(first, second, finish)
 
 
 def _mlp_probes():
@@ -50,61 +50,63 @@ def _mlp_probes():
 
 def _some_activation(got, right):
     """Whether the logits are right for some activation, each hidden layer with its own."""
-    from nnweek.checks import watched
+    from nnweek.checks import instrumented_networks
 
-    pair = watched.activations(got)
+    pair = instrumented_networks.activations(got)
     return pair is not None and "none" not in pair
 
 
-def _network(everything):
+def _network(observations):
     """Return (the logits, or None, and the network's log, or None)."""
-    seen = everything[0]
-    got = seen.outputs.get("logits")
+    observation = observations[0]
+    got = observation.outputs.get("logits")
     usable = got is not None and np.isfinite(got).all()
-    return (got if usable else None), seen.log
+    return (got if usable else None), observation.log
 
 
 def _of_logits(condition):
     """Make a `tells` from a condition on logits that are there and not right."""
 
-    def tells(everything):
-        got, _ = _network(everything)
-        return got is not None and everything[0].wrong and condition(got)
+    def detect(observations):
+        got, _ = _network(observations)
+        return got is not None and observations[0].wrong and condition(got)
 
-    return tells
+    return detect
 
 
 def _of_network(condition):
     """Make a `tells` from a condition on what is known of the network."""
 
-    def tells(everything):
-        _, log = _network(everything)
+    def detect(observations):
+        _, log = _network(observations)
         return log is not None and condition(log)
 
-    return tells
+    return detect
 
 
-def _no_bend(everything):
-    from nnweek.checks import watched
+def _no_bend(observations):
+    from nnweek.checks import instrumented_networks
 
-    got, log = _network(everything)
-    if got is None or not everything[0].wrong:
+    got, log = _network(observations)
+    if got is None or not observations[0].wrong:
         return False
-    return log.is_affine or "none" in (watched.activations(got) or ())
+    return log.is_affine or "none" in (instrumented_networks.activations(got) or ())
 
 
-def _remark_on_activations(everything):
-    from nnweek.checks import watched
+def _remark_on_activations(observations):
+    from nnweek.checks import instrumented_networks
 
-    names = set(watched.activations(everything[0].outputs["logits"]) or ()) - {"ReLU"}
+    names = set(instrumented_networks.activations(observations[0].outputs["logits"]) or ()) - {
+        "ReLU"
+    }
     return names and (
         f"Accepted, with another activation than ReLU ({', '.join(sorted(names))}). The numbers of "
         "this week are those of ReLU."
     )
 
 
-def _remark_on_layout(everything):
-    return everything[0].log.transposed and (
+def _remark_on_layout(observations):
+    return observations[0].log.transposed and (
         "Accepted, with weights stored as (in, out). `nn.Linear` keeps them as (out, in); a state "
         "dict of one does not fit the other."
     )
@@ -123,7 +125,7 @@ mlp = Exercise(
     right=_mlp,
     outputs=("logits",),
     probes=_mlp_probes,
-    play=_play_mlp,
+    trial=_try_mlp,
     remarks=(_remark_on_activations, _remark_on_layout),
     mistakes=(
         Mistake(
@@ -137,8 +139,8 @@ mlp = Exercise(
                 "Give the layers to `nn.Sequential` or `nn.ModuleList`, or make each an attribute "
                 "of its own; a bare tensor becomes a parameter through `nn.Parameter`.",
             ),
-            tells=_of_network(lambda log: log.unregistered and {"lost": log.unregistered}),
-            seen="The network computes with weights that `model.parameters()` does not list: "
+            detect=_of_network(lambda log: log.unregistered and {"lost": log.unregistered}),
+            finding="The network computes with weights that `model.parameters()` does not list: "
             "{lost}.",
         ),
         Mistake(
@@ -149,8 +151,8 @@ mlp = Exercise(
                 "Which shape has a batch of images, and which shape does the first layer expect?",
                 "Flatten everything but the batch axis: `nn.Flatten()`, or a reshape to (B, 784).",
             ),
-            tells=_of_network(lambda log: log.not_flat and {"met": log.not_flat}),
-            seen="{met}",
+            detect=_of_network(lambda log: log.not_flat and {"met": log.not_flat}),
+            finding="{met}",
         ),
         Mistake(
             "missing-hidden-layer",
@@ -161,8 +163,8 @@ mlp = Exercise(
                 "The widths are 784, 256, 256, 10. Is every layer that you made used in "
                 "`forward`?",
             ),
-            tells=_of_network(lambda log: log.layers and log.layers < 3 and _widths(log)),
-            seen="The image goes through layers of these widths: {widths}.",
+            detect=_of_network(lambda log: log.layers and log.layers < 3 and _widths(log)),
+            finding="The image goes through layers of these widths: {widths}.",
         ),
         Mistake(
             "wrong-width",
@@ -172,8 +174,8 @@ mlp = Exercise(
                 "classes.",
                 "784 pixels, twice 256 hidden units, 10 classes.",
             ),
-            tells=_of_network(lambda log: log.layers == 3 and not log.wide_enough and _widths(log)),
-            seen="The image goes through layers of these widths: {widths}.",
+            detect=_of_network(lambda log: log.layers == 3 and not log.wide_enough and _widths(log)),
+            finding="The image goes through layers of these widths: {widths}.",
         ),
         Mistake(
             "wrong",
@@ -182,8 +184,8 @@ mlp = Exercise(
                 "Count the layers that an image passes on its way.",
                 "The widths are 784, 256, 256, 10.",
             ),
-            tells=_of_network(lambda log: log.layers > 3 and _widths(log)),
-            seen="The image goes through layers of these widths: {widths}.",
+            detect=_of_network(lambda log: log.layers > 3 and _widths(log)),
+            finding="The image goes through layers of these widths: {widths}.",
         ),
         Mistake(
             "softmax-output",
@@ -193,8 +195,8 @@ mlp = Exercise(
                 "What do the rows of your output sum to? May a logit be negative?",
                 "The last layer is linear, with nothing behind it.",
             ),
-            ways=({"finish": softmax_rows},),
-            tells=_of_logits(sums_to_one),
+            variants=({"finish": softmax_rows},),
+            detect=_of_logits(sums_to_one),
         ),
         Mistake(
             "log-softmax-output",
@@ -204,8 +206,8 @@ mlp = Exercise(
                 "Is any of your outputs positive? What do their exponentials sum to?",
                 "The last layer is linear, with nothing behind it.",
             ),
-            ways=({"finish": lambda z: z.log_softmax(dim=1)},),
-            tells=_of_logits(lambda got: got.max() < 1e-6 and sums_to_one(np.exp(got))),
+            variants=({"finish": lambda z: z.log_softmax(dim=1)},),
+            detect=_of_logits(lambda got: got.max() < 1e-6 and sums_to_one(np.exp(got))),
         ),
         Mistake(
             "relu-on-logits",
@@ -215,8 +217,8 @@ mlp = Exercise(
                 "What is the smallest of your outputs? May a logit be negative?",
                 "A ReLU belongs behind each hidden layer, not behind the last.",
             ),
-            ways=({"finish": lambda z: z.relu()},),
-            tells=_of_logits(lambda got: got.min() == 0 and (got == 0).mean() > 0.1),
+            variants=({"finish": lambda z: z.relu()},),
+            detect=_of_logits(lambda got: got.min() == 0 and (got == 0).mean() > 0.1),
         ),
         Mistake(
             "no-nonlinearity",
@@ -225,8 +227,8 @@ mlp = Exercise(
                 "What stands between one linear layer and the next?",
                 "A ReLU belongs behind each of the two hidden layers.",
             ),
-            ways=({"first": keep, "second": keep}, {"first": keep}, {"second": keep}),
-            tells=_no_bend,
+            variants=({"first": keep, "second": keep}, {"first": keep}, {"second": keep}),
+            detect=_no_bend,
         ),
         Mistake(
             "wrong",
@@ -236,8 +238,8 @@ mlp = Exercise(
                 "What happens to the output of the last linear layer?",
                 "The last layer is linear, with nothing behind it.",
             ),
-            ways=({"finish": lambda z: z.sigmoid()}, {"finish": lambda z: z.tanh()}),
-            tells=_of_logits(lambda got: got.min() >= -1 and got.max() <= 1 and np.abs(got).max() > 0.9),
+            variants=({"finish": lambda z: z.sigmoid()}, {"finish": lambda z: z.tanh()}),
+            detect=_of_logits(lambda got: got.min() >= -1 and got.max() <= 1 and np.abs(got).max() > 0.9),
         ),
         Mistake(
             "wrong",
@@ -246,8 +248,8 @@ mlp = Exercise(
                 "How many parameters has a layer with 784 inputs and 256 units?",
                 "`nn.Linear` has a bias unless it is told otherwise.",
             ),
-            tells=_of_network(lambda log: log.layers == 3 and log.biases < 3),
-            seen="Of the three layers, some have no bias.",
+            detect=_of_network(lambda log: log.layers == 3 and log.biases < 3),
+            finding="Of the three layers, some have no bias.",
         ),
         Mistake(
             "wrong",
@@ -256,8 +258,8 @@ mlp = Exercise(
                 "For which parameters will `loss.backward()` compute a gradient?",
                 "Leave `requires_grad` as PyTorch sets it.",
             ),
-            tells=_of_network(lambda log: log.frozen),
-            seen="Some of the network's parameters do not ask for a gradient.",
+            detect=_of_network(lambda log: log.frozen),
+            finding="Some of the network's parameters do not ask for a gradient.",
         ),
         Mistake(
             "wrong",
@@ -268,8 +270,8 @@ mlp = Exercise(
                 "`forward` needs no `detach()`, no `.data` and no `no_grad()`; the evaluation loop "
                 "turns recording off, not the network.",
             ),
-            tells=_of_network(lambda log: log.cut),
-            seen="The logits are right, and some of the network's weights get no gradient from "
+            detect=_of_network(lambda log: log.cut),
+            finding="The logits are right, and some of the network's weights get no gradient from "
             "them.",
         ),
     ),
@@ -319,16 +321,16 @@ def _train_step(
 
 
 def _train_step_probes():
-    from nnweek.checks.watched import Setup
+    from nnweek.checks.instrumented_loops import Setup
 
     for setup in (Setup(1, (6, 6, 6), lr=0.3), Setup(2, (5, 5, 3), lr=0.1, smoothing=0.2)):
         yield Probe((setup,), {"optimizer": f"SGD(lr={setup.lr}, momentum={setup.momentum})"})
 
 
-def _play_steps(function, setup):
-    from nnweek.checks import watched
+def _try_steps(function, setup):
+    from nnweek.checks import instrumented_loops
 
-    return watched.play_steps(function, setup)
+    return instrumented_loops.try_steps(function, setup)
 
 
 def in_log(condition, even_raised=False):
@@ -337,12 +339,16 @@ def in_log(condition, even_raised=False):
     A play that ended in an exception says nothing, but where that may follow from the mistake.
     """
 
-    def tells(everything):
-        logs = [seen.log for seen in everything if seen.wrong and seen.log is not None]
+    def detect(observations):
+        logs = [
+            observation.log
+            for observation in observations
+            if observation.wrong and observation.log is not None
+        ]
         found = [log for log in logs if (even_raised or not log.raised) and condition(log)]
         return found and {"story": _story(found[0].calls[0])}
 
-    return tells
+    return detect
 
 
 def _story(call):
@@ -403,9 +409,9 @@ def softmax_scored(log):
     return any(sums_to_one(rows) for _, rows in log.events("scored"))
 
 
-def _hands_out_graph(everything):
+def _hands_out_graph(observations):
     """Whether what was returned still holds its graph, alone or in a list or tuple."""
-    logs = [seen.log for seen in everything if seen.log is not None]
+    logs = [observation.log for observation in observations if observation.log is not None]
     return any(getattr(value, "requires_grad", False) for log in logs for value in log.values)
 
 
@@ -475,33 +481,33 @@ train_step = Exercise(
     right=_train_step,
     outputs=("the loss of step 1", "the loss of step 2", "the loss of step 3"),
     probes=_train_step_probes,
-    play=_play_steps,
+    trial=_try_steps,
     mistakes=(
         Mistake(
             "no-backward",
             *NO_BACKWARD,
-            tells=in_log(never_backward),
-            seen=WHAT_HAPPENED,
+            detect=in_log(never_backward),
+            finding=WHAT_HAPPENED,
         ),
-        Mistake("no-step", *NO_STEP, tells=in_log(never_stepped), seen=WHAT_HAPPENED),
+        Mistake("no-step", *NO_STEP, detect=in_log(never_stepped), finding=WHAT_HAPPENED),
         Mistake(
             "step-before-backward",
             *STEP_BEFORE_BACKWARD,
-            tells=in_log(stepped_too_early, even_raised=True),
-            seen=WHAT_HAPPENED,
+            detect=in_log(stepped_too_early, even_raised=True),
+            finding=WHAT_HAPPENED,
         ),
         Mistake(
             "zero-grad-after-backward",
             *ZERO_GRAD_AFTER_BACKWARD,
-            tells=in_log(stepped_on_nothing),
-            seen=WHAT_HAPPENED,
+            detect=in_log(stepped_on_nothing),
+            finding=WHAT_HAPPENED,
         ),
         Mistake(
             "no-zero-grad",
             *NO_ZERO_GRAD,
-            ways=({"clear": nothing},),
-            tells=in_log(never_cleared),
-            seen="The first step is right, and from the second on they are not: {first}",
+            variants=({"clear": nothing},),
+            detect=in_log(never_cleared),
+            finding="The first step is right, and from the second on they are not: {first}",
         ),
         Mistake(
             "eval-mode",
@@ -511,14 +517,14 @@ train_step = Exercise(
                 "In which mode does the model arrive, and in which does it compute?",
                 "Leave the mode alone, or call `model.train()`.",
             ),
-            ways=({"mode": eval_mode},),
-            tells=in_log(not_in_train_mode),
+            variants=({"mode": eval_mode},),
+            detect=in_log(not_in_train_mode),
         ),
         Mistake(
             "softmax-before-loss",
             *SOFTMAX_BEFORE_LOSS,
-            ways=({"squash": softmax_rows},),
-            tells=in_log(softmax_scored),
+            variants=({"squash": softmax_rows},),
+            detect=in_log(softmax_scored),
         ),
         Mistake(
             "returns-graph",
@@ -528,10 +534,10 @@ train_step = Exercise(
                 "What type has what you return, and what does it hold besides a number?",
                 "`.item()` gives the number alone.",
             ),
-            tells=_hands_out_graph,
-            seen="It returned a tensor that requires a gradient.",
+            detect=_hands_out_graph,
+            finding="It returned a tensor that requires a gradient.",
         ),
-        Mistake("wrong", *OTHER_CRITERION, ways=({"score": plain_cross_entropy},)),
+        Mistake("wrong", *OTHER_CRITERION, variants=({"score": plain_cross_entropy},)),
         Mistake(
             "wrong",
             "This is the loss after the step; the one that the step was made from is asked for.",
@@ -539,7 +545,7 @@ train_step = Exercise(
                 "At which moment is the loss that you return computed?",
                 "Return the loss that you called `backward()` on.",
             ),
-            ways=({"after": True},),
+            variants=({"after": True},),
         ),
         Mistake(
             "wrong",
@@ -549,7 +555,7 @@ train_step = Exercise(
                 "Who moves the parameters in your function?",
                 "Call `optimizer.step()`.",
             ),
-            tells=in_log(lambda log: not log.events("step") and any(log.moved)),
+            detect=in_log(lambda log: not log.events("step") and any(log.moved)),
         ),
     ),
     hints=(

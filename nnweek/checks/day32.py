@@ -29,8 +29,8 @@ from nnweek.checks.day31 import (
     stepped_on_nothing,
     stepped_too_early,
 )
-from nnweek.checks.exercise import Exercise, Mistake, Played, Probe, as_numbers, kind
-from nnweek.checks.guard import Problem
+from nnweek.checks.exercise import Exercise, Mistake, Probe, TrialRun, as_numbers, kind
+from nnweek.checks.sandbox import Problem
 
 # --- What both loops share: batches, averages, and the mistakes that one can make with them ------
 
@@ -172,14 +172,18 @@ _SEEN_SIZES = "With batches of {batches}: {where} is {got}, where {expected} was
 def _batch_seen(which):
     """Make a `tells`: every forward pass was of one batch, the first or the last."""
 
-    def tells(everything):
-        logs = [seen.log for seen in everything if seen.wrong and seen.log is not None]
+    def detect(observations):
+        logs = [
+            observation.log
+            for observation in observations
+            if observation.wrong and observation.log is not None
+        ]
         return bool(logs) and all(
             {number for _, _, _, number in log.events("forward")} == {which % len(log.sizes)}
             for log in logs
         )
 
-    return tells
+    return detect
 
 
 def _in_percent(average_accuracy):
@@ -227,7 +231,7 @@ _SUMS = _averages(_weighted_over_batches, _sum)
 
 def _loop_probes(*setups):
     def probes():
-        from nnweek.checks.watched import Setup
+        from nnweek.checks.instrumented_loops import Setup
 
         for batches, smoothing in setups:
             setup = Setup(32, batches, smoothing=smoothing)
@@ -271,10 +275,10 @@ def _train_one_epoch(
     return average_loss(losses, sizes), average_accuracy(shares, sizes)
 
 
-def _play_epochs(function, setup):
-    from nnweek.checks import watched
+def _try_epochs(function, setup):
+    from nnweek.checks import instrumented_loops
 
-    return watched.play_epochs(function, setup)
+    return instrumented_loops.try_epochs(function, setup)
 
 
 def _only_looks(log):
@@ -297,15 +301,15 @@ train_one_epoch = Exercise(
     right=_train_one_epoch,
     outputs=("the loss", "the accuracy"),
     probes=_loop_probes(((9, 9, 4), 0.0), ((6, 6, 3), 0.2)),
-    play=_play_epochs,
-    together=1,
+    trial=_try_epochs,
+    max_simultaneous=1,
     mistakes=(
         Mistake(
             "first-batch-only",
             *FIRST_BATCH_ONLY,
-            ways=({"batches": _first_batch}, *_averages(_first)),
-            tells=_batch_seen(0),
-            seen=_SEEN_SIZES,
+            variants=({"batches": _first_batch}, *_averages(_first)),
+            detect=_batch_seen(0),
+            finding=_SEEN_SIZES,
         ),
         Mistake(
             "not-train-mode",
@@ -315,31 +319,31 @@ train_one_epoch = Exercise(
                 "In which mode is a model that has just been evaluated?",
                 "Switch with `model.train()`, with its parentheses, before the loop.",
             ),
-            ways=({"mode": nothing}, {"mode": eval_mode}),
-            tells=in_log(not_in_train_mode),
+            variants=({"mode": nothing}, {"mode": eval_mode}),
+            detect=in_log(not_in_train_mode),
         ),
-        Mistake("no-step", *NO_STEP, tells=in_log(never_stepped), seen=WHAT_HAPPENED),
-        Mistake("no-step", *NO_BACKWARD, tells=in_log(_only_looks), seen=WHAT_HAPPENED),
-        Mistake("wrong", *NO_BACKWARD, tells=in_log(never_backward), seen=WHAT_HAPPENED),
-        Mistake("wrong", *STEP_BEFORE_BACKWARD, tells=in_log(stepped_too_early, even_raised=True), seen=WHAT_HAPPENED),
-        Mistake("wrong", *ZERO_GRAD_AFTER_BACKWARD, tells=in_log(stepped_on_nothing), seen=WHAT_HAPPENED),
+        Mistake("no-step", *NO_STEP, detect=in_log(never_stepped), finding=WHAT_HAPPENED),
+        Mistake("no-step", *NO_BACKWARD, detect=in_log(_only_looks), finding=WHAT_HAPPENED),
+        Mistake("wrong", *NO_BACKWARD, detect=in_log(never_backward), finding=WHAT_HAPPENED),
+        Mistake("wrong", *STEP_BEFORE_BACKWARD, detect=in_log(stepped_too_early, even_raised=True), finding=WHAT_HAPPENED),
+        Mistake("wrong", *ZERO_GRAD_AFTER_BACKWARD, detect=in_log(stepped_on_nothing), finding=WHAT_HAPPENED),
         Mistake(
             "no-zero-grad",
             *NO_ZERO_GRAD,
-            ways=({"clear": nothing}, {"clear": nothing, "start": clear}),
-            tells=in_log(never_cleared),
+            variants=({"clear": nothing}, {"clear": nothing, "start": clear}),
+            detect=in_log(never_cleared),
         ),
-        Mistake("last-batch-only", *LAST_BATCH_ONLY, ways=_LAST, tells=_batch_seen(-1),
-                seen=_SEEN_SIZES),
-        Mistake("unweighted-mean", *UNWEIGHTED_MEAN, ways=_UNWEIGHTED, seen=_SEEN_SIZES),
-        Mistake("accuracy-in-percent", *PERCENT, ways=_PERCENT, seen=_SEEN_SIZES),
-        Mistake("accuracy-broadcast", *BROADCAST, ways=_BROADCAST, seen=_SEEN_SIZES),
-        Mistake("wrong", *_NOT_AVERAGED, ways=_SUMS, seen=_SEEN_SIZES),
+        Mistake("last-batch-only", *LAST_BATCH_ONLY, variants=_LAST, detect=_batch_seen(-1),
+                finding=_SEEN_SIZES),
+        Mistake("unweighted-mean", *UNWEIGHTED_MEAN, variants=_UNWEIGHTED, finding=_SEEN_SIZES),
+        Mistake("accuracy-in-percent", *PERCENT, variants=_PERCENT, finding=_SEEN_SIZES),
+        Mistake("accuracy-broadcast", *BROADCAST, variants=_BROADCAST, finding=_SEEN_SIZES),
+        Mistake("wrong", *_NOT_AVERAGED, variants=_SUMS, finding=_SEEN_SIZES),
         Mistake(
-            "wrong", *SOFTMAX_BEFORE_LOSS, ways=({"squash": softmax_rows},),
-            tells=in_log(softmax_scored),
+            "wrong", *SOFTMAX_BEFORE_LOSS, variants=({"squash": softmax_rows},),
+            detect=in_log(softmax_scored),
         ),
-        Mistake("wrong", *OTHER_CRITERION, ways=({"score": plain_cross_entropy},)),
+        Mistake("wrong", *OTHER_CRITERION, variants=({"score": plain_cross_entropy},)),
         Mistake(
             "no-step",
             "The optimizer took fewer steps than there are batches.",
@@ -347,7 +351,7 @@ train_one_epoch = Exercise(
                 "Which lines run once for each batch, and which once at the end?",
                 "`optimizer.step()` belongs into the loop, once for each batch.",
             ),
-            tells=in_log(_stepped_once),
+            detect=in_log(_stepped_once),
         ),
     ),
     hints=(
@@ -389,37 +393,37 @@ def _evaluate(
     return average_loss(losses, sizes), average_accuracy(shares, sizes)
 
 
-def _play_evaluation(function, setup):
-    from nnweek.checks import watched
+def _try_evaluation(function, setup):
+    from nnweek.checks import instrumented_loops
 
-    return watched.play_evaluation(function, setup)
-
-
-def _logs(everything):
-    return [seen.log for seen in everything if seen.log is not None]
+    return instrumented_loops.try_evaluation(function, setup)
 
 
-def _trains(everything):
-    return any(any(log.moved) for log in _logs(everything))
+def _logs(observations):
+    return [observation.log for observation in observations if observation.log is not None]
 
 
-def _tracks(everything):
-    return any(tracked for log in _logs(everything) for _, _, tracked, _ in log.events("forward"))
+def _trains(observations):
+    return any(any(log.moved) for log in _logs(observations))
+
+
+def _tracks(observations):
+    return any(tracked for log in _logs(observations) for _, _, tracked, _ in log.events("forward"))
 
 
 def _in_train_mode(log):
     return any(event[1] is not False for event in log.events("forward"))
 
 
-def _left_in_eval_mode(everything):
-    return not any(log.train_mode_after for log in _logs(everything)) and (
+def _left_in_eval_mode(observations):
+    return not any(log.train_mode_after for log in _logs(observations)) and (
         "Your function leaves the model in eval mode. That is the custom, and it is accepted: "
         "`train_one_epoch` switches back. Who trains by hand has to think of `model.train()`."
     )
 
 
-def _left_without_gradients(everything):
-    return any(not log.records_after for log in _logs(everything)) and (
+def _left_without_gradients(observations):
+    return any(not log.records_after for log in _logs(observations)) and (
         "After your function, autograd no longer records, and whatever is trained next fails. Use "
         "`torch.no_grad()` in a `with`, or as a decorator, so that it ends with your function."
     )
@@ -434,8 +438,8 @@ evaluate = Exercise(
     right=_evaluate,
     outputs=("the loss", "the accuracy"),
     probes=_loop_probes(((9, 9, 4), 0.0), ((6, 6, 3), 0.2)),
-    play=_play_evaluation,
-    together=1,
+    trial=_try_evaluation,
+    max_simultaneous=1,
     remarks=(_left_without_gradients, _left_in_eval_mode),
     mistakes=(
         Mistake(
@@ -446,8 +450,8 @@ evaluate = Exercise(
                 "Compare a parameter before and after the call. Which line moved it?",
                 "No `backward()`, no step, no optimizer: look, and touch nothing.",
             ),
-            tells=_trains,
-            seen="After the call, the model's parameters have changed.",
+            detect=_trains,
+            finding="After the call, the model's parameters have changed.",
         ),
         Mistake(
             "not-eval-mode",
@@ -457,22 +461,22 @@ evaluate = Exercise(
                 "Would the same images get the same logits if you evaluated twice?",
                 "Switch with `model.eval()`, with its parentheses, before the loop.",
             ),
-            ways=({"mode": nothing},),
-            tells=in_log(_in_train_mode),
+            variants=({"mode": nothing},),
+            detect=in_log(_in_train_mode),
         ),
-        Mistake("last-batch-only", *LAST_BATCH_ONLY, ways=_LAST, tells=_batch_seen(-1),
-                seen=_SEEN_SIZES),
-        Mistake("wrong", *FIRST_BATCH_ONLY, ways=({"batches": _first_batch}, *_averages(_first)),
-                tells=_batch_seen(0), seen=_SEEN_SIZES),
-        Mistake("unweighted-mean", *UNWEIGHTED_MEAN, ways=_UNWEIGHTED, seen=_SEEN_SIZES),
-        Mistake("wrong", *PERCENT, ways=_PERCENT, seen=_SEEN_SIZES),
-        Mistake("wrong", *BROADCAST, ways=_BROADCAST, seen=_SEEN_SIZES),
-        Mistake("wrong", *_NOT_AVERAGED, ways=_SUMS, seen=_SEEN_SIZES),
+        Mistake("last-batch-only", *LAST_BATCH_ONLY, variants=_LAST, detect=_batch_seen(-1),
+                finding=_SEEN_SIZES),
+        Mistake("wrong", *FIRST_BATCH_ONLY, variants=({"batches": _first_batch}, *_averages(_first)),
+                detect=_batch_seen(0), finding=_SEEN_SIZES),
+        Mistake("unweighted-mean", *UNWEIGHTED_MEAN, variants=_UNWEIGHTED, finding=_SEEN_SIZES),
+        Mistake("wrong", *PERCENT, variants=_PERCENT, finding=_SEEN_SIZES),
+        Mistake("wrong", *BROADCAST, variants=_BROADCAST, finding=_SEEN_SIZES),
+        Mistake("wrong", *_NOT_AVERAGED, variants=_SUMS, finding=_SEEN_SIZES),
         Mistake(
-            "wrong", *SOFTMAX_BEFORE_LOSS, ways=({"squash": softmax_rows},),
-            tells=in_log(softmax_scored),
+            "wrong", *SOFTMAX_BEFORE_LOSS, variants=({"squash": softmax_rows},),
+            detect=in_log(softmax_scored),
         ),
-        Mistake("wrong", *OTHER_CRITERION, ways=({"score": plain_cross_entropy},)),
+        Mistake("wrong", *OTHER_CRITERION, variants=({"score": plain_cross_entropy},)),
         Mistake(
             "tracks-gradients",
             "Autograd recorded the forward pass, for a backward pass that never comes. The numbers "
@@ -481,8 +485,8 @@ evaluate = Exercise(
                 "Does the output of the model, inside your loop, require a gradient?",
                 "Put the loop under `torch.no_grad()`. `model.eval()` does not do that.",
             ),
-            tells=_tracks,
-            seen="The logits that the model returned still require a gradient.",
+            detect=_tracks,
+            finding="The logits that the model returned still require a gradient.",
         ),
         Mistake(
             "wrong",
@@ -492,8 +496,8 @@ evaluate = Exercise(
                 "What did your function change in the model, and did it change it back?",
                 "`torch.no_grad()` stops the recording without touching the parameters.",
             ),
-            tells=lambda everything: any(
-                seen.wrong == ["how many parameters can be trained"] for seen in everything
+            detect=lambda observations: any(
+                observation.wrong == ["how many parameters can be trained"] for observation in observations
             ),
         ),
     ),
@@ -565,10 +569,10 @@ def _play_split(function, n, val_ratio, seed, other):
     for each in (seed, other, seed):
         value = function(n, val_ratio, each)
         if value is None or value is Ellipsis:
-            return Played(value)
+            return TrialRun(value)
         parts, problem = _two_parts(value)
         if problem:
-            return Played(problem=problem)
+            return TrialRun(problem=problem)
         splits.append(parts)
     (train, val), (_, other_val), (train_again, val_again) = splits
     inside = set(range(n))
@@ -589,27 +593,27 @@ def _play_split(function, n, val_ratio, seed, other):
     observed = {name: float(number) for name, number in observed.items()}
     swapped = least <= len(train) <= most and not least <= len(val) <= most
     log = {"n_train": len(train), "n_val": len(val), "swapped": swapped}
-    return Played((), observed, log)
+    return TrialRun((), observed, log)
 
 
 def _found(name, value=None):
     """Make a `tells`: one of the numbers is not as it should be."""
 
-    def tells(everything):
-        for seen in everything:
-            got = seen.outputs.get(name)
+    def detect(observations):
+        for observation in observations:
+            got = observation.outputs.get(name)
             if got is not None and (got == value if value is not None else got > 0):
-                return {"count": int(got), **seen.probe.about, **seen.log}
+                return {"count": int(got), **observation.probe.context, **observation.log}
         return None
 
-    return tells
+    return detect
 
 
-def _sizes_swapped(everything):
-    logs = [seen.log for seen in everything]
+def _sizes_swapped(observations):
+    logs = [observation.log for observation in observations]
     if not all(log and log["swapped"] for log in logs):
         return None
-    return {**everything[0].probe.about, **logs[0]}
+    return {**observations[0].probe.context, **logs[0]}
 
 
 def _split_probes():
@@ -629,7 +633,7 @@ split = Exercise(
     right=_split,
     outputs=("the split",),
     probes=_split_probes,
-    play=_play_split,
+    trial=_play_split,
     mistakes=(
         Mistake(
             "swapped",
@@ -639,8 +643,8 @@ split = Exercise(
                 "Which part should be the larger one, and which do you return first?",
                 "`val_ratio` is the share of the second part, the validation set.",
             ),
-            tells=_sizes_swapped,
-            seen=_SIZES + "indices.",
+            detect=_sizes_swapped,
+            finding=_SIZES + "indices.",
         ),
         Mistake(
             "overlap",
@@ -651,8 +655,8 @@ split = Exercise(
                 "Shuffle all indices once, then cut the row in two: everything before the cut, "
                 "and everything from it on.",
             ),
-            tells=_found(_BOTH),
-            seen="With n = {n}, {count} of the indices are in both parts.",
+            detect=_found(_BOTH),
+            finding="With n = {n}, {count} of the indices are in both parts.",
         ),
         Mistake(
             "drops-samples",
@@ -661,8 +665,8 @@ split = Exercise(
                 "Do the lengths of your two parts add up to n, and is every index there?",
                 "Compute one of the two sizes, and let the other part be all the rest.",
             ),
-            tells=_found(_NEITHER),
-            seen="With n = {n}, {count} of the indices are in neither part.",
+            detect=_found(_NEITHER),
+            finding="With n = {n}, {count} of the indices are in neither part.",
         ),
         Mistake(
             "not-reproducible",
@@ -672,8 +676,8 @@ split = Exercise(
                 "Where do your random numbers come from, and who seeded that generator?",
                 "Make a generator from `seed` inside the function, and draw from it alone.",
             ),
-            tells=_found(_SAME, 0),
-            seen="Called twice with seed = {seed}, your function gave two different splits.",
+            detect=_found(_SAME, 0),
+            finding="Called twice with seed = {seed}, your function gave two different splits.",
         ),
         Mistake(
             "not-shuffled",
@@ -684,8 +688,8 @@ split = Exercise(
                 "hold?",
                 "Put the indices into a random order before you cut.",
             ),
-            tells=_found(_SHUFFLED, 0),
-            seen=_SIZES + "indices, and one of them is a row of neighbours or evenly spaced.",
+            detect=_found(_SHUFFLED, 0),
+            finding=_SIZES + "indices, and one of them is a row of neighbours or evenly spaced.",
         ),
         Mistake(
             "ignores-seed",
@@ -695,8 +699,8 @@ split = Exercise(
                 "Where does `seed` come in?",
                 "Seed the generator with the argument, not with a number of your own.",
             ),
-            tells=_found(_OTHER, 0),
-            seen="With another seed, your function gave the same split.",
+            detect=_found(_OTHER, 0),
+            finding="With another seed, your function gave the same split.",
         ),
         Mistake(
             "wrong",
@@ -705,8 +709,8 @@ split = Exercise(
                 "Can your function draw the same index more than once?",
                 "Shuffle all indices once, then cut the row in two.",
             ),
-            tells=_found(_TWICE),
-            seen="{count} of the indices come again in the same part.",
+            detect=_found(_TWICE),
+            finding="{count} of the indices come again in the same part.",
         ),
         Mistake(
             "wrong",
@@ -716,8 +720,10 @@ split = Exercise(
                 "Compute the size of the validation part from n and `val_ratio`, and give all the "
                 "rest to the training part.",
             ),
-            tells=lambda everything: _found(_SURPLUS)(everything) or _found(_LACK)(everything),
-            seen=_SIZES + "indices.",
+            detect=lambda observations: (
+                _found(_SURPLUS)(observations) or _found(_LACK)(observations)
+            ),
+            finding=_SIZES + "indices.",
         ),
     ),
     hints=(
@@ -809,7 +815,7 @@ def _play_normalize(function, train, test):
         as_floats = function(train.astype(float), test.astype(float))
     except Exception:
         as_floats = None
-    return Played(value, log=as_floats)
+    return TrialRun(value, log=as_floats)
 
 
 def _normalize_probes():
@@ -836,10 +842,10 @@ def _nearly(got, wanted):
 def _on_a_line(condition):
     """Make a `tells`: the new training pixels are slope · old + offset, and these fulfil it."""
 
-    def tells(everything):
+    def detect(observations):
         lines = []
-        for seen in everything:
-            old, new = seen.probe.args[0].astype(float), seen.outputs.get("train")
+        for observation in observations:
+            old, new = observation.probe.args[0].astype(float), observation.outputs.get("train")
             if new is None or new.shape != old.shape or not np.isfinite(new).all():
                 return False
             slope, offset = np.polyfit(old.ravel(), new.ravel(), 1)
@@ -848,15 +854,19 @@ def _on_a_line(condition):
             lines.append((slope, offset))
         return all(slope > 0 and condition(slope, offset) for slope, offset in lines)
 
-    return tells
+    return detect
 
 
-def _overflows(everything):
+def _overflows(observations):
     """Whether the numbers would have been right, or nearly so, if they had come as floats."""
-    for seen in everything:
-        if not seen.wrong or not isinstance(seen.log, (list, tuple)) or len(seen.log) != 2:
+    for observation in observations:
+        if (
+            not observation.wrong
+            or not isinstance(observation.log, (list, tuple))
+            or len(observation.log) != 2
+        ):
             continue
-        pairs = list(zip(map(as_numbers, seen.log), seen.right.values(), strict=True))
+        pairs = list(zip(map(as_numbers, observation.log), observation.right.values(), strict=True))
         if all(
             got is not None and got.shape == wanted.shape and np.abs(got - wanted).max() < 0.05
             for got, wanted in pairs
@@ -865,9 +875,9 @@ def _overflows(everything):
     return False
 
 
-def _whole_numbers(everything):
-    pairs = [(got, seen.right[name]) for seen in everything if seen.wrong
-             for name, got in seen.outputs.items() if name in seen.right]  # fmt: skip
+def _whole_numbers(observations):
+    pairs = [(got, observation.right[name]) for observation in observations if observation.wrong
+             for name, got in observation.outputs.items() if name in observation.right]  # fmt: skip
     return bool(pairs) and all(
         got.shape == right.shape and (got == np.round(got)).all() for got, right in pairs
     )
@@ -890,8 +900,8 @@ normalize = Exercise(
     right=_normalize,
     outputs=("train", "test"),
     probes=_normalize_probes,
-    play=_play_normalize,
-    alike=_nearly,
+    trial=_play_normalize,
+    matches=_nearly,
     mistakes=(
         Mistake(
             "test-statistics",
@@ -902,8 +912,8 @@ normalize = Exercise(
                 "When a single new image arrives, which mean do you subtract?",
                 "Compute mean and deviation on the training set, once, and use them for both.",
             ),
-            ways=_everywhere(center=_own, spread=_own),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            variants=_everywhere(center=_own, spread=_own),
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "joint-statistics",
@@ -913,7 +923,7 @@ normalize = Exercise(
                 "Would the training images change if the test set were another one? Should they?",
                 "Compute mean and deviation on the training set alone.",
             ),
-            ways=_everywhere(center=_of_both, spread=_of_both),
+            variants=_everywhere(center=_of_both, spread=_of_both),
         ),
         Mistake(
             "wrong",
@@ -924,8 +934,8 @@ normalize = Exercise(
                 "At the moment when you normalise the test set, what does `train` hold?",
                 "Keep mean and deviation in variables before you change anything.",
             ),
-            ways=({"again": True}, {"again": True, "unit": 1}),
-            seen="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
+            variants=({"again": True}, {"again": True, "unit": 1}),
+            finding="{agree} came out right; {outputs} did not: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "no-centering",
@@ -934,12 +944,12 @@ normalize = Exercise(
                 "What is the mean of what you return for the training set?",
                 "Subtract the mean before you divide.",
             ),
-            ways=(
+            variants=(
                 {"mean": _zero},
                 {"mean": _zero, "std": _one},
                 {"mean": _zero, "std": _one, "unit": 1},
             ),
-            tells=_on_a_line(lambda slope, offset: abs(offset) < 1e-4 * slope),
+            detect=_on_a_line(lambda slope, offset: abs(offset) < 1e-4 * slope),
         ),
         Mistake(
             "no-scaling",
@@ -949,11 +959,11 @@ normalize = Exercise(
                 "What is the standard deviation of what you return for the training set?",
                 "Divide by the standard deviation after the mean is subtracted.",
             ),
-            ways=({"std": _one}, {"std": _one, "unit": 1}),
-            tells=_on_a_line(
+            variants=({"std": _one}, {"std": _one, "unit": 1}),
+            detect=_on_a_line(
                 lambda slope, offset: min(abs(slope - 1), abs(255 * slope - 1)) < 1e-4
             ),
-            seen="{first} The standard deviation of your {output} is {std}.",
+            finding="{first} The standard deviation of your {output} is {std}.",
         ),
         Mistake(
             "variance-not-std",
@@ -963,7 +973,7 @@ normalize = Exercise(
                 "Which of the two has the unit of a pixel: the variance, or its square root?",
                 "Divide by the standard deviation.",
             ),
-            ways=({"std": np.var}, {"std": np.var, "unit": 1}),
+            variants=({"std": np.var}, {"std": np.var, "unit": 1}),
         ),
         Mistake(
             "per-image",
@@ -973,7 +983,7 @@ normalize = Exercise(
                 "How many means do you compute: one, or one for each image?",
                 "A mean without an axis, over the whole training set, is one number.",
             ),
-            ways=(
+            variants=(
                 *_everywhere(center=_own, spread=_own, mean=_image_mean, std=_image_std),
                 *(
                     {"center": _own, "spread": _own, "mean": mean, "std": std, "unit": unit}
@@ -995,12 +1005,12 @@ normalize = Exercise(
                 "takes the result?",
                 "Convert the images to floating point first, then subtract, square or divide.",
             ),
-            ways=(
+            variants=(
                 {"unit": 1, "subtract": _wrapping(np.floor)},
                 {"unit": 1, "subtract": _wrapping(np.round)},
                 {"read": lambda x: x.astype(np.int8)},
             ),
-            tells=_overflows,
+            detect=_overflows,
         ),
         Mistake(
             "wrong",
@@ -1010,7 +1020,9 @@ normalize = Exercise(
                 "How many means do you compute: one, or one for each pixel?",
                 "A mean without an axis, over the whole training set, is one number.",
             ),
-            ways=_everywhere(center=_of_train, spread=_of_train, mean=_pixel_mean, std=_pixel_std),
+            variants=_everywhere(
+                center=_of_train, spread=_of_train, mean=_pixel_mean, std=_pixel_std
+            ),
         ),
         Mistake(
             "wrong",
@@ -1019,7 +1031,7 @@ normalize = Exercise(
                 "Which `dtype` has what you return?",
                 "Return floating-point arrays.",
             ),
-            tells=_whole_numbers,
+            detect=_whole_numbers,
         ),
     ),
     hints=(

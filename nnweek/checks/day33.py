@@ -103,12 +103,12 @@ def _momentum_probes():
     yield Probe((w, g, np.zeros(6), 0.3, 0.9), {"lr": 0.3, "mu": 0.9, "v": 0})
 
 
-def _along_the_gradient(everything):
+def _along_the_gradient(observations):
     """Whether every step, also where there was a velocity, is a multiple of the gradient."""
-    for seen in everything:
-        w, g, *_ = seen.probe.args
-        got = seen.outputs.get("w")
-        if "w" not in seen.wrong and "v" not in seen.probe.about:
+    for observation in observations:
+        w, g, *_ = observation.probe.args
+        got = observation.outputs.get("w")
+        if "w" not in observation.wrong and "v" not in observation.probe.context:
             return False
         if got is None or got.shape != w.shape or not np.isfinite(got).all():
             return False
@@ -131,7 +131,7 @@ momentum_step = Exercise(
     outputs=("w", "v"),
     probes=_momentum_probes,
     may_change=("w", "v"),
-    forms=_FORMS,
+    adapters=_FORMS,
     mistakes=(
         Mistake(
             "ascent",
@@ -140,14 +140,14 @@ momentum_step = Exercise(
                 "With v = 0 and a positive gradient, should the weight become larger or smaller?",
                 "The step is subtracted from the weight.",
             ),
-            ways=(
+            variants=(
                 {"sign": 1},
                 {"velocity": lambda v, g, lr, mu: mu * v - g},
                 {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate},
                 {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": _without_rate,
                  "sign": 1},
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "velocity-lost",
@@ -159,7 +159,7 @@ momentum_step = Exercise(
                 "The new velocity is μ times the old one plus the gradient. The weight steps "
                 "along the new velocity, and that one is returned.",
             ),
-            ways=(
+            variants=(
                 {"velocity": lambda v, g, lr, mu: g},
                 {"along": lambda new, v, g, lr, mu: g},
                 {"along": lambda new, v, g, lr, mu: g, "keeps": lambda new, v: v},
@@ -168,8 +168,8 @@ momentum_step = Exercise(
                 {"keeps": lambda new, v: 0 * v},
                 {"velocity": lambda v, g, lr, mu: lr * g, "rate": _without_rate},
             ),
-            tells=_along_the_gradient,
-            seen=_BOTH,
+            detect=_along_the_gradient,
+            finding=_BOTH,
         ),
         Mistake(
             "other-convention",
@@ -182,7 +182,7 @@ momentum_step = Exercise(
                 "Leave lr and the minus out of the velocity: v ← μv + g, and only then "
                 "w ← w − lr·v.",
             ),
-            ways=(
+            variants=(
                 {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate,
                  "sign": 1},
                 {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": _without_rate},
@@ -198,8 +198,8 @@ momentum_step = Exercise(
                 "or at g/(1 − μ)?",
                 "The gradient is added whole, with no factor in front of it.",
             ),
-            ways=({"velocity": lambda v, g, lr, mu: mu * v + (1 - mu) * g},),
-            seen=_BOTH,
+            variants=({"velocity": lambda v, g, lr, mu: mu * v + (1 - mu) * g},),
+            finding=_BOTH,
         ),
         Mistake(
             "old-velocity",
@@ -209,8 +209,8 @@ momentum_step = Exercise(
                 "In the first step of all, v is 0. How far does your weight move then?",
                 "Update the velocity first, then step along the updated one.",
             ),
-            ways=({"along": lambda new, v, g, lr, mu: v},),
-            seen=_BOTH,
+            variants=({"along": lambda new, v, g, lr, mu: v},),
+            finding=_BOTH,
         ),
         Mistake(
             "nesterov",
@@ -220,12 +220,12 @@ momentum_step = Exercise(
                 "How often does μ come into your step, and how often into the two formulas?",
                 "Once the velocity is updated, the weight moves by lr times it and nothing else.",
             ),
-            ways=(
+            variants=(
                 {"along": lambda new, v, g, lr, mu: g + mu * new},
                 {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate,
                  "sign": 1, "along": lambda new, v, g, lr, mu: mu * new - lr * g},
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "wrong",
@@ -234,7 +234,7 @@ momentum_step = Exercise(
                 "Where does μ come in? What does it do to the velocity of ten steps ago?",
                 "The old velocity is multiplied by μ before the gradient is added.",
             ),
-            ways=({"velocity": lambda v, g, lr, mu: v + g},),
+            variants=({"velocity": lambda v, g, lr, mu: v + g},),
         ),
         Mistake(
             "wrong",
@@ -243,7 +243,7 @@ momentum_step = Exercise(
                 "From v = 0, would your weight ever move?",
                 "The gradient is added to μ times the old velocity.",
             ),
-            ways=({"velocity": lambda v, g, lr, mu: mu * v},),
+            variants=({"velocity": lambda v, g, lr, mu: mu * v},),
         ),
         Mistake(
             "wrong",
@@ -252,8 +252,8 @@ momentum_step = Exercise(
                 "Where does `lr` come in?",
                 "The weight moves by lr times the new velocity.",
             ),
-            ways=({"rate": _without_rate},),
-            seen=_BOTH,
+            variants=({"rate": _without_rate},),
+            finding=_BOTH,
         ),
         Mistake(
             "wrong",
@@ -262,7 +262,7 @@ momentum_step = Exercise(
                 "Which of the two comes first in what is asked for?",
                 "Return the weight first, then the velocity.",
             ),
-            ways=({"finish": _other_way_round},),
+            variants=({"finish": _other_way_round},),
         ),
         Mistake(
             "wrong",
@@ -271,7 +271,7 @@ momentum_step = Exercise(
                 "What should come back first when lr is 0?",
                 "Return the old weight minus the step.",
             ),
-            ways=({"start": _nothing}, {"start": _nothing, "sign": 1}),
+            variants=({"start": _nothing}, {"start": _nothing, "sign": 1}),
         ),
     ),
     hints=(
@@ -359,7 +359,7 @@ def _adam_probes():
     # difference whether they were folded into the learning rate, as Kingma and Ba propose.
     yield probe(6, 2000, 0.3, 0.8, 0.9, 0.5)
     # At the first step, t − 1 divides by zero.
-    yield probe(6, 1, 0.3, 0.9, 0.8, 1e-8, reveals="off-by-one-t")
+    yield probe(6, 1, 0.3, 0.9, 0.8, 1e-8, targets="off-by-one-t")
 
 
 adam_step = Exercise(
@@ -371,7 +371,7 @@ adam_step = Exercise(
     outputs=("w", "m", "v"),
     probes=_adam_probes,
     may_change=("w", "m", "v"),
-    forms=_FORMS,
+    adapters=_FORMS,
     mistakes=(
         Mistake(
             "no-bias-correction",
@@ -382,8 +382,8 @@ adam_step = Exercise(
                 "square? What does the division by 1 − βᵗ do to them?",
                 "The weight moves by m̂ and v̂: m divided by 1 − β₁ᵗ, v divided by 1 − β₂ᵗ.",
             ),
-            ways=({"correct_m": _none, "correct_v": _none},),
-            seen=_BOTH,
+            variants=({"correct_m": _none, "correct_v": _none},),
+            finding=_BOTH,
         ),
         Mistake(
             "only-m-corrected",
@@ -393,8 +393,8 @@ adam_step = Exercise(
                 "Both averages start at 0. Which of the two enters your step as it is?",
                 "Divide v by 1 − β₂ᵗ before the root.",
             ),
-            ways=({"correct_v": _none},),
-            seen=_BOTH,
+            variants=({"correct_v": _none},),
+            finding=_BOTH,
         ),
         Mistake(
             "only-v-corrected",
@@ -404,8 +404,8 @@ adam_step = Exercise(
                 "Both averages start at 0. Which of the two enters your step as it is?",
                 "Divide m by 1 − β₁ᵗ in the step.",
             ),
-            ways=({"correct_m": _none},),
-            seen=_BOTH,
+            variants=({"correct_m": _none},),
+            finding=_BOTH,
         ),
         Mistake(
             "off-by-one-t",
@@ -417,12 +417,12 @@ adam_step = Exercise(
                 "Use t as it comes in: it is 1 in the first step, and neither t + 1 nor t − 1 "
                 "stands in the formulas.",
             ),
-            ways=(
+            variants=(
                 {"time": lambda t: t + 1},
                 {"time": lambda t: t - 1},
                 {"time": lambda t: max(t - 1, 1)},
             ),
-            seen="{first} {agree} came out right.",
+            finding="{first} {agree} came out right.",
         ),
         Mistake(
             "corrects-stored-moments",
@@ -433,12 +433,12 @@ adam_step = Exercise(
                 "running averages, or what was made of them for this one step?",
                 "Keep m̂ and v̂ under names of their own, and return m and v.",
             ),
-            ways=(
+            variants=(
                 {"keeps": lambda m, v, m_hat, v_hat: (m_hat, v_hat)},
                 {"keeps": lambda m, v, m_hat, v_hat: (m_hat, v)},
                 {"keeps": lambda m, v, m_hat, v_hat: (m, v_hat)},
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "v-of-g",
@@ -448,8 +448,8 @@ adam_step = Exercise(
                 "m is the mean of g. Of what is v the mean?",
                 "Square the gradient before it goes into v.",
             ),
-            ways=({"of_v": _keep}, {"of_v": np.abs}),
-            seen=_BOTH,
+            variants=({"of_v": _keep}, {"of_v": np.abs}),
+            finding=_BOTH,
         ),
         Mistake(
             "no-root",
@@ -460,11 +460,11 @@ adam_step = Exercise(
                 "and how much longer is yours?",
                 "The denominator is the root of v̂, plus ε.",
             ),
-            ways=(
+            variants=(
                 {"denominator": lambda v, eps, c: v + eps},
                 {"denominator": lambda v, eps, c: v * c**0.5 + eps},  # folded into the rate
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "eps-inside-root",
@@ -474,8 +474,8 @@ adam_step = Exercise(
                 "For v̂ = 0, what is your denominator: ε, or its root?",
                 "Take the root first, then add ε.",
             ),
-            ways=({"denominator": lambda v, eps, c: (v + eps) ** 0.5},),
-            seen=_BOTH,
+            variants=({"denominator": lambda v, eps, c: (v + eps) ** 0.5},),
+            finding=_BOTH,
         ),
         Mistake(
             "swapped-betas",
@@ -485,12 +485,12 @@ adam_step = Exercise(
                 "Go through each line: with m stands beta1, with v stands beta2, also in the "
                 "corrections.",
             ),
-            ways=(
+            variants=(
                 {"betas": _other_way_round},
                 {"betas": _other_way_round, "for_corrections": _other_way_round},
                 {"for_corrections": _other_way_round},
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "ascent",
@@ -499,8 +499,8 @@ adam_step = Exercise(
                 "With a positive gradient, should the weight become larger or smaller?",
                 "The step is subtracted from the weight.",
             ),
-            ways=({"sign": 1},),
-            seen=_BOTH,
+            variants=({"sign": 1},),
+            finding=_BOTH,
         ),
         Mistake(
             "wrong",
@@ -510,11 +510,11 @@ adam_step = Exercise(
                 "For a weight whose gradients were all 0, what is the denominator of your step?",
                 "The whole denominator is √v̂ + ε, with the ε that comes in.",
             ),
-            ways=(
+            variants=(
                 {"denominator": lambda v, eps, c: v**0.5},
                 {"denominator": lambda v, eps, c: v**0.5 + 1e-8},
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "wrong",
@@ -524,11 +524,11 @@ adam_step = Exercise(
                 "fraction β of it?",
                 "The corrections are 1 − β₁ᵗ and 1 − β₂ᵗ: β to the power of t.",
             ),
-            ways=(
+            variants=(
                 {"correct_m": lambda beta, t: 1 - beta * t,
                  "correct_v": lambda beta, t: 1 - beta * t},
             ),
-            seen=_BOTH,
+            finding=_BOTH,
         ),
         Mistake(
             "wrong",
@@ -538,7 +538,7 @@ adam_step = Exercise(
                 "If the gradient were the same g for ever, where should m settle?",
                 "The old value is weighed by β, the new one by 1 − β.",
             ),
-            ways=(
+            variants=(
                 {"average_m": _summed, "average_v": _summed},
                 {"average_m": _summed},
                 {"average_v": _summed},
@@ -551,7 +551,7 @@ adam_step = Exercise(
                 "With β = 0.9, is the average meant to remember, or to forget?",
                 "The old value is weighed by β, the new one by 1 − β.",
             ),
-            ways=(
+            variants=(
                 {"average_m": _weighed_the_other_way, "average_v": _weighed_the_other_way},
                 {"average_m": _weighed_the_other_way},
                 {"average_v": _weighed_the_other_way},
@@ -564,7 +564,7 @@ adam_step = Exercise(
                 "In which order are the three asked for?",
                 "Return the weight first, then m, then v.",
             ),
-            ways=(
+            variants=(
                 {"finish": lambda r: (r[1], r[2], r[0])},
                 {"finish": lambda r: (r[0], r[2], r[1])},
                 {"finish": _other_way_round},
@@ -577,8 +577,8 @@ adam_step = Exercise(
                 "What should come back first when lr is 0?",
                 "Return the old weight minus the step.",
             ),
-            ways=({"start": _nothing}, {"start": _nothing, "sign": 1}),
-            seen=_BOTH,
+            variants=({"start": _nothing}, {"start": _nothing, "sign": 1}),
+            finding=_BOTH,
         ),
         Mistake(
             "wrong",
@@ -587,8 +587,8 @@ adam_step = Exercise(
                 "Where does `lr` come in?",
                 "The step is lr times the corrected mean, over the denominator.",
             ),
-            ways=({"rate": _without_rate},),
-            seen=_BOTH,
+            variants=({"rate": _without_rate},),
+            finding=_BOTH,
         ),
     ),
     hints=(

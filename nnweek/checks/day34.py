@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nnweek import planted
-from nnweek.checks import guard, memory
+from nnweek.checks import faulty_runs, progress_store, sandbox
 from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
 
 # --- update_ratio --------------------------------------------------------------------------------
@@ -49,7 +48,7 @@ update_ratio = Exercise(
                 "A step of length 1 is nothing for weights of norm 1,000. What is it compared with?",
                 "Divide by the norm of the weights before the step.",
             ),
-            ways=({"compared": lambda change, weights: change},),
+            variants=({"compared": lambda change, weights: change},),
         ),
         Mistake(
             "upside-down",
@@ -58,7 +57,7 @@ update_ratio = Exercise(
                 "A step of 0 should give 0. What does yours give?",
                 "The change is above the line, the weights are below.",
             ),
-            ways=({"compared": lambda change, weights: weights / change},),
+            variants=({"compared": lambda change, weights: weights / change},),
         ),
         Mistake(
             "difference-of-norms",
@@ -68,7 +67,7 @@ update_ratio = Exercise(
                 "Weights that go from (1, 0) to (0, 1) have moved. What does yours say?",
                 "Subtract first, then take the norm.",
             ),
-            ways=(
+            variants=(
                 {"change": lambda after, before: np.linalg.norm(after) - np.linalg.norm(before)},
                 {
                     "change": lambda after, before: np.linalg.norm(before) - np.linalg.norm(after),
@@ -88,7 +87,7 @@ update_ratio = Exercise(
                 "What has the unit of a weight: a sum of squares, or its root?",
                 "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
             ),
-            ways=({"size": lambda x: (np.asarray(x) ** 2).sum()},),
+            variants=({"size": lambda x: (np.asarray(x) ** 2).sum()},),
         ),
         Mistake(
             "mean-of-ratios",
@@ -98,7 +97,7 @@ update_ratio = Exercise(
                 "A weight of 0.000001 that moves by 0.01: how much does it add to your mean?",
                 "Two norms over the whole array first, one division at the end.",
             ),
-            ways=(
+            variants=(
                 {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b,
                  "size": lambda x: np.abs(x).mean()},
                 {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b,
@@ -178,14 +177,14 @@ class _Diagnosis(Question):
     """A `Question` that counts what is right, and points at the next run."""
 
     def __call__(self, answers=None):
-        with guard.undisturbed():
+        with sandbox.undisturbed():
             mistake, lines, hints = self.judge(answers)
         if mistake is None:
             return self._verdict(None, "")
         if mistake == "not-attempted":
             lines = [f"Your turn: `{self.signature}` {self.task}."]
         key = mistake, *lines[1:]
-        lines = [*lines, memory.next_hint(self.name, key, hints or self.hints)]
+        lines = [*lines, progress_store.next_hint(self.name, key, hints or self.hints)]
         return self._verdict(mistake, "\n".join(lines))
 
 
@@ -198,7 +197,7 @@ def _judge(answers):
             "wrong-type",
             [
                 "The answer should be a dictionary, {run: cause}, such as "
-                f'{{"{planted.RUNS[0]}": "healthy"}}; it is of type {type(answers).__name__}.'
+                f'{{"{faulty_runs.RUNS[0]}": "healthy"}}; it is of type {type(answers).__name__}.'
             ],
             (),
         )
@@ -206,9 +205,9 @@ def _judge(answers):
     for run, cause in answers.items():
         if cause is None or cause is Ellipsis or (isinstance(cause, str) and not cause.strip()):
             continue
-        name = _known(str(run).replace("\\", "/").rstrip("/").rpartition("/")[2], planted.RUNS)
-        if name not in planted.RUNS:
-            lines.append(f"There is no run `{run}`{_meant(name, planted.RUNS)}")
+        name = _known(str(run).replace("\\", "/").rstrip("/").rpartition("/")[2], faulty_runs.RUNS)
+        if name not in faulty_runs.RUNS:
+            lines.append(f"There is no run `{run}`{_meant(name, faulty_runs.RUNS)}")
             continue
         if not isinstance(cause, str):
             return (
@@ -218,15 +217,15 @@ def _judge(answers):
                 ],
                 (),
             )
-        given[name] = _known(cause, planted.CAUSES)
-        if given[name] not in planted.CAUSES:
+        given[name] = _known(cause, faulty_runs.CAUSES)
+        if given[name] not in faulty_runs.CAUSES:
             lines.append(
-                f"`{cause}` is not on the list of causes{_meant(given[name], planted.CAUSES)}"
+                f"`{cause}` is not on the list of causes{_meant(given[name], faulty_runs.CAUSES)}"
             )
     if not given and not lines:
         return "not-attempted", [], ()
 
-    truth = planted.planted()
+    truth = faulty_runs.true_causes()
     wrong = [run for run in truth if run in given and given[run] != truth[run]]
     open_ = [run for run in truth if run not in given]
     right = len(truth) - len(wrong) - len(open_)
@@ -235,7 +234,7 @@ def _judge(answers):
     count = f"{right} of {len(truth)} right" + (
         f", {len(open_)} not answered yet." if open_ else "."
     )
-    for cause in planted.CAUSES:
+    for cause in faulty_runs.CAUSES:
         twice = [run for run in truth if given.get(run) == cause]
         if len(twice) > 1:
             lines.append(f"`{cause}` stands {len(twice)} times; each cause was planted once.")

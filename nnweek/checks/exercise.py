@@ -27,8 +27,8 @@ from functools import cached_property
 
 import numpy as np
 
-from nnweek.checks import guard, memory
-from nnweek.checks.guard import Problem
+from nnweek.checks import progress_store, sandbox
+from nnweek.checks.sandbox import Problem
 from nnweek.checks.verdict import Verdict
 
 
@@ -45,8 +45,8 @@ class Probe:
     """
 
     args: tuple
-    about: dict = field(default_factory=dict)
-    reveals: str | None = None
+    context: dict = field(default_factory=dict)
+    targets: str | None = None
     accept: Callable | None = None
 
 
@@ -66,15 +66,15 @@ class Mistake:
     """
 
     id: str
-    means: str
+    explanation: str
     hints: tuple
-    ways: tuple = ()
-    tells: Callable | None = None
-    seen: str = "{first}"
+    variants: tuple = ()
+    detect: Callable | None = None
+    finding: str = "{first}"
 
 
 @dataclass
-class Seen:
+class Observation:
     """What one probe showed: named outputs or a problem, warnings, changed inputs."""
 
     number: int
@@ -89,7 +89,7 @@ class Seen:
 
 
 @dataclass
-class Played:
+class TrialRun:
     """What came of playing a function.
 
     Attributes:
@@ -117,14 +117,14 @@ class _Task:
 
     def hint(self):
         """Return the next hint without an attempt: on the last mistake, or on the task."""
-        mistake, hints = memory.last_hints(self.name) or ("", self.hints)
-        return memory.next_hint(self.name, mistake, hints)
+        mistake, hints = progress_store.last_hints(self.name) or ("", self.hints)
+        return progress_store.next_hint(self.name, mistake, hints)
 
     def _verdict(self, mistake, hint):
         """Return the `Verdict`; a pass is kept, and its hints start again."""
         if mistake is None:
-            memory.forget(self.name)
-            memory.keep_pass(self.name, self.day)
+            progress_store.forget(self.name)
+            progress_store.keep_pass(self.name, self.day)
         return Verdict(self.name, mistake is None, mistake, hint)
 
 
@@ -156,17 +156,17 @@ class Question(_Task):
             return self._verdict(
                 "not-attempted",
                 f"Your turn: `{self.signature}` {self.task}.\n"
-                + memory.next_hint(self.name, "not-attempted", self.hints),
+                + progress_store.next_hint(self.name, "not-attempted", self.hints),
             )
-        with guard.undisturbed():
-            mistake, seen = self.judge(*answer, **named) or (None, "")
+        with sandbox.undisturbed():
+            mistake, observation = self.judge(*answer, **named) or (None, "")
         if mistake is None:
-            return self._verdict(None, seen)
+            return self._verdict(None, observation)
         known = next((m for m in self.mistakes if m.id == mistake), None)
-        lines = [seen, known.means] if known else [seen]
+        lines = [observation, known.explanation] if known else [observation]
         # The first hint on what has no name of its own is what was seen.
         hints = known.hints if known else ("", *self.hints)
-        lines.append(memory.next_hint(self.name, mistake, hints))
+        lines.append(progress_store.next_hint(self.name, mistake, hints))
         return self._verdict(mistake, "\n".join(line for line in lines if line))
 
 
@@ -217,15 +217,15 @@ class Exercise(_Task):
     may_change: tuple = ()
     row_or_flat: bool = False
     when_raised: object = None
-    alike: Callable = None
-    play: Callable = None
-    together: int = 2
+    matches: Callable = None
+    trial: Callable = None
+    max_simultaneous: int = 2
     remarks: tuple = ()
-    forms: tuple = ()
+    adapters: tuple = ()
 
     def __call__(self, function):
         """Check `function` and return a `Verdict`."""
-        with guard.undisturbed():
+        with sandbox.undisturbed():
             return self._verdict(*self._judge(function))
 
     # --- Looking -----------------------------------------------------------------------------
@@ -241,22 +241,22 @@ class Exercise(_Task):
                 f"name without calling it: `checks.{self.name}({self.name})`.",
             )
         function = self._in_form(function)
-        everything = []
+        observations = []
         for number, probe in enumerate(self._probes):
-            seen = self._look(function, number, probe)
-            everything.append(seen)
-            if seen.problem and seen.problem.id in ("not-attempted", "timed-out"):
-                id_ = seen.problem.id.replace("timed-out", "raised")
-                return self._generic(id_, seen.problem.text)
-        return self._recognise(everything)
+            observation = self._look(function, number, probe)
+            observations.append(observation)
+            if observation.problem and observation.problem.id in ("not-attempted", "timed-out"):
+                id_ = observation.problem.id.replace("timed-out", "raised")
+                return self._generic(id_, observation.problem.text)
+        return self._recognise(observations)
 
     def _in_form(self, function):
         """Return the function, or that one of its `forms` which does not raise."""
-        if not self.forms:
+        if not self.adapters:
             return function
         errors = []
-        for tried in filter(None, [function, *(form(function) for form in self.forms)]):
-            problem = guard.call(tried, self._probes[0].args).problem
+        for tried in filter(None, [function, *(form(function) for form in self.adapters)]):
+            problem = sandbox.call(tried, self._probes[0].args).problem
             if not problem or problem.id != "raised":
                 return tried
             errors.append((tried, problem.text))
@@ -268,34 +268,40 @@ class Exercise(_Task):
     def _look(self, function, number, probe):
         """Run the function on one probe and note everything that it did."""
         right = self._answers(())[number]  # first: what it imports is not the learner's time
-        outcome = guard.call(self._played(function), probe.args)
-        seen = Seen(number, probe, right, problem=outcome.problem, warnings=outcome.warnings)
+        outcome = sandbox.call(self._trial_of(function), probe.args)
+        observation = Observation(
+            number, probe, right, problem=outcome.problem, warnings=outcome.warnings
+        )
         if outcome.timed_out:
-            seen.problem = Problem("timed-out", outcome.problem.text)
-            return seen
-        if seen.problem and seen.problem.id == "raised" and self.when_raised is not None:
-            outcome.value, seen.problem = self.when_raised, None
-            seen.warnings.append(f"raised {outcome.problem.text}")
-        played = outcome.value if isinstance(outcome.value, Played) else Played(outcome.value)
-        seen.log, seen.problem = played.log, seen.problem or played.problem
-        seen.changed.update(played.changed)
-        asked = {name: right[name] for name in right if name not in played.observed}
-        if not seen.problem and (asked or played.value is None or played.value is Ellipsis):
-            seen.outputs, seen.problem = self._unpack(played.value, asked)
-        for name, value in played.observed.items():
-            seen.outputs[name], _ = self._array(name, value, right.get(name))
+            observation.problem = Problem("timed-out", outcome.problem.text)
+            return observation
+        if (
+            observation.problem
+            and observation.problem.id == "raised"
+            and self.when_raised is not None
+        ):
+            outcome.value, observation.problem = self.when_raised, None
+            observation.warnings.append(f"raised {outcome.problem.text}")
+        run = outcome.value if isinstance(outcome.value, TrialRun) else TrialRun(outcome.value)
+        observation.log, observation.problem = run.log, observation.problem or run.problem
+        observation.changed.update(run.changed)
+        asked = {name: right[name] for name in right if name not in run.observed}
+        if not observation.problem and (asked or run.value is None or run.value is Ellipsis):
+            observation.outputs, observation.problem = self._unpack(run.value, asked)
+        for name, value in run.observed.items():
+            observation.outputs[name], _ = self._array(name, value, right.get(name))
         for name, before, after in zip(
             self._arguments, probe.args, outcome.arguments, strict=False
         ):
             change = _change(before, after)
             if change:
-                seen.changed[name] = change
-        seen.wrong = self._wrong(probe, seen.outputs, right)
-        return seen
+                observation.changed[name] = change
+        observation.wrong = self._wrong(probe, observation.outputs, right)
+        return observation
 
-    def _played(self, function):
+    def _trial_of(self, function):
         """Return the function as it is to be called with a probe's arguments."""
-        return functools.partial(self.play, function) if self.play else function
+        return functools.partial(self.trial, function) if self.trial else function
 
     def _unpack(self, value, right):
         """Return ({name: array}, problem) from whatever came back."""
@@ -360,30 +366,32 @@ class Exercise(_Task):
 
     # --- Recognising -------------------------------------------------------------------------
 
-    def _recognise(self, everything):
+    def _recognise(self, observations):
         """Return (mistake or None, hint) from all that was seen, the surest sign first."""
-        failing = [seen for seen in everything if seen.wrong]
-        full, partly = self._explain(everything, 1)
+        failing = [observation for observation in observations if observation.wrong]
+        full, partly = self._explain(observations, 1)
         if full:
-            return self._named(everything, *full)
+            return self._named(observations, *full)
         for mistake in self.mistakes:
-            told = mistake.tells and mistake.tells(everything)
+            told = mistake.detect and mistake.detect(observations)
             if told:
-                return self._named(everything, [mistake], told=told)
-        reveals = {seen.probe.reveals for seen in failing}
-        if failing and None not in reveals:
+                return self._named(observations, [mistake], told=told)
+        targets = {observation.probe.targets for observation in failing}
+        if failing and None not in targets:
             first = failing[0]
-            mistake = next(m for m in self.mistakes if m.id == first.probe.reveals)
-            return self._named(everything, [mistake], (first, first.wrong[0]))
-        both, partly_both = self._explain(everything, 2) if self.together > 1 else (None, partly)
+            mistake = next(m for m in self.mistakes if m.id == first.probe.targets)
+            return self._named(observations, [mistake], (first, first.wrong[0]))
+        both, partly_both = (
+            self._explain(observations, 2) if self.max_simultaneous > 1 else (None, partly)
+        )
         if both:
-            return self._named(everything, *both)
+            return self._named(observations, *both)
         best = max(partly, partly_both, key=lambda found: found[0])
         if best[0]:
-            return self._named(everything, *best[1:], more=True)
-        return self._unnamed(everything, failing)
+            return self._named(observations, *best[1:], more=True)
+        return self._unnamed(observations, failing)
 
-    def _explain(self, everything, size):
+    def _explain(self, observations, size):
         """Look for `size` mistakes whose answers these are.
 
         Every output is right, or what the mistakes would have produced, or neither. An
@@ -396,23 +404,23 @@ class Exercise(_Task):
             full: (mistakes, the (seen, output) that shows them), or None.
             partial: (how many outputs it explains, mistakes, (seen, output)).
         """
-        failing = [seen for seen in everything if seen.wrong]
+        failing = [observation for observation in observations if observation.wrong]
         partial = (0, None, None)
         for mistakes, answers in self._wrong_answers(size) if failing else ():
             matches = [
-                (self._matches(seen, name, answers[seen.number]), seen, name)
-                for seen in failing
-                for name in seen.wrong
+                (self._matches(observation, name, answers[observation.number]), observation, name)
+                for observation in failing
+                for name in observation.wrong
             ]
             shown = [match for match in matches if match[0] is not None]
             if not shown or any(
-                self._wrong(seen.probe, answers[seen.number], seen.right)
-                for seen in everything
-                if not seen.wrong
+                self._wrong(observation.probe, answers[observation.number], observation.right)
+                for observation in observations
+                if not observation.wrong
             ):
                 continue
             telling = next((match for match in shown if match[0]), shown[0])[1:]
-            plain = [match[0] for match in matches if not match[1].probe.reveals]
+            plain = [match[0] for match in matches if not match[1].probe.targets]
             if len(shown) == len(matches) or (plain and None not in plain):
                 return (mistakes, telling), partial  # of several, the one listed first
             if len(shown) > max(partial[0], 1) and sum(match[0] for match in shown) > 1:
@@ -429,14 +437,18 @@ class Exercise(_Task):
                 wrong.append(name)
         return wrong + [name for name in outputs if name not in right]
 
-    def _matches(self, seen, name, answer):
+    def _matches(self, observation, name, answer):
         """Return how many numbers, not counting 0 and NaN, show the mistake; None if not all do."""
-        got, wanted, right = seen.outputs.get(name), answer.get(name), seen.right.get(name)
+        got, wanted, right = (
+            observation.outputs.get(name),
+            answer.get(name),
+            observation.right.get(name),
+        )
         if got is None or wanted is None:
             # A list that is too short, in the same way as the mistake's.
-            return 0 if got is wanted and seen.outputs and answer else None
+            return 0 if got is wanted and observation.outputs and answer else None
         got, wanted = np.squeeze(got), np.squeeze(wanted)
-        if got.shape != wanted.shape or not (self.alike or close)(got, wanted):
+        if got.shape != wanted.shape or not (self.matches or close)(got, wanted):
             return None
         if right is not None and right.shape == wanted.shape and close(wanted, right):
             return None  # here the mistake makes no difference: no evidence for it
@@ -444,7 +456,7 @@ class Exercise(_Task):
 
     def _wrong_answers(self, size):
         """Yield (mistakes, their answers) for every `size` of them that go together."""
-        steps = [(mistake, way) for mistake in self.mistakes for way in mistake.ways]
+        steps = [(mistake, way) for mistake in self.mistakes for way in mistake.variants]
         for group in itertools.combinations(steps, size):
             mistakes = [mistake for mistake, _ in group]
             replaced = [item for _, way in group for item in way.items()]
@@ -461,25 +473,25 @@ class Exercise(_Task):
         try:
             with np.errstate(all="ignore"):
                 right = functools.partial(self.right, **steps)
-                value = self._played(right)(*copy.deepcopy(probe.args))
+                value = self._trial_of(right)(*copy.deepcopy(probe.args))
         except (ValueError, IndexError):  # a mistake may be impossible with these shapes
             return {}
-        played = value if isinstance(value, Played) else Played(value)
-        values = played.value if isinstance(played.value, (list, tuple)) else [played.value]
+        run = value if isinstance(value, TrialRun) else TrialRun(value)
+        values = run.value if isinstance(run.value, (list, tuple)) else [run.value]
         named = zip(self._names(len(values)), values, strict=True)
-        return {n: np.asarray(v) for n, v in (*named, *played.observed.items())}
+        return {n: np.asarray(v) for n, v in (*named, *run.observed.items())}
 
     # --- Saying so ---------------------------------------------------------------------------
 
-    def _named(self, everything, mistakes, telling=None, *, told=None, more=False):
+    def _named(self, observations, mistakes, telling=None, *, told=None, more=False):
         """Return (id, hint) for mistakes with a name: the first of them is named."""
         mistake = mistakes[0]
-        numbers = self._numbers(everything, telling)
+        numbers = self._numbers(observations, telling)
         if isinstance(told, dict):
             numbers.update(told)
         # The sentence tells apart several patterns that share the id "wrong".
-        hint = memory.next_hint(self.name, (mistake.id, mistake.means), mistake.hints)
-        lines = [mistake.seen.format_map(numbers), mistake.means, hint]
+        hint = progress_store.next_hint(self.name, (mistake.id, mistake.explanation), mistake.hints)
+        lines = [mistake.finding.format_map(numbers), mistake.explanation, hint]
         if more or len(mistakes) > 1:
             lines.append("That is not all: check again once this is mended.")
         return mistake.id, "\n".join(lines)
@@ -491,39 +503,39 @@ class Exercise(_Task):
                 f"\nYour turn: `{self.signature}` {self.task}. If there is code already, does "
                 "every path through it end in a `return`?"
             )
-        further = memory.next_hint(self.name, id_, ("", *self.hints))
+        further = progress_store.next_hint(self.name, id_, ("", *self.hints))
         return id_, f"{text}\n{further}".rstrip()
 
-    def _unnamed(self, everything, failing):
+    def _unnamed(self, observations, failing):
         """Return (id or None, hint) where no mistake with a name was recognised."""
         for id_ in ("raised", "wrong-type", "wrong-shape", "not-finite"):
-            for seen in everything:
-                if seen.problem and seen.problem.id == id_:
-                    return self._generic(id_, f"{_with(seen)}{seen.problem.text}")
-        numbers = self._numbers(everything)
-        for seen in failing:
-            for name in seen.wrong:
-                got, wanted = seen.outputs[name], seen.right[name]
+            for observation in observations:
+                if observation.problem and observation.problem.id == id_:
+                    return self._generic(id_, f"{_with(observation)}{observation.problem.text}")
+        numbers = self._numbers(observations)
+        for observation in failing:
+            for name in observation.wrong:
+                got, wanted = observation.outputs[name], observation.right[name]
                 if got.shape != wanted.shape:
                     return self._generic(
                         "wrong-shape",
-                        f"{_with(seen)}{name} has shape {got.shape}, where {wanted.shape} was "
+                        f"{_with(observation)}{name} has shape {got.shape}, where {wanted.shape} was "
                         "expected.",
                     )
-        for seen in failing:
-            for name in seen.wrong:
-                got, wanted = seen.outputs[name], seen.right[name]
+        for observation in failing:
+            for name in observation.wrong:
+                got, wanted = observation.outputs[name], observation.right[name]
                 bad = np.isfinite(wanted) & ~np.isfinite(got)
                 if bad.any():
                     where = tuple(np.argwhere(bad)[0])
                     return self._generic(
                         "not-finite",
-                        f"{_with(seen)}{_place(name, where)} is {got[where]:g}, where "
+                        f"{_with(observation)}{_place(name, where)} is {got[where]:g}, where "
                         f"{wanted[where]:.4g} was expected. "
                         f"{int(bad.sum())} of {got.size} numbers are not finite.",
                     )
-        for seen in everything:
-            for name in seen.changed:
+        for observation in observations:
+            for name in observation.changed:
                 if name not in self.may_change:
                     return self._generic(
                         "modifies-input",
@@ -540,26 +552,33 @@ class Exercise(_Task):
                     f"\nAll of {numbers['output']} is {numbers['ratio']} times what it should be."
                 )
             return self._generic("wrong", text)
-        remarks = (remark(everything) for remark in self.remarks)
+        remarks = (remark(observations) for remark in self.remarks)
         return None, next(filter(None, remarks), "")
 
-    def _numbers(self, everything, telling=None):
+    def _numbers(self, observations, telling=None):
         """Return what a hint may quote: the first disagreement, or the telling one."""
-        failing = [seen for seen in everything if seen.wrong]
-        seen = telling[0] if telling else failing[0] if failing else everything[0]
-        name = telling[1] if telling else seen.wrong[0] if seen.wrong else next(iter(seen.right))
-        got, wanted = seen.outputs.get(name), seen.right.get(name)
+        failing = [observation for observation in observations if observation.wrong]
+        observation = telling[0] if telling else failing[0] if failing else observations[0]
+        name = (
+            telling[1]
+            if telling
+            else observation.wrong[0]
+            if observation.wrong
+            else next(iter(observation.right))
+        )
+        got, wanted = observation.outputs.get(name), observation.right.get(name)
         numbers = {
-            **seen.probe.about,
+            **observation.probe.context,
             "output": name,
-            "outputs": _and(seen.wrong),
-            "agree": _and([n for n in seen.right if n not in seen.wrong]) or "No output",
+            "outputs": _and(observation.wrong),
+            "agree": _and([n for n in observation.right if n not in observation.wrong])
+            or "No output",
             "ratio": "?",
             "constant": False,
             "got": "missing" if got is None else f"an array of shape {got.shape}",
             "expected": "nothing" if wanted is None else f"an array of shape {wanted.shape}",
             "where": name,
-            "problem": seen.problem.text if seen.problem else "",
+            "problem": observation.problem.text if observation.problem else "",
         }
         if got is not None and wanted is not None and got.shape == wanted.shape:
             off = np.atleast_1d(~_close(got, wanted))
@@ -576,11 +595,11 @@ class Exercise(_Task):
                 numbers["ratio"] = f"{ratio:.4g}"
                 numbers["constant"] = got.size > 1 and close(got, ratio * wanted)
         numbers["first"] = (
-            f"{_with(seen)}{numbers['where']} is {numbers['got']}, where {numbers['expected']} "
+            f"{_with(observation)}{numbers['where']} is {numbers['got']}, where {numbers['expected']} "
             "was expected."
         )
-        if seen.problem:
-            numbers["first"] = f"{_with(seen)}{seen.problem.text}"
+        if observation.problem:
+            numbers["first"] = f"{_with(observation)}{observation.problem.text}"
         return numbers
 
     # --- What is computed once -----------------------------------------------------------------
@@ -677,8 +696,8 @@ def _place(name, where):
     return f"{name}[{', '.join(map(str, where))}]" if where else name
 
 
-def _with(seen):
-    about = ", ".join(f"{key} = {value}" for key, value in seen.probe.about.items())
+def _with(observation):
+    about = ", ".join(f"{key} = {value}" for key, value in observation.probe.context.items())
     return f"With {about}: " if about else ""
 
 

@@ -1,0 +1,183 @@
+"""Runs with planted faults, logged for *Diagnose this run* (Day 34)."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+RUNS = ("alder", "birch", "cedar", "elder", "hazel", "maple", "rowan", "willow")
+CAUSES = (
+    "dead-at-start",
+    "healthy",
+    "labels-shuffled",
+    "learning-rate-too-high",
+    "learning-rate-too-low",
+    "no-shuffle",
+    "overfitting",
+    "relu-on-logits",
+)
+
+STEPS, EVERY, BATCH = 400, 20, 32
+TRAIN, VAL, SCORED = 5_000, 500, 1_000  # images; fewer where the data set is smaller
+HIDDEN, LEARNING_RATE = 64, 1e-3
+SEED = 3
+
+# What a cause changes in the healthy run.
+FAULTS = {
+    "dead-at-start": {"hidden_bias": -10.0},
+    "healthy": {},
+    "labels-shuffled": {"images": 200, "shuffle_labels": True},
+    "learning-rate-too-high": {"lr": 30 * LEARNING_RATE},
+    "learning-rate-too-low": {"lr": LEARNING_RATE / 100},
+    "no-shuffle": {"in_order_of_class": True},
+    "overfitting": {"images": 50},
+    "relu-on-logits": {"relu_on_logits": True},
+}
+
+
+def true_causes():
+    """Return {run: cause}, which run of `log_faulty_runs` has which fault. Introduced on Day 34."""
+    return dict(zip(RUNS, random.Random(34).sample(CAUSES, len(CAUSES)), strict=True))
+
+
+def log_faulty_runs(data, log_dir="runs/diagnose"):
+    """Train eight small networks, seven of them with a planted fault, and log them.
+
+    Each run trains 784-64-64-10 for 400 batches of 32 with Adam, on the CPU, in a folder
+    whose name says nothing. Every run has the same tags. Logged at every step: `Loss/step`,
+    the batch's own loss. Logged before the first step and then every 20 steps, all with the
+    weights of that moment: `Loss/…` and `Accuracy/…` of up to 1,000 of the images that it
+    learns from (`train`) and of images that it does not (`val`); `Gradient/layer …`, the
+    norm of each weight matrix's gradient in the step that follows; `Update ratio/layer …`,
+    how long that step was beside the weights; `Dead units`, the share of hidden units that
+    are 0 for every validation image; and `Predicted/rarest`, `Predicted/commonest`, the
+    share of the validation images that get the class predicted least and most often.
+    Introduced on Day 34.
+
+    Args:
+        data: `nnweek.mnist.Digits`.
+        log_dir: the folder for the eight runs; earlier runs of the same names are replaced.
+
+    Returns:
+        The names of the runs, which are folders in `log_dir`.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # networks this small gain nothing from several
+    try:
+        train, val = _images(data)
+        for name, cause in true_causes().items():
+            _run(train, val, Path(log_dir) / name, **FAULTS[cause])
+    finally:
+        torch.set_num_threads(threads)
+    return list(RUNS)
+
+
+def _run(
+    train,
+    val,
+    log_dir,
+    *,
+    images=TRAIN,
+    lr=LEARNING_RATE,
+    hidden_bias=None,
+    shuffle_labels=False,
+    in_order_of_class=False,
+    relu_on_logits=False,
+):
+    import torch
+    from torch import nn
+
+    from nnweek.models import MNISTMLP
+    from nnweek.tracking import open_run
+
+    rng = np.random.default_rng(SEED)
+    pixels, labels = (part[:images] for part in train)
+    if shuffle_labels:
+        labels = labels[rng.permutation(len(labels))]
+    scored = pixels[:SCORED], labels[:SCORED]
+    in_order = torch.argsort(labels, stable=True)
+
+    model = MNISTMLP(hidden=HIDDEN, seed=SEED)
+    layers = [module for module in model.net if isinstance(module, nn.Linear)]
+    if hidden_bias is not None:
+        with torch.no_grad():
+            for layer in layers[:-1]:
+                layer.bias.fill_(hidden_bias)
+            layers[-1].bias.zero_()
+    if relu_on_logits:
+        model.net.append(nn.ReLU())
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+
+    def batches():
+        while True:
+            order = torch.from_numpy(rng.permutation(len(labels)))
+            yield from (in_order if in_order_of_class else order).split(BATCH)
+
+    with open_run(log_dir) as writer:
+        # The last round takes no step: it only looks at where the steps before have led.
+        for step, batch in zip(range(STEPS + 1), batches(), strict=False):
+            looking = step % EVERY == 0
+            if looking:
+                for tag, value in _scores(model, scored, val).items():
+                    writer.add_scalar(tag, value, step)
+            loss = nn.functional.cross_entropy(model(pixels[batch]), labels[batch])
+            writer.add_scalar("Loss/step", loss.item(), step)
+            optimizer.zero_grad()
+            loss.backward()
+            if step == STEPS:
+                break
+            before = [layer.weight.detach().clone() for layer in layers] if looking else []
+            optimizer.step()
+            for number, (layer, old) in enumerate(zip(layers, before, strict=False), start=1):
+                change = (layer.weight.detach() - old).norm() / old.norm()
+                writer.add_scalar(f"Gradient/layer {number}", layer.weight.grad.norm(), step)
+                writer.add_scalar(f"Update ratio/layer {number}", change, step)
+
+
+def _images(data):
+    """(images, labels) to learn from and to validate on: normalised, flat tensors."""
+    import torch
+
+    from nnweek.loaders import pixel_statistics
+
+    order = np.random.default_rng(SEED).permutation(len(data.train_images))
+    n_val = min(VAL, len(order) // 5)
+    val, rest = order[:n_val], order[n_val:]
+    # The first image of every class, then the second of every class, and so on: so the
+    # first 50 images hold all classes, too.
+    rank = np.zeros(len(rest), dtype=int)
+    for digit in range(10):
+        of_class = data.train_labels[rest] == digit
+        rank[of_class] = np.arange(of_class.sum())
+    train = rest[np.argsort(rank, kind="stable")][:TRAIN]
+    mean, std = pixel_statistics(data.train_images[train])
+    parts = []
+    for chosen in (train, val):
+        pixels = torch.tensor(data.train_images[chosen], dtype=torch.float32).flatten(1)
+        pixels.div_(255).sub_(mean).div_(std)
+        parts.append((pixels, torch.tensor(data.train_labels[chosen])))
+    return parts
+
+
+def _scores(model, train, val):
+    """{tag: value} of a model as it stands."""
+    import torch
+    from torch import nn
+
+    found, alive = {}, []
+    with torch.no_grad():
+        for part, (pixels, labels) in (("train", train), ("val", val)):
+            x = pixels
+            for module in model.net:
+                x = module(x)
+                if isinstance(module, nn.ReLU) and x.shape[1] == HIDDEN and part == "val":
+                    alive.append((x > 0).any(dim=0))
+            found[f"Loss/{part}"] = nn.functional.cross_entropy(x, labels).item()
+            found[f"Accuracy/{part}"] = (x.argmax(dim=1) == labels).float().mean().item()
+    shares = torch.bincount(x.argmax(dim=1), minlength=10) / len(x)
+    found["Dead units"] = 1 - torch.cat(alive).float().mean().item()
+    found["Predicted/rarest"] = shares.min().item()
+    found["Predicted/commonest"] = shares.max().item()
+    return found

@@ -1,0 +1,284 @@
+"""Instrumented networks: record which weights a network uses and what it computes (Day 31).
+
+This module needs PyTorch; `day31.py` imports it when an exercise is tried.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from nnweek.checks.exercise import TrialRun, close, kind
+from nnweek.checks.sandbox import Problem, described
+
+SIZES = (28 * 28, 256, 256, 10)
+
+
+@dataclass
+class NetworkLog:
+    """What is known of a network after some images went through it.
+
+    Attributes:
+        layers: how many matrices it multiplied with; 0 where that is not known.
+        widths: of these, as text.
+        wide_enough: whether they are the widths that are asked for.
+        biases: how many of its vectors could be biases.
+        unregistered: weights that it uses and does not list as its parameters, as text.
+        frozen: whether a parameter that it uses asks for no gradient.
+        cut: whether a parameter that it uses gets no gradient through the graph.
+        transposed: whether a matrix is stored as (in, out), or otherwise than `nn.Linear` does.
+        not_flat: what met the first layer where that is no row of pixels, as text.
+        is_affine: whether the whole network is one affine map.
+    """
+
+    layers: int = 0
+    widths: str = ""
+    wide_enough: bool = True
+    biases: int = 3
+    unregistered: str = ""
+    frozen: bool = False
+    cut: bool = False
+    transposed: bool = False
+    not_flat: str = ""
+    is_affine: bool = False
+
+
+class _Uses(TorchFunctionMode):
+    """Notes every tensor that PyTorch's functions are handed and that none of them made."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.made = {id(images): images}  # kept, so that no other tensor gets its id
+        self.used = {}
+        self.last = ()  # the shapes of the last call's tensors
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        given = [t for t in _flat((args, kwargs or {})) if isinstance(t, torch.Tensor)]
+        # Not every call concerns numbers: `x.shape` is one, too.
+        getter = getattr(function, "__name__", "") == "__get__"
+        if not getter:
+            self.last = [tuple(t.shape) for t in given]
+        for tensor in given:
+            if id(tensor) not in self.made and tensor.is_floating_point():
+                self.used[id(tensor)] = tensor
+        result = function(*args, **(kwargs or {}))
+        for tensor in _flat(result):
+            if isinstance(tensor, torch.Tensor) and id(tensor) not in self.used:
+                self.made[id(tensor)] = tensor
+        return result
+
+
+def _flat(thing):
+    if isinstance(thing, dict):
+        thing = tuple(thing.values())
+    if isinstance(thing, (list, tuple)):
+        for item in thing:
+            yield from _flat(item)
+    else:
+        yield thing
+
+
+def _probe_weights(seed):
+    """Draw weights for 784-256-256-10 by size, such that it does not matter which is which.
+
+    Both hidden biases are equal and the square matrix is symmetric: no layout needs guessing.
+    """
+    draw = np.random.default_rng(seed)
+    inputs, hidden, _, classes = SIZES
+    first = draw.standard_normal((hidden, inputs)) * 1.3 / inputs**0.5
+    square = draw.standard_normal((hidden, hidden)) / hidden**0.5
+    last = draw.standard_normal((classes, hidden)) * 2 / hidden**0.5
+    return {
+        inputs * hidden: first,
+        hidden * hidden: square + square.T,
+        hidden * classes: last,
+        hidden: 0.7 * draw.standard_normal(hidden),
+        classes: 0.7 * draw.standard_normal(classes),
+    }
+
+
+def _images(seed, count=7):
+    return torch.tensor(np.random.default_rng(seed).standard_normal((count, 1, 28, 28)))
+
+
+class _Reference(nn.Module):
+    def __init__(self, first, second, finish):
+        super().__init__()
+        self.linear = nn.ModuleList(nn.Linear(i, o) for i, o in zip(SIZES, SIZES[1:], strict=False))
+        self.between = first, second, finish
+
+    def forward(self, x):
+        x = x.flatten(1)
+        for linear, bend in zip(self.linear, self.between, strict=True):
+            x = bend(linear(x))
+        return x
+
+
+def network(first, second, finish):
+    """Return 784-256-256-10 with these functions behind its three layers."""
+    return _Reference(first, second, finish)
+
+
+def try_network(function, seed):
+    """Play `mlp`: give the network known weights, and send images through it."""
+    module = function()
+    if module is None or module is Ellipsis:
+        return TrialRun(module)
+    if not isinstance(module, nn.Module):
+        what = "a class and not an object of it" if isinstance(module, type) else kind(module)
+        text = f"It returned {what}, where a network, an `nn.Module`, was expected."
+        return TrialRun(problem=Problem("wrong-type", text))
+
+    modes = [(part, part.training) for part in module.modules()]
+    tensors, log = [], NetworkLog()
+    try:
+        module.eval()
+        parameter = next(module.parameters(), torch.empty(0, dtype=torch.float32))
+        images = _images(seed).to(parameter)
+        if any(is_lazy(p) for p in module.parameters()):
+            module(images)  # lazy layers learn their sizes
+        uses = _Uses(images)
+        try:
+            with torch.enable_grad(), uses:
+                logits = module(images)
+        except (RuntimeError, ValueError, IndexError) as error:
+            log.not_flat = _met(uses.last)
+            if not log.not_flat:
+                raise
+            return TrialRun(log=log, problem=described(error))
+        if not isinstance(logits, torch.Tensor):
+            text = f"Its `forward` returned {kind(logits)}, where logits were expected."
+            return TrialRun(log=log, problem=Problem("wrong-type", text))
+        if logits.ndim == 4:
+            log.not_flat = f"Images of shape (7, 1, 28, 28) came out as {tuple(logits.shape)}."
+
+        used = list(uses.used.values())
+        _describe(log, module, used)
+        asking = [t for t in used if t.requires_grad]
+        if asking:
+            log.cut = not logits.requires_grad or None in torch.autograd.grad(
+                logits, asking, torch.ones_like(logits), allow_unused=True
+            )
+        statistics = {id(buffer) for buffer in module.buffers()}
+        tensors = [(t, t.detach().clone()) for t in used if id(t) not in statistics]
+        weights = _probe_weights(seed)
+        with torch.no_grad():
+            for tensor, _ in tensors:
+                _deal(tensor, weights)
+            logits, *moved, none = (module(scale * images) for scale in (1, 2, -1, 0))
+            # On a line through 0, an affine map is as straight to the left as to the right.
+            log.is_affine = all(
+                torch.allclose(there - none, scale * (logits - none), atol=1e-3)
+                for there, scale in zip(moved, (2, -1), strict=True)
+            )
+        return TrialRun(logits, log=log)
+    finally:
+        with torch.no_grad():
+            for tensor, before in tensors:
+                tensor.copy_(before)
+        for part, training in modes:
+            part.training = training
+
+
+def _met(shapes):
+    """Say what met the first layer, where that is not rows of pixels; else nothing."""
+    expects_pixels = [s for s in shapes if len(s) == 2 and SIZES[0] in s]
+    others = [s for s in shapes if len(s) != 2 or SIZES[0] not in s]
+    if not expects_pixels or not others or others[0][-1:] == SIZES[:1]:
+        return ""
+    return f"The first layer expects rows of 784 numbers, and was given the shape {others[0]}."
+
+
+def _as_matrix(tensor):
+    """Return a tensor's shape as that of a matrix, or None for what is a vector at most."""
+    shape = tensor.shape[0] if tensor.ndim else 1, tensor[:1].numel() if tensor.ndim else 1
+    return shape if min(shape) > 1 else None
+
+
+def _describe(log, module, used):
+    """Write into the log what the tensors tell that a network uses."""
+    own = {id(parameter) for parameter in module.parameters()}
+    weights = [t for t in used if _as_matrix(t)]
+    vectors = [t for t in used if not _as_matrix(t) and t.numel() > 1]
+    statistics = {id(buffer) for buffer in module.buffers() if not _as_matrix(buffer)}
+    lost = [
+        str(tuple(t.shape))
+        for t in weights + vectors
+        if id(t) not in own and id(t) not in statistics
+    ]
+    log.unregistered = ", ".join(lost)
+    log.frozen = any(id(t) in own and not t.requires_grad for t in used)
+    log.layers, log.biases = len(weights), len(vectors)
+
+    shapes = [_as_matrix(t) for t in weights]
+    wanted = list(zip(SIZES[1:], SIZES, strict=False))
+    log.wide_enough = sorted(map(sorted, shapes)) == sorted(map(sorted, wanted))
+    log.transposed = log.wide_enough and any(s not in wanted for s in shapes)
+    chain = [SIZES[0]]
+    for shape in shapes:
+        chain.append(shape[0] if shape[1] == chain[-1] else shape[1])
+    log.widths = "-".join(map(str, chain))
+
+
+def _deal(tensor, weights):
+    """Give a tensor its known weights, whatever its layout; leave any other as it is."""
+    values = weights.get(tensor.numel())
+    if values is not None:
+        if values.ndim == 2 and tensor.shape[0] == values.shape[1] != values.shape[0]:
+            values = values.T
+        tensor.copy_(torch.tensor(values).reshape(tensor.shape).to(tensor))
+
+
+_ACTIVATIONS = {
+    "ReLU": torch.relu,
+    "none": lambda z: z,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "GELU": nn.functional.gelu,
+    "GELU, by tanh": lambda z: nn.functional.gelu(z, approximate="tanh"),
+    "SiLU": nn.functional.silu,
+    "ELU": nn.functional.elu,
+    "SELU": nn.functional.selu,
+    "softplus": nn.functional.softplus,
+    "softsign": nn.functional.softsign,
+    "Mish": nn.functional.mish,
+    "hard tanh": nn.functional.hardtanh,
+    "hard sigmoid": nn.functional.hardsigmoid,
+    "hard swish": nn.functional.hardswish,
+    "ReLU6": nn.functional.relu6,
+    "log-sigmoid": nn.functional.logsigmoid,
+    "arctan": torch.atan,
+    "erf": torch.erf,
+    "sine": torch.sin,
+} | {
+    f"leaky ReLU with slope {slope:.3g}": lambda z, slope=slope: nn.functional.leaky_relu(z, slope)
+    for slope in (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 11 / 48, 0.25, 0.3, 0.4, 0.5)
+}
+
+
+@functools.cache
+def _by_activations(seed):
+    """Return {(first activation, second): the logits} with the known weights."""
+    inputs, hidden, _, classes = SIZES
+    weights = {size: torch.tensor(values) for size, values in _probe_weights(seed).items()}
+    bias = weights[hidden]
+    z1 = _images(seed).double().flatten(1) @ weights[inputs * hidden].T + bias
+    found = {}
+    for first, bend in _ACTIVATIONS.items():
+        z2 = bend(z1) @ weights[hidden * hidden].T + bias
+        for second, bend_again in _ACTIVATIONS.items():
+            logits = bend_again(z2) @ weights[hidden * classes].T + weights[classes]
+            found[first, second] = logits.numpy()
+    return found
+
+
+def activations(got, seed=31):
+    """Return the names of the two activations that give these logits, or None."""
+    for names, logits in _by_activations(seed).items():
+        if got.shape == logits.shape and close(got, logits):
+            return names
+    return None

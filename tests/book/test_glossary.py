@@ -1,0 +1,86 @@
+"""Which words of a day's page become links to the glossary, and which do not."""
+
+import sys
+import types
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+
+from support import ROOT
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import nnweek_glossary
+
+GLOSSARY = {
+    "softmax": "Scores to probabilities. Day 29.",
+    "softmax regression": "A network without a hidden layer. Day 32.",
+    "accuracy": "The share that is right. Day 31.",
+    "batch": "Examples taken together. Day 31.",
+    "expected calibration error (ECE)": "A gap. Day 32.",
+}
+
+
+def glossary():
+    entries = nodes.definition_list()
+    for word, meaning in GLOSSARY.items():
+        term = nodes.term(word, word, ids=[f"term-{word.split(' (')[0].replace(' ', '-')}"])
+        definition = nodes.definition("", nodes.paragraph(meaning, meaning))
+        entries += nodes.definition_list_item("", term, definition)
+    return nodes.container("", entries)
+
+
+def links(text, page="notebooks/day-32-a-page"):
+    """The links of a page with one section: [(words, address)]."""
+    doctree = publish_doctree(
+        f"Page\n====\n\nThe accuracy of what is to come.\n\nSection\n-------\n\n{text}\n\nEnd\n---\n",
+        settings_overrides={"doctitle_xform": False},
+    )
+    app = types.SimpleNamespace(
+        env=types.SimpleNamespace(get_doctree=lambda name: glossary()),
+        builder=types.SimpleNamespace(get_relative_uri=lambda here, there: f"../{there}.html"),
+    )
+    whole = " ".join(doctree.astext().split())
+    nnweek_glossary.link_the_words(app, doctree, page)
+    assert " ".join(doctree.astext().split()) == whole, "no word is lost"
+    return [
+        (" ".join(link.astext().split()), link["refuri"].partition("#")[2])
+        for link in doctree.findall(nodes.reference)
+        if "glossary-word" in link["classes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The accuracy, and the accuracy.", [("accuracy", "term-accuracy")]),
+        ("*Accuracies* differ.", [("Accuracies", "term-accuracy")]),
+        ("Two batches.", [("batches", "term-batch")]),
+        ("A softmax\nregression.", [("softmax regression", "term-softmax-regression")]),
+        (
+            "Softmax regression ends in a softmax.",
+            [("Softmax regression", "term-softmax-regression"), ("softmax", "term-softmax")],
+        ),
+        ("The ECE.", [("ECE", "term-expected-calibration-error")]),
+        ("- a batch\n- another", [("batch", "term-batch")]),
+        ("Batchwise, minibatch, batch-wise, log-softmax.", []),
+        ("``batch`` and :math:`batch` and `batch <http://a.b>`__.", []),
+        ("::\n\n  batch", []),
+        (".. raw:: html\n\n   <details><summary>batch</summary>\n\nA batch.\n\n"
+         ".. raw:: html\n\n   </details>\n\nAccuracy.", [("Accuracy", "term-accuracy")]),
+        (".. container:: cell\n\n   Printed: a batch.", []),
+        ("batch\n~~~~~\n\nText.", []),
+    ],
+)  # fmt: skip
+def test_the_first_use_in_running_text_is_a_link_and_nothing_else_is(text, expected):
+    assert links(text) == expected
+
+
+def test_a_word_is_no_link_before_the_day_that_introduces_it():
+    assert links("The accuracy of a softmax.", "notebooks/day-29-a-page") == [
+        ("softmax", "term-softmax")
+    ]
+
+
+def test_a_page_that_is_no_day_gets_no_links():
+    assert links("The accuracy of a softmax.", "setup") == []

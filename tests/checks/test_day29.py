@@ -1,0 +1,760 @@
+"""The checks of Day 29: every mistake named in several styles, every right answer passed.
+
+The submissions here are written apart from the checks' own variants. Each exercise has
+three styles (whole arrays, loops, another algebra); a style takes the bugs to put in.
+"""
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnweek import checks
+from nnweek.checks import day29
+from support.submissions import (
+    backward_arrays,
+    backward_loops,
+    backward_sums,
+    forward_arrays,
+    in_float32,
+    numerical_steps,
+)
+
+IDS = {
+    "softmax": "no-max-subtraction wrong-axis global-normalisation global-max no-normalisation "
+    "log-softmax",
+    "cross_entropy": "sum-not-mean mean-over-classes sign log-of-zero log-base all-classes",
+    "forward": "missing-relu relu-on-scores missing-b1 missing-b2 softmax-included sigmoid-instead",
+    "backward": "no-batch-average mean-over-classes sign one-hot-not-subtracted bias-mean "
+    "bias-wrong-axis missing-relu-mask mask-from-gradient uses-input-for-dW2 "
+    "probs-not-softmaxed swapped-order",
+    "numerical_gradient": "one-sided missing-factor-two sign not-restored all-at-once "
+    "integer-truncation only-first-axis",
+    "sgd_step": "ascent ignores-lr first-only scaled-twice returns-step",
+}
+IDS = {name: ids.split() for name, ids in IDS.items()}
+
+
+# --- softmax -------------------------------------------------------------------------------------
+
+
+def softmax_arrays(bugs):
+    def softmax(logits):
+        z = logits
+        if "global-max" in bugs:
+            z = z - z.max()
+        elif "no-max-subtraction" not in bugs:
+            z = z - np.amax(z, axis=-1)[:, np.newaxis]
+        e = np.exp(z)
+        if "global-normalisation" in bugs:
+            p = e / e.sum()
+        elif "no-normalisation" in bugs:
+            p = e
+        elif "wrong-axis" in bugs:
+            p = e / e.sum(axis=0)
+        else:
+            p = e / e.sum(axis=1).reshape(-1, 1)
+        return np.log(p) if "log-softmax" in bugs else p
+
+    return softmax
+
+
+def softmax_loops(bugs):
+    def softmax(logits):
+        table = logits.tolist()
+        N, C = len(table), len(table[0])
+        highest = max(max(row) for row in table)
+        exps = []
+        for row in table:
+            top = highest if "global-max" in bugs else max(row)
+            top = 0 if "no-max-subtraction" in bugs else top
+            exps.append([math.exp(v - top) for v in row])
+        out = [[0.0] * C for _ in range(N)]
+        for n in range(N):
+            for c in range(C):
+                total = sum(exps[n])
+                if "wrong-axis" in bugs:
+                    total = sum(exps[k][c] for k in range(N))
+                if "global-normalisation" in bugs:
+                    total = sum(map(sum, exps))
+                if "no-normalisation" in bugs:
+                    total = 1
+                out[n][c] = exps[n][c] / total if total else math.nan
+                if "log-softmax" in bugs:
+                    out[n][c] = math.log(out[n][c]) if out[n][c] else -math.inf
+        return out
+
+    return softmax
+
+
+def softmax_by_logarithms(bugs):
+    def softmax(logits):
+        axis = 0 if "wrong-axis" in bugs else 1
+        shift = np.max(logits, axis=axis, keepdims=True)
+        if "global-max" in bugs:
+            shift = np.full_like(shift, logits.max())
+        if "no-max-subtraction" in bugs:
+            shift = np.zeros_like(shift)
+        z = logits - shift
+        if "no-normalisation" in bugs:
+            logs = z
+        elif "global-normalisation" in bugs:
+            logs = z - np.log(np.exp(z).sum())
+        else:
+            logs = z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+        return logs if "log-softmax" in bugs else np.exp(logs)
+
+    return softmax
+
+
+# --- cross_entropy -------------------------------------------------------------------------------
+
+
+def cross_entropy_arrays(bugs):
+    def cross_entropy(probs, y):
+        p = probs if "log-of-zero" in bugs else np.clip(probs, 1e-9, None)
+        logs = np.log10(p) if "log-base" in bugs else np.log(p)
+        if "all-classes" not in bugs:
+            logs = np.take_along_axis(logs, y[:, None], axis=1)
+        total = np.sum(logs) if "sum-not-mean" in bugs else np.mean(logs)
+        if "mean-over-classes" in bugs:
+            total = total / probs.shape[1]
+        return total if "sign" in bugs else -total
+
+    return cross_entropy
+
+
+def cross_entropy_loops(bugs):
+    def cross_entropy(probs, y):
+        log = math.log2 if "log-base" in bugs else math.log
+        total, count = 0.0, 0
+        for n in range(len(y)):
+            classes = range(probs.shape[1]) if "all-classes" in bugs else [int(y[n])]
+            for c in classes:
+                p = float(probs[n][c])
+                total += log(p if "log-of-zero" in bugs else p + 1e-12)
+                count += 1
+        if "mean-over-classes" in bugs:
+            total /= len(probs[0])
+        if "sum-not-mean" not in bugs:
+            total /= count
+        return total if "sign" in bugs else -total
+
+    return cross_entropy
+
+
+def cross_entropy_one_hot(bugs):
+    def cross_entropy(probs, y):
+        N, C = probs.shape
+        Y = np.ones((N, C)) if "all-classes" in bugs else (np.arange(C) == y[:, None])
+        logs = np.log(probs + (0 if "log-of-zero" in bugs else 1e-10))
+        if "log-base" in bugs:
+            logs = logs / np.log(2)
+        per_example = (Y * logs).sum(axis=1)
+        loss = per_example.sum() if "sum-not-mean" in bugs else per_example.sum() / N
+        if "mean-over-classes" in bugs:
+            loss = loss / C
+        return loss * (1 if "sign" in bugs else -1)
+
+    return cross_entropy
+
+
+# --- forward -------------------------------------------------------------------------------------
+
+
+def forward_loops(bugs):
+    def forward(X, W1, b1, W2, b2):
+        result = []
+        for x in X:
+            hidden = []
+            for j in range(W1.shape[1]):
+                z = sum(x[d] * W1[d, j] for d in range(len(x)))
+                z += 0 if "missing-b1" in bugs else b1[j]
+                if "sigmoid-instead" in bugs:
+                    z = 1 / (1 + math.exp(-z))
+                elif "missing-relu" not in bugs:
+                    z = max(z, 0)
+                hidden.append(z)
+            row = []
+            for c in range(W2.shape[1]):
+                s = 0 if "missing-b2" in bugs else b2[c]
+                for j, h in enumerate(hidden):
+                    s += h * W2[j, c]
+                row.append(max(0, s) if "relu-on-scores" in bugs else s)
+            if "softmax-included" in bugs:
+                total = sum(math.exp(s) for s in row)
+                row = [math.exp(s) / total for s in row]
+            result.append(row)
+        return np.array(result)
+
+    return forward
+
+
+def forward_augmented(bugs):
+    """Biases as one more row of the weights, one more column of ones."""
+
+    def forward(X, W1, b1, W2, b2):
+        ones = np.ones((X.shape[0], 1), dtype=X.dtype)
+        first = np.vstack([W1, 0 * b1 if "missing-b1" in bugs else b1])
+        second = np.vstack([W2, 0 * b2 if "missing-b2" in bugs else b2])
+        z = np.hstack([X, ones]) @ first
+        a = (np.abs(z) + z) / 2
+        if "missing-relu" in bugs:
+            a = z
+        if "sigmoid-instead" in bugs:
+            a = np.exp(-np.logaddexp(0, -z))
+        s = np.hstack([a, ones]) @ second
+        if "relu-on-scores" in bugs:
+            s = np.clip(s, 0, np.inf)
+        if "softmax-included" in bugs:
+            s = s - s.max(axis=1, keepdims=True)
+            s = np.exp(s - np.log(np.exp(s).sum(axis=1, keepdims=True)))
+        return s
+
+    return forward
+
+
+# --- backward ------------------------------------------------------------------------------------
+
+
+# --- numerical_gradient --------------------------------------------------------------------------
+
+
+def numerical_arrays(bugs):
+    def numerical_gradient(f, x, eps=1e-5):
+        in_place = "not-restored" in bugs or "integer-truncation" in bugs
+        x = x if in_place else x.astype(float)
+        g = np.zeros(x.shape)
+        places = list(np.ndindex(x.shape))
+        if "only-first-axis" in bugs:
+            places = range(x.shape[0])
+        if "all-at-once" in bugs:
+            places = [slice(None)]
+        for place in places:
+            old = np.copy(x[place])
+            x[place] = old + eps
+            up = f(x)
+            x[place] = old if "one-sided" in bugs else old - eps
+            down = f(x)
+            if "not-restored" not in bugs:
+                x[place] = old
+            slope = (up - down) / (eps if {"one-sided", "missing-factor-two"} & bugs else 2 * eps)
+            g[place] = -slope if "sign" in bugs else slope
+        return g
+
+    return numerical_gradient
+
+
+def numerical_recursive(bugs):
+    def numerical_gradient(f, x, eps=1e-5):
+        x = np.array(x) if "integer-truncation" in bugs else np.array(x, dtype=np.float64)
+        if "all-at-once" in bugs:
+            return (f(x + eps) - f(x - eps)) / (2 * eps)
+
+        def slope(index):
+            old = x[index].copy()
+            x[index] += eps
+            above = f(x)
+            x[index] -= eps if "one-sided" in bugs else 2 * eps
+            below = f(x)
+            x[index] = x[index] if "not-restored" in bugs else old
+            width = eps if {"one-sided", "missing-factor-two"} & bugs else 2 * eps
+            return (below - above) / width if "sign" in bugs else (above - below) / width
+
+        def walk(index):
+            if len(index) == (1 if "only-first-axis" in bugs else x.ndim):
+                return slope(index)
+            return [walk((*index, i)) for i in range(x.shape[len(index)])]
+
+        g = np.array(walk(()))
+        return g if g.shape == x.shape else g[:, None] * np.ones(x.shape)
+
+    return numerical_gradient
+
+
+# --- sgd_step ------------------------------------------------------------------------------------
+
+
+def sgd_new_list(bugs):
+    def sgd_step(params, grads, lr):
+        new = []
+        for p, g in zip(params, grads, strict=True):
+            step = g if "ignores-lr" in bugs else lr * g
+            step = lr * step if "scaled-twice" in bugs else step
+            p = p + step if "ascent" in bugs else p - step
+            new.append(step if "returns-step" in bugs else p)
+            if "first-only" in bugs:
+                return new
+        return new
+
+    return sgd_step
+
+
+def sgd_in_place(bugs):
+    def sgd_step(params, grads, lr):
+        lr = 0.01 if "ignores-lr" in bugs else lr
+        lr = lr**2 if "scaled-twice" in bugs else lr
+        for i in range(1 if "first-only" in bugs else len(params)):
+            if "returns-step" in bugs:
+                params[i] = -lr * grads[i]
+            elif "ascent" in bugs:
+                params[i] += lr * grads[i]
+            else:
+                params[i] -= lr * grads[i]
+        return params
+
+    return sgd_step
+
+
+def sgd_entry_by_entry(bugs):
+    def sgd_step(params, grads, lr):
+        out = []
+        for k in range(len(params)):
+            new = np.empty(params[k].shape)
+            for index, value in np.ndenumerate(params[k]):
+                move = float(grads[k][index]) * (0.3 if "ignores-lr" in bugs else lr)
+                move *= lr if "scaled-twice" in bugs else 1
+                move *= -1 if "ascent" in bugs else 1
+                start = 0 if "returns-step" in bugs else value
+                new[index] = value if "first-only" in bugs and k else start - move
+            out.append(new)
+        return tuple(out)
+
+    return sgd_step
+
+
+STYLES = {
+    "softmax": (softmax_arrays, softmax_loops, softmax_by_logarithms),
+    "cross_entropy": (cross_entropy_arrays, cross_entropy_loops, cross_entropy_one_hot),
+    "forward": (forward_arrays, forward_loops, forward_augmented),
+    "backward": (backward_arrays, backward_loops, backward_sums),
+    "numerical_gradient": (numerical_arrays, numerical_steps, numerical_recursive),
+    "sgd_step": (sgd_new_list, sgd_in_place, sgd_entry_by_entry),
+}
+every_style = pytest.mark.parametrize(
+    "style", [style for styles in STYLES.values() for style in styles], ids=lambda s: s.__name__
+)
+precision = pytest.mark.parametrize("cast", [lambda f: f, in_float32], ids=["float64", "float32"])
+
+
+# Without lr, and then times lr: the right step.
+CANCEL = ({"ignores-lr", "scaled-twice"},)
+
+
+def exercise_of(style):
+    return next(name for name, styles in STYLES.items() if style in styles)
+
+
+def check(name, function):
+    return checks.EXERCISES[name](function)
+
+
+# --- The three promises --------------------------------------------------------------------------
+
+
+@precision
+@every_style
+def test_no_false_alarm_in_any_style(style, cast):
+    verdict = check(exercise_of(style), cast(style(set())))
+    assert verdict.passed, verdict
+
+
+@precision
+@pytest.mark.parametrize(
+    ("name", "bug", "style"),
+    [
+        pytest.param(name, bug, style, id=f"{style.__name__}-{bug}")
+        for name in IDS
+        for bug in IDS[name]
+        for style in STYLES[name]
+    ],
+)
+def test_every_mistake_is_named_in_every_style(name, bug, style, cast):
+    verdict = check(name, cast(style({bug})))
+    assert verdict.mistake == bug, verdict
+    assert any(c.isdigit() for c in verdict.hint), "the hint quotes numbers"
+
+
+@precision
+@every_style
+def test_of_two_mistakes_one_is_named(style, cast):
+    name = exercise_of(style)
+    for pair in itertools.combinations(IDS[name], 2):
+        if set(pair) in CANCEL:
+            continue
+        verdict = check(name, cast(style(set(pair))))
+        assert verdict.mistake in pair, (pair, verdict)
+
+
+RIGHT = {
+    "softmax": [
+        lambda z: torch.softmax(torch.as_tensor(z), dim=1),
+        lambda z, axis=1: np.exp(z - np.logaddexp.reduce(z, axis=axis, keepdims=True)),
+        lambda z: [np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in z],
+        lambda z: 1 / np.exp(z[:, None, :] - z[:, :, None]).sum(axis=2),
+        lambda z: np.apply_along_axis(lambda r: np.exp(r - max(r)) / sum(np.exp(r - max(r))), 1, z),
+        lambda z: np.asmatrix(softmax_arrays(set())(z)),
+        lambda z: np.ma.masked_array(softmax_arrays(set())(z)),
+        lambda z: torch.as_tensor(z, dtype=torch.float32).requires_grad_().softmax(-1),
+    ],
+    "cross_entropy": [
+        lambda p, y: torch.nn.functional.nll_loss(
+            torch.as_tensor(p).clamp_min(1e-30).log(), torch.as_tensor(y)
+        ),
+        lambda p, y: np.float32(cross_entropy_arrays(set())(p, y)),
+        lambda p, y: Fraction(cross_entropy_arrays(set())(p, y)),
+        lambda p, y: np.array([cross_entropy_arrays(set())(p, y)]),
+        lambda p, y: np.log(1 / (p[range(len(y)), y] + 1e-300)).mean(),
+        lambda p, y: np.mean([-math.log(max(row[k], 1e-7)) for row, k in zip(p, y, strict=True)]),
+        lambda p, y: -np.trace(np.log(p[:, y] + 1e-15)) / len(y),
+    ],
+    "forward": [
+        lambda X, W1, b1, W2, b2: np.fmax(X @ W1 + b1, 0) @ W2 + b2,
+        lambda *a: (
+            (torch.relu(torch.tensor(a[0] @ a[1] + a[2])) @ torch.tensor(a[3])).numpy() + a[4]
+        ),
+        lambda X, W1, b1, W2, b2: [np.maximum(0, x @ W1 + b1) @ W2 + b2 for x in X],
+        lambda X, W1, b1, W2, b2: (W2.T @ np.maximum(0, W1.T @ X.T + b1[:, None]) + b2[:, None]).T,
+        lambda X, W1, b1, W2, b2, slope=0: np.maximum(slope, X @ W1 + b1) @ W2 + b2,
+    ],
+    "backward": [
+        lambda *a: [g.tolist() for g in backward_arrays(set())(*a)],
+        lambda *a: tuple(torch.tensor(g) for g in backward_arrays(set())(*a)),
+        lambda *a: tuple(
+            np.asfortranarray(g, dtype=np.float32) for g in backward_arrays(set())(*a)
+        ),
+        lambda *a: tuple(np.asmatrix(g) for g in backward_arrays(set())(*a)),
+    ],
+    "numerical_gradient": [
+        lambda f, x, eps=1e-6: numerical_arrays(set())(f, x, eps).tolist(),
+        lambda f, x, eps=1e-4, *, verbose=False: torch.tensor(numerical_steps(set())(f, x, eps)),
+        lambda f, x, eps=1e-5: (
+            [
+                (f(x + e.reshape(x.shape)) - f(x - e.reshape(x.shape))) / (2 * eps)
+                for e in eps * np.eye(x.size)
+            ]
+            if x.ndim == 1
+            else np.array(
+                [
+                    (f(x + e.reshape(x.shape)) - f(x - e.reshape(x.shape))) / (2 * eps)
+                    for e in eps * np.eye(x.size)
+                ]
+            ).reshape(x.shape)
+        ),
+        lambda f, x, eps=1e-5: (
+            (4 * numerical_arrays(set())(f, x, eps) - numerical_arrays(set())(f, x, 2 * eps)) / 3
+        ),
+    ],
+    "sgd_step": [
+        lambda params, grads, lr: [torch.tensor(p - lr * g) for p, g in zip(params, grads)],  # noqa: B905
+        lambda params, grads, lr: list(map(lambda p, g: p - lr * g, params, grads)),
+        lambda params, grads, lr: [(p - lr * g).tolist() for p, g in zip(params, grads)],  # noqa: B905
+        lambda p, g, lr, momentum=0.0: [np.add(w, np.multiply(-lr, d)) for w, d in zip(p, g)],  # noqa: B905
+    ],
+}
+
+
+def autograd_backward(X, y, *parameters):
+    leaves = [torch.tensor(p, requires_grad=True) for p in parameters]
+    W1, b1, W2, b2 = leaves
+    scores = torch.relu(torch.tensor(X) @ W1 + b1) @ W2 + b2
+    torch.nn.functional.cross_entropy(scores, torch.tensor(y)).backward()
+    return tuple(p.grad for p in leaves)
+
+
+def numerical_backward(X, y, *parameters):
+    parameters = [p.copy() for p in parameters]
+
+    def loss(_):
+        p = softmax_arrays(set())(forward_arrays(set())(X, *parameters))
+        return cross_entropy_arrays(set())(p, y)
+
+    gradients = []
+    for k, p in enumerate(parameters):
+
+        def loss_of(value, k=k):
+            parameters[k] = value
+            return loss(None)
+
+        gradients.append(numerical_steps(set())(loss_of, p))
+        parameters[k] = p
+    return gradients
+
+
+def put_back_by_arithmetic(f, x, eps=1e-5):
+    x = x if x.dtype.kind == "f" else x.astype(float)
+    g = np.zeros_like(x)
+    it = np.nditer(x, flags=["multi_index"])
+    for _ in it:
+        i = it.multi_index
+        x[i] += eps
+        g[i] = f(x)
+        x[i] -= 2 * eps
+        g[i] -= f(x)
+        x[i] += eps
+    return g / (2 * eps)
+
+
+RIGHT["backward"] += [autograd_backward, numerical_backward]
+RIGHT["numerical_gradient"] += [put_back_by_arithmetic]
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        pytest.param(name, function, id=f"{name}-{i}")
+        for name, functions in RIGHT.items()
+        for i, function in enumerate(functions)
+    ],
+)
+def test_no_false_alarm_for_unusual_answers(name, function):
+    verdict = check(name, function)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_there_are_at_least_five_right_styles(name):
+    assert len(RIGHT[name]) + len(STYLES[name]) >= 5
+
+
+@pytest.mark.parametrize("exercise", day29.EXERCISES, ids=lambda e: e.name)
+def test_the_ids_are_those_of_the_contract(exercise):
+    assert {m.id for m in exercise.mistakes} - {"wrong"} == set(IDS[exercise.name])
+
+
+@given(
+    name=st.sampled_from(sorted(IDS)),
+    which=st.integers(0, 2),
+    float32=st.booleans(),
+    spoil=st.sampled_from(["none", "add", "scale", "entry", "zero"]),
+    amount=st.floats(0.02, 5),
+    seed=st.integers(0, 99),
+)
+def test_random_right_and_wrong_answers_never_fool_it(name, which, float32, spoil, amount, seed):
+    right = STYLES[name][which](set())
+    right = in_float32(right) if float32 else right
+
+    def spoilt(value, rng):
+        if isinstance(value, (list, tuple)) and name in ("backward", "sgd_step"):
+            return [spoilt(item, rng) for item in value]
+        value = np.array(value, dtype=float)
+        scale = max(1e-3, np.abs(value).max())
+        if spoil == "add":
+            value = value + amount * scale
+        elif spoil == "scale":
+            value = value * (1 + amount)
+        elif spoil == "zero":
+            value = value * 0
+        elif spoil == "entry":
+            where = tuple(rng.integers(0, n) for n in value.shape)
+            value[where] += amount * scale
+        return value
+
+    def submission(*args):
+        return spoilt(right(*args), np.random.default_rng(seed))
+
+    verdict = check(name, submission)
+    assert verdict.passed == (spoil == "none"), verdict
+
+
+# --- Scenes that learners meet -------------------------------------------------------------------
+
+
+def test_a_forgotten_average_is_put_into_the_learners_numbers():
+    hint = checks.backward(backward_arrays({"no-batch-average"})).hint
+    assert "8 times too large" in hint
+    assert "your batch has 8 rows" in hint
+
+
+@pytest.mark.parametrize("spared", [(0, 2), (1, 3), (0, 1), (3,)])
+@pytest.mark.parametrize("bug", ["no-batch-average", "mean-over-classes", "sign"])
+def test_a_mistake_in_some_of_the_gradients_only_is_named_too(bug, spared):
+    right, wrong = backward_arrays(set()), backward_loops({bug})
+
+    def submission(*args):
+        return [(right if i in spared else wrong)(*args)[i] for i in range(4)]
+
+    assert checks.backward(submission).mistake == bug
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[1:])
+def test_every_order_of_the_four_gradients_but_one_is_swapped(order):
+    def submission(*args):
+        gradients = backward_sums(set())(*args)
+        return tuple(gradients[i] for i in order)
+
+    assert checks.backward(submission).mistake == "swapped-order"
+
+
+@pytest.mark.parametrize("step", [1e-3, 1e-4, 1e-6, 1e-7])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_one_sided_difference_with_a_step_of_its_own_is_named(step, side):
+    def submission(f, x, eps=None):
+        x = x.astype(float)
+        g = np.zeros_like(x)
+        for index in np.ndindex(x.shape):
+            moved = x.copy()
+            moved[index] += side * step
+            g[index] = (f(moved) - f(x)) / (side * step)
+        return g
+
+    assert checks.numerical_gradient(submission).mistake == "one-sided"
+
+
+def test_integers_that_raise_are_integer_truncation():
+    def submission(f, x, eps=1e-5):
+        g = np.zeros(x.shape)
+        for index in np.ndindex(x.shape):
+            step = np.zeros(x.shape)
+            step[index] = eps
+            x += step
+            g[index] = f(x)
+            x -= 2 * step
+            g[index] -= f(x)
+            x += step
+        return g / (2 * eps)
+
+    assert checks.numerical_gradient(submission).mistake == "integer-truncation"
+
+
+def test_a_row_kept_as_a_view_moves_along_and_is_named():
+    def submission(f, x, eps=1e-5):
+        x = x.astype(float)
+        g = np.zeros_like(x)
+        for i in range(len(x)):
+            old = x[i]
+            x[i] = old + eps
+            above = f(x)
+            x[i] = old - eps
+            below = f(x)
+            x[i] = old
+            g[i] = (above - below) / (2 * eps)
+        return g
+
+    assert checks.numerical_gradient(submission).mistake == "only-first-axis"
+
+
+def test_a_bias_that_only_fits_where_all_sizes_agree_is_named():
+    """Elsewhere it raises, because the sum over the wrong axis has the wrong length."""
+
+    def submission(X, y, W1, b1, W2, b2):
+        dW1, _, dW2, _ = backward_arrays(set())(X, y, W1, b1, W2, b2)
+        rows1, rows2 = backward_arrays({"bias-wrong-axis"})(X, y, W1, b1, W2, b2)[1::2]
+        db1, db2 = np.zeros_like(b1), np.zeros_like(b2)
+        db1 += rows1
+        db2 += rows2
+        return dW1, db1, dW2, db2
+
+    assert checks.backward(submission).mistake == "bias-wrong-axis"
+
+
+def test_an_average_taken_twice_is_explained():
+    verdict = checks.backward(lambda *a: [g / len(a[0]) for g in backward_sums(set())(*a)])
+    assert verdict.mistake == "wrong"
+    assert "divided by N twice" in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("softmax", lambda z: np.zeros_like(z)),
+        ("softmax", lambda z: softmax_arrays(set())(-z)),
+        ("softmax", lambda z: 1 / (1 + np.exp(-np.clip(z, -50, 50)))),
+        ("cross_entropy", lambda p, y: 1.0),
+        ("cross_entropy", lambda p, y: -np.log(p[range(len(y)), y].mean())),
+        ("cross_entropy", lambda p, y: -(p * np.log(p + 1e-12)).sum(axis=1).mean()),
+        ("forward", lambda X, W1, b1, W2, b2: np.tanh(X @ W1 + b1) @ W2 + b2),
+        ("forward", lambda X, W1, b1, W2, b2: (np.maximum(X @ W1, 0) + b1) @ W2 + b2),
+        ("backward", lambda *a: [0 * g for g in backward_arrays(set())(*a)]),
+        ("backward", lambda X, y, *p: backward_arrays(set())(X, np.roll(y, 1), *p)),
+        ("numerical_gradient", lambda f, x, eps=1e-5: np.zeros(x.shape)),
+        ("numerical_gradient", lambda f, x, eps=1e-5: numerical_steps(set())(f, x, eps) * eps),
+        ("sgd_step", lambda params, grads, lr: params),
+        ("sgd_step", lambda params, grads, lr: [p - lr * p for p in params]),
+    ],
+)
+def test_what_has_no_name_is_caught_all_the_same(name, function):
+    verdict = check(name, function)
+    assert verdict.mistake == "wrong", verdict
+    assert any(c.isdigit() for c in verdict.hint)
+
+
+def test_updates_that_reach_only_the_loops_variable_are_explained():
+    def submission(params, grads, lr):
+        for p, g in zip(params, grads, strict=True):
+            p = p - lr * g
+        return params
+
+    verdict = checks.sgd_step(submission)
+    assert verdict.mistake == "wrong"
+    assert "No parameter moved" in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("softmax", lambda z: np.exp(np.clip(z, -500, 500)) / np.exp(np.clip(z, -500, 500)).sum(
+            axis=1, keepdims=True)),
+        ("softmax", lambda z: np.nan_to_num(softmax_arrays({"no-max-subtraction"})(z))),
+        ("cross_entropy", lambda p, y: -np.log(p[range(len(y)), y] + 1e-5).mean()),
+    ],
+)  # fmt: skip
+def test_what_fails_only_where_one_mistake_shows_gets_its_name(name, function):
+    expected = {"softmax": "no-max-subtraction", "cross_entropy": "log-of-zero"}[name]
+    assert check(name, function).mistake == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("softmax", lambda z: (lambda e: np.divide(e, e.sum(1, keepdims=True)))(
+            np.exp(np.subtract(z, z.max(1, keepdims=True), out=z)))),
+        ("cross_entropy", lambda p, y: -np.log(np.maximum(p, 1e-12, out=p)[range(len(y)), y]).mean()),
+        ("backward", lambda X, y, W1, b1, W2, b2: (
+            backward_arrays(set())(X, y, W1, b1, W2, b2), np.negative(W1, out=W1))[0]),
+        ("sgd_step", lambda p, g, lr: [w - np.multiply(d, lr, out=d) for w, d in zip(p, g)]),  # noqa: B905
+    ],
+)  # fmt: skip
+def test_an_input_that_was_changed_is_noticed(name, function):
+    assert check(name, function).mistake == "modifies-input"
+
+
+@pytest.mark.parametrize(
+    "shift",
+    [
+        lambda z: z.min(axis=1),
+        lambda z: z.mean(axis=1),
+        lambda z: z[:, 0],
+        lambda z: np.median(z, axis=1),
+    ],
+)
+def test_a_shift_by_anything_but_the_rows_maximum_overflows_and_is_named(shift):
+    def softmax(logits):
+        exponentials = np.exp(logits - np.reshape(shift(logits), (-1, 1)))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    assert checks.softmax(softmax).mistake == "no-max-subtraction"
+
+
+@pytest.mark.parametrize(
+    ("step", "passed"), [(1e-6, True), (1e-5, True), (1e-4, True), (0.01, False), (1.0, False)]
+)
+def test_a_step_of_ones_own_may_be_small_and_not_large(step, passed):
+    def numerical_gradient(f, x, eps=1e-5):
+        x = np.array(x, dtype=float)
+        gradient = np.zeros_like(x)
+        for index in np.ndindex(x.shape):
+            kept = x[index]
+            x[index] = kept + step
+            above = f(x)
+            x[index] = kept - step
+            gradient[index] = (above - f(x)) / (2 * step)
+            x[index] = kept
+        return gradient
+
+    assert checks.numerical_gradient(numerical_gradient).passed == passed

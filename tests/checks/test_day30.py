@@ -1,0 +1,557 @@
+"""The checks of Day 30: every mistake named in several styles, every right answer passed."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnweek import checks
+from nnweek.checks import day30, solutions
+from support.submissions import (
+    backward_arrays,
+    backward_loops,
+    backward_sums,
+    forward_arrays,
+    in_float32,
+    numerical_steps,
+)
+
+IDS = {
+    "relu_grad": "all-ones returns-relu leaky sign-function",
+    "sigmoid": "overflow missing-minus tanh-instead clipped-too-tight",
+    "sigmoid_grad": "derivative-in-z applied-twice no-complement tanh-derivative overflow",
+    "init_weights": "zeros constant unit-std fan-out xavier variance-not-std ignores-rng "
+    "all-positive",
+    "test_suite": "false-alarm survivors always-true always-false",
+}
+IDS = {name: ids.split() for name, ids in IDS.items()}
+
+
+def elementwise(f):
+    """A function of one number, applied in loops over rows and columns."""
+
+    def function(z):
+        out = np.zeros(z.shape)
+        for i in range(z.shape[0]):
+            for j in range(z.shape[1]):
+                out[i, j] = f(float(z[i, j]))
+        return out
+
+    return function
+
+
+def quietly(f):
+    def function(z):
+        with np.errstate(all="ignore"):
+            return f(z)
+
+    return function
+
+
+def safe(v):
+    return 1 / (1 + math.exp(-v)) if v > -700 else 0.0
+
+
+def naive(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def stable(z):
+    return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+RIGHT = {
+    "relu_grad": [
+        lambda z: (z > 0) * 1.0,
+        lambda z: z >= 0,
+        elementwise(lambda v: 1 if v > 0 else 0),
+        lambda z: np.where(z > 0, 1, 0),
+        lambda z: np.heaviside(z, 0.5),
+        lambda z: [[float(v > 0) for v in row] for row in z.tolist()],
+        lambda z, leak=0.0: np.where(z < 0, leak, 1.0),
+        lambda z: torch.gt(torch.as_tensor(z), 0).float(),
+        lambda z: np.maximum(0, np.sign(z)),
+        lambda z: np.ma.masked_array((z > 0).astype(np.float16)),
+        lambda z: np.divide(np.maximum(z, 0), z, out=np.zeros_like(z), where=z != 0),
+    ],
+    "sigmoid": [
+        lambda z: np.exp(-np.logaddexp(0, -z)),
+        stable,
+        elementwise(safe),
+        lambda z: naive(np.clip(z, -80, 80)),
+        lambda z: naive(np.clip(z, -500, 500, dtype=float)),
+        lambda z: torch.sigmoid(torch.as_tensor(z)),
+        lambda z: torch.sigmoid(torch.as_tensor(z, dtype=torch.float32)),
+        quietly(naive),
+        lambda z: naive(np.maximum(z, -60)),
+        lambda z: np.piecewise(
+            z, [z >= 0, z < 0], [lambda v: naive(v), lambda v: np.exp(v) / (1 + np.exp(v))]
+        ),
+        lambda z: (naive(np.abs(z)) * (z >= 0) + (1 - naive(np.abs(z))) * (z < 0)).tolist(),
+        lambda z: stable(z.astype(np.float32)),
+    ],
+    "sigmoid_grad": [
+        lambda z: stable(z) * (1 - stable(z)),
+        lambda z: 0.25 * (1 - np.tanh(z / 2) ** 2),
+        elementwise(lambda v: safe(v) - safe(v) ** 2),
+        lambda z: np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))) ** 2,
+        lambda z: 0.25 / np.cosh(np.clip(z, -80, 80) / 2) ** 2,
+        lambda z: (stable(np.float64(z) + 1e-4) - stable(np.float64(z) - 1e-4)) / 2e-4,
+        lambda z: torch.sigmoid(torch.as_tensor(z)) * torch.sigmoid(-torch.as_tensor(z)),
+        lambda z: (lambda s: s * (1 - s))(stable(z.astype(np.float32))),
+    ],
+    "init_weights": [
+        lambda i, o, rng: rng.normal(0.0, math.sqrt(2 / i), (i, o)),
+        lambda i, o, rng: rng.standard_normal((i, o), dtype=np.float32) * (2 / i) ** 0.5,
+        lambda i, o, rng: [[rng.normal() * math.sqrt(2.0 / i) for _ in range(o)] for _ in range(i)],
+        lambda i, o, rng: np.column_stack([rng.normal(0, (2 / i) ** 0.5, i) for _ in range(o)]),
+        lambda i, o, rng: torch.from_numpy(rng.standard_normal((o, i)).T / np.sqrt(i / 2)),
+        lambda i, o, rng, gain=1.4142135: gain / np.sqrt(i) * rng.standard_normal(i * o).reshape(
+            i, o),
+        lambda i, o, rng: rng.multivariate_normal(np.zeros(2), np.eye(2) * 2 / i, i * o // 2).reshape(
+            i, o),
+        lambda i, o, rng: np.random.default_rng(rng.integers(2**32)).normal(0, (2 / i) ** 0.5, (i, o)),
+    ],
+}  # fmt: skip
+
+
+def truncated(i, o, rng):
+    """As TensorFlow draws He normal: cut at two deviations, and the deviation mended."""
+    draws = rng.standard_normal(2 * i * o)
+    return draws[np.abs(draws) < 2][: i * o].reshape(i, o) * np.sqrt(2 / i) / 0.87962566
+
+
+RIGHT["init_weights"].append(truncated)
+
+WRONG = {
+    ("relu_grad", "all-ones"): [
+        np.ones_like,
+        elementwise(lambda v: 1),
+        lambda z: z / z if (z != 0).all() else np.ones(z.shape),
+        lambda z: np.full(z.shape, True),
+    ],
+    ("relu_grad", "returns-relu"): [
+        lambda z: np.maximum(z, 0),
+        elementwise(lambda v: v if v > 0 else 0),
+        lambda z: z * (z > 0),
+        lambda z: np.where(z > 0, z, 0.01 * z),
+    ],
+    ("relu_grad", "leaky"): [
+        lambda z: np.where(z > 0, 1, 0.01),
+        elementwise(lambda v: 1 if v >= 0 else 0.2),
+        lambda z: np.clip(np.sign(z), 0.1, None),
+        lambda z: np.where(z > 0, 1, np.exp(z)),
+        lambda z: (z > 0) + 1e-3 * (z <= 0),
+    ],
+    ("relu_grad", "sign-function"): [
+        np.sign,
+        elementwise(lambda v: 1 if v > 0 else -1),
+        lambda z: np.divide(z, np.abs(z), out=np.zeros_like(z), where=z != 0),
+        lambda z: 2 * (z >= 0) - 1,
+    ],
+    ("sigmoid", "overflow"): [
+        naive,
+        elementwise(lambda v: 1 / (1 + math.exp(-v))),
+        lambda z: np.exp(z) / (1 + np.exp(z)),
+        lambda z: np.where(z >= 0, naive(z), np.exp(z) / (1 + np.exp(z))),
+        quietly(lambda z: np.exp(z) / (np.exp(z) + 1)),
+        lambda z: naive(np.clip(z, -500, 500).astype(np.float32)),
+        lambda z: 1 / (1 + np.power(np.e, -z)),
+    ],
+    ("sigmoid", "missing-minus"): [
+        lambda z: stable(-z),
+        elementwise(lambda v: safe(-v)),
+        quietly(lambda z: 1 / (1 + np.exp(z))),
+        lambda z: 1 / (1 + np.exp(z)),
+        lambda z: 1 - stable(z),
+    ],
+    ("sigmoid", "tanh-instead"): [
+        np.tanh,
+        elementwise(math.tanh),
+        lambda z: 2 * stable(2 * z) - 1,
+        lambda z: (np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z)),
+    ],
+    ("sigmoid", "clipped-too-tight"): [
+        lambda z: naive(np.clip(z, -10, 10)),
+        elementwise(lambda v: 1 / (1 + math.exp(-max(-20, min(20, v))))),
+        lambda z: np.clip(stable(z), 1e-7, 1 - 1e-7),
+        lambda z: naive(np.maximum(z, -25)),
+        lambda z: naive(np.clip(z, -6, 6)),
+        lambda z: naive(np.clip(z, -2, 2)),
+    ],
+    ("sigmoid_grad", "derivative-in-z"): [
+        lambda z: z * (1 - z),
+        elementwise(lambda v: v - v * v),
+        lambda z: -z * (z - 1),
+    ],
+    ("sigmoid_grad", "applied-twice"): [
+        lambda z: stable(stable(z)) * (1 - stable(stable(z))),
+        elementwise(lambda v: safe(safe(v)) * safe(-safe(v))),
+        lambda z: 0.25 / np.cosh(stable(z) / 2) ** 2,
+    ],
+    ("sigmoid_grad", "no-complement"): [
+        stable,
+        elementwise(safe),
+        lambda z: np.exp(-np.logaddexp(0, -z)),
+    ],
+    ("sigmoid_grad", "tanh-derivative"): [
+        lambda z: 1 - stable(z) ** 2,
+        elementwise(lambda v: (1 - safe(v)) * (1 + safe(v))),
+        lambda z: 1 - np.tanh(z) ** 2,
+    ],
+    ("sigmoid_grad", "overflow"): [
+        lambda z: naive(z) * (1 - naive(z)),
+        elementwise(lambda v: math.exp(-v) / (1 + math.exp(-v)) ** 2),
+        lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2,
+        lambda z: 0.25 / np.cosh(z / 2) ** 2,
+        quietly(lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
+    ],
+    ("init_weights", "zeros"): [
+        lambda i, o, rng: np.zeros((i, o)),
+        lambda i, o, rng: [[0] * o for _ in range(i)],
+        lambda i, o, rng: 0 * rng.standard_normal((i, o)),
+    ],
+    ("init_weights", "constant"): [
+        lambda i, o, rng: np.full((i, o), 0.01),
+        lambda i, o, rng: np.ones((i, o)) * rng.normal(0, (2 / i) ** 0.5),
+        lambda i, o, rng: [[math.sqrt(2 / i)] * o] * i,
+    ],
+    ("init_weights", "unit-std"): [
+        lambda i, o, rng: rng.standard_normal((i, o)),
+        lambda i, o, rng: [[rng.normal() for _ in range(o)] for _ in range(i)],
+        lambda i, o, rng: rng.normal(size=i * o).reshape(i, o).astype(np.float32),
+    ],
+    ("init_weights", "fan-out"): [
+        lambda i, o, rng: rng.normal(0, np.sqrt(2 / o), (i, o)),
+        lambda i, o, rng: rng.standard_normal((i, o)) / math.sqrt(o / 2),
+        lambda i, o, rng: np.stack([rng.normal(0, (2 / o) ** 0.5, o) for _ in range(i)]),
+    ],
+    ("init_weights", "xavier"): [
+        lambda i, o, rng: rng.normal(0, np.sqrt(1 / i), (i, o)),
+        lambda i, o, rng: rng.standard_normal((i, o)) * math.sqrt(2 / (i + o)),
+        lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * math.sqrt(6 / (i + o)),
+        lambda i, o, rng: [rng.standard_normal(o) / i**0.5 for _ in range(i)],
+    ],
+    ("init_weights", "variance-not-std"): [
+        lambda i, o, rng: rng.normal(0, 2 / i, (i, o)),
+        lambda i, o, rng: rng.standard_normal((i, o)) * 2 / i,
+        lambda i, o, rng: [[rng.normal() / (i / 2) for _ in range(o)] for _ in range(i)],
+    ],
+    ("init_weights", "ignores-rng"): [
+        lambda i, o, rng: np.random.default_rng(0).normal(0, (2 / i) ** 0.5, (i, o)),
+        lambda i, o, rng: np.random.randn(i, o) * np.sqrt(2 / i),
+        lambda i, o, rng: np.random.default_rng().standard_normal((i, o)) * np.sqrt(2 / i),
+        lambda i, o, rng: (np.random.seed(1), np.random.randn(i, o) * np.sqrt(2 / i))[1],
+    ],
+    ("init_weights", "all-positive"): [
+        lambda i, o, rng: np.abs(rng.normal(0, np.sqrt(2 / i), (i, o))),
+        lambda i, o, rng: rng.random((i, o)) * np.sqrt(2 / i),
+        lambda i, o, rng: rng.uniform(0, 2 * np.sqrt(6 / i), (i, o)),
+        lambda i, o, rng: rng.normal(0, np.sqrt(2 / i), (i, o)) ** 2,
+    ],
+}
+
+# --- Suites of tests, written by learners ----------------------------------------------------------
+
+
+def loss_of(X, y, params):
+    scores = forward_arrays(set())(X, *params)
+    logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return -logs[np.arange(len(y)), y].mean()
+
+
+def network(N=6, D=4, H=5, C=3, seed=1):
+    rng = np.random.default_rng(seed)
+    params = [rng.normal(size=s) for s in ((D, H), (H,), (H, C), (C,))]
+    return rng.normal(size=(N, D)), rng.integers(0, C, N), params
+
+
+def suite_by_differences(backward):
+    X, y, params = network()
+    for k, gradient in enumerate(backward(X, y, *params)):
+
+        def f(p, k=k):
+            return loss_of(X, y, [*params[:k], p, *params[k + 1 :]])
+
+        expected = numerical_steps(set())(f, params[k])
+        if gradient.size != expected.size:
+            return False
+        if not np.allclose(gradient.ravel(), expected.ravel(), atol=1e-6):
+            return False
+    return True
+
+
+def suite_by_autograd(backward):
+    X, y, params = network(7, 3, 8, 4)
+    leaves = [torch.tensor(p, requires_grad=True) for p in params]
+    scores = torch.relu(torch.tensor(X) @ leaves[0] + leaves[1]) @ leaves[2] + leaves[3]
+    torch.nn.functional.cross_entropy(scores, torch.tensor(y)).backward()
+    for got, leaf in zip(backward(X, y, *params), leaves, strict=True):
+        np.testing.assert_allclose(np.squeeze(got), leaf.grad.numpy(), rtol=1e-6)
+    return True
+
+
+def suite_by_reference(backward):
+    X, y, params = network(9, 2, 6, 5)
+    expected = backward_loops(set())(X, y, *params)
+    got = backward(X=X, y=y, W1=params[0], b1=params[1], W2=params[2], b2=params[3])
+    return np.all([np.allclose(np.ravel(g), np.ravel(e)) for g, e in zip(got, expected)])  # noqa: B905
+
+
+def suite_with_lists(backward):
+    X, y, params = network()
+    got = backward(X.tolist(), y.tolist(), *[p.tolist() for p in params])
+    return bool(suite_by_differences(lambda *_: got))
+
+
+def suite_with_one(backward):
+    return int(suite_by_differences(backward))
+
+
+RIGHT["test_suite"] = [
+    suite_by_differences, suite_by_autograd, suite_by_reference, suite_with_one, solutions.suite,
+    suite_with_lists,
+    lambda backward: torch.tensor(suite_by_reference(backward)),
+]  # fmt: skip
+
+
+def shapes_only(backward):
+    X, y, params = network()
+    return all(np.size(g) == p.size for g, p in zip(backward(X, y, *params), params))  # noqa: B905
+
+
+def one_row_only(backward):
+    X, y, params = network(N=1)
+    expected = backward_sums(set())(X, y, *params)
+    return all(np.allclose(g, e) for g, e in zip(backward(X, y, *params), expected))  # noqa: B905
+
+
+def first_weights_only(backward):
+    X, y, params = network()
+    return np.allclose(backward(X, y, *params)[0], backward_arrays(set())(X, y, *params)[0])
+
+
+def strict_shapes(backward):
+    X, y, params = network()
+    expected = backward_arrays(set())(X, y, *params)
+    return all(np.array_equal(g, e) for g, e in zip(backward(X, y, *params), expected))  # noqa: B905
+
+
+def wants_rows(backward):
+    X, y, params = network()
+    assert backward(X, y, *params)[1].shape == (1, 5)
+    return suite_by_differences(backward)
+
+
+def always_raises(backward):
+    raise AssertionError("no gradient is good enough")
+
+
+WRONG |= {
+    ("test_suite", "survivors"): [shapes_only, one_row_only, first_weights_only],
+    ("test_suite", "false-alarm"): [
+        strict_shapes,
+        wants_rows,
+        lambda b: b(*network()[:2], *network()[2])[1].ndim == 1 and suite_by_autograd(b),
+    ],
+    ("test_suite", "always-true"): [lambda b: True, lambda b: 1, lambda b: len("ok") == 2],
+    ("test_suite", "always-false"): [
+        lambda b: False,
+        always_raises,
+        lambda b: suite_by_reference(b) and not suite_by_reference(b),
+    ],
+}
+
+
+# --- The three promises ----------------------------------------------------------------------------
+
+
+def cases(table):
+    for key, functions in table.items():
+        name, *bug = key if isinstance(key, tuple) else (key,)
+        for i, function in enumerate(functions):
+            yield pytest.param(name, *bug, function, id=f"{'-'.join([name, *bug])}-{i}")
+
+
+precision = pytest.mark.parametrize("cast", [lambda f: f, in_float32], ids=["float64", "float32"])
+
+
+@precision
+@pytest.mark.parametrize(("name", "function"), list(cases(RIGHT)))
+def test_no_false_alarm_in_any_style(name, function, cast):
+    verdict = checks.EXERCISES[name](cast(function))
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize(("name", "bug", "function"), list(cases(WRONG)))
+def test_every_mistake_is_named_in_every_style(name, bug, function):
+    verdict = checks.EXERCISES[name](function)
+    assert verdict.mistake == bug, verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "bug", "function"),
+    [c for c in cases(WRONG) if c.values[0] in ("relu_grad", "sigmoid", "sigmoid_grad")],
+)
+def test_every_mistake_is_named_in_float32(name, bug, function):
+    verdict = checks.EXERCISES[name](in_float32(function))
+    assert verdict.mistake == bug, verdict
+
+
+def test_every_id_of_the_contract_is_tested_in_three_styles():
+    assert {(name, id_) for name in IDS for id_ in IDS[name]} == set(WRONG)
+    assert all(len(functions) >= 3 for functions in WRONG.values())
+    assert all(len(functions) >= 5 for functions in RIGHT.values())
+
+
+@pytest.mark.parametrize("exercise", day30.EXERCISES, ids=lambda e: e.name)
+def test_the_ids_are_those_of_the_contract(exercise):
+    assert {m.id for m in exercise.mistakes} - {"wrong"} == set(IDS[exercise.name])
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("draw", range(len(RIGHT["init_weights"])))
+def test_chance_does_not_fail_a_right_draw(draw, seed):
+    """Other numbers than those of the check's own seeds: the generator is moved on first."""
+
+    def submission(fan_in, fan_out, rng):
+        rng = np.random.default_rng([seed, int(rng.integers(2**40))])
+        return RIGHT["init_weights"][draw](fan_in, fan_out, rng)
+
+    assert checks.init_weights(submission).passed
+
+
+TWO = {
+    "sigmoid": {
+        ("missing-minus", "overflow"): lambda z: 1 / (1 + np.exp(z)),
+        ("missing-minus", "clipped-too-tight"): lambda z: naive(-np.clip(z, -10, 10)),
+        ("tanh-instead", "overflow"): lambda z: 1 - 2 / (np.exp(2 * z) + 1),
+        ("clipped-too-tight", "overflow"): lambda z: np.maximum(naive(z), 1e-6),
+        ("missing-minus", "modifies-input"): lambda z: stable(np.negative(z, out=z)),
+    },
+    "sigmoid_grad": {
+        ("applied-twice", "overflow"): lambda z: naive(naive(z)) * (1 - naive(naive(z))),
+        ("no-complement", "overflow"): naive,
+        ("tanh-derivative", "overflow"): lambda z: 1 - naive(z) ** 2,
+        ("derivative-in-z", "modifies-input"): lambda z: np.multiply(z, 1 - z, out=z),
+    },
+    "relu_grad": {
+        ("returns-relu", "leaky"): lambda z: np.where(z > 0, z, 0.05 * z),
+        ("returns-relu", "modifies-input"): lambda z: np.maximum(z, 0, out=z),
+        ("all-ones", "modifies-input"): lambda z: (z.fill(1), z)[1],
+    },
+    "init_weights": {
+        ("unit-std", "ignores-rng"): lambda i, o, rng: np.random.randn(i, o),
+        ("fan-out", "xavier"): lambda i, o, rng: rng.normal(0, (1 / o) ** 0.5, (i, o)),
+        ("fan-out", "variance-not-std"): lambda i, o, rng: rng.normal(0, 2 / o, (i, o)),
+        ("xavier", "variance-not-std"): lambda i, o, rng: rng.normal(0, 1 / i, (i, o)),
+        ("all-positive", "ignores-rng"): lambda i, o, rng: np.random.rand(i, o),
+        ("all-positive", "unit-std"): lambda i, o, rng: np.abs(rng.standard_normal((i, o))),
+        ("constant", "ignores-rng"): lambda i, o, rng: np.ones((i, o)) * np.random.randn(),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "function"),
+    [
+        pytest.param(name, pair, f, id=f"{name}-{'+'.join(pair)}")
+        for name in TWO
+        for pair, f in TWO[name].items()
+    ],
+)
+def test_of_two_mistakes_one_is_named(name, pair, function):
+    verdict = checks.EXERCISES[name](function)
+    assert verdict.mistake in pair, verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("relu_grad", lambda z: z < 0),
+        ("relu_grad", lambda z: z),
+        ("relu_grad", lambda z: 0.5 * (z > 0)),
+        ("sigmoid", lambda z: stable(2 * z)),
+        ("sigmoid", lambda z: np.clip(0.2 * z + 0.5, 0, 1)),
+        ("sigmoid_grad", lambda z: 2 * stable(z) * stable(-z)),
+        ("init_weights", lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * np.sqrt(6 / i)),
+        ("init_weights", lambda i, o, rng: 0.01 * rng.standard_normal((i, o))),
+        ("init_weights", lambda i, o, rng: np.tile(rng.normal(0, (2 / i) ** 0.5, (i, 1)), (1, o))),
+        ("init_weights", lambda i, o, rng: rng.choice([-1, 1], (i, o)) * np.sqrt(2 / i)),
+        ("init_weights", lambda i, o, rng: 0.1 + rng.normal(0, (2 / i) ** 0.5, (i, o))),
+    ],
+)
+def test_what_has_no_name_is_caught_all_the_same(name, function):
+    verdict = checks.EXERCISES[name](function)
+    assert verdict.mistake == "wrong", verdict
+    assert any(c.isdigit() for c in verdict.hint)
+
+
+@given(
+    name=st.sampled_from(["relu_grad", "sigmoid", "sigmoid_grad"]),
+    which=st.integers(0, 7),
+    a=st.floats(-3, 3),
+    b=st.floats(-3, 3),
+)
+def test_random_right_and_wrong_answers_never_fool_it(name, which, a, b):
+    right = RIGHT[name][which]
+    harmless = abs(a - 1) < 1e-12 and abs(b) < 1e-12
+    assert checks.EXERCISES[name](right)
+    if not harmless and abs(a - 1) + abs(b) > 0.01:
+        verdict = checks.EXERCISES[name](lambda z: a * np.asarray(right(z), dtype=float) + b)
+        assert not verdict, verdict
+
+
+# --- The suites -------------------------------------------------------------------------------------
+
+
+def test_the_survivors_are_listed():
+    hint = checks.test_suite(first_weights_only).hint
+    assert "bias-mean, uses-input-for-dW2" in hint or {"bias-mean", "uses-input-for-dW2"} <= set(
+        hint.replace(".", "").replace(",", "").split()
+    )
+    assert "missing-relu-mask" not in hint
+
+
+def test_one_row_cannot_see_a_missing_average():
+    assert "no-batch-average" in checks.test_suite(one_row_only).hint
+
+
+def test_the_reason_of_a_false_alarm_is_quoted():
+    assert "AssertionError" in checks.test_suite(wants_rows).hint
+
+
+@pytest.mark.parametrize(
+    ("suite", "mistake"),
+    [
+        (lambda backward: None, "not-attempted"),
+        (lambda backward: "fine", "wrong-type"),
+        (lambda backward: (True, "fine"), "wrong-type"),
+        (lambda backward: 1e-9, "wrong-type"),
+        (lambda backward: np.array([True, False]), "wrong-type"),
+    ],
+)
+def test_a_suite_answers_true_or_false(suite, mistake):
+    assert checks.test_suite(suite).mistake == mistake
+
+
+def test_an_unwritten_suite_is_not_attempted():
+    def suite(backward):
+        raise NotImplementedError
+
+    assert checks.test_suite(suite).mistake == "not-attempted"
+
+
+def test_all_mistaken_implementations_can_be_told_from_right_ones():
+    implementations = day30.mistaken_backwards()
+    assert set(implementations) == {m.id for m in checks.backward.mistakes} - {"wrong"}
+    for a, b in itertools.combinations(implementations.values(), 2):
+        X, y, params = network()
+        one, other = a(X, y, *params), b(X, y, *params)
+        assert not all(
+            g.shape == h.shape and np.allclose(g, h) for g, h in zip(one, other, strict=True)
+        )

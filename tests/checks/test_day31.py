@@ -1,0 +1,809 @@
+"""The checks of Day 31: every mistake named in several styles, every right answer passed.
+
+The submissions here are written apart from the checks' own variants. Each exercise has
+three styles; a style takes the bugs to put in.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from nnweek import checks
+from nnweek.checks import solutions
+from nnweek.models import MNISTMLP
+from support.submissions import check_anew
+
+IDS = {
+    "mlp": "softmax-output log-softmax-output relu-on-logits no-nonlinearity unregistered-layers "
+    "wrong-width missing-hidden-layer no-flatten",
+    "train_step": "no-zero-grad no-backward no-step step-before-backward zero-grad-after-backward "
+    "returns-graph softmax-before-loss eval-mode",
+}
+IDS = {name: ids.split() for name, ids in IDS.items()}
+
+
+# --- mlp -----------------------------------------------------------------------------------------
+
+
+def widths(bugs):
+    hidden = [256] if "missing-hidden-layer" in bugs else [256, 256]
+    if "wrong-width" in bugs:
+        hidden[-1] = 128
+    return [784, *hidden, 10]
+
+
+class InAList(nn.Module):
+    """Layers that are somewhere where a module does not look."""
+
+    def __init__(self, layers, kind):
+        super().__init__()
+        if kind == "dict":
+            self.layers = dict(enumerate(layers))
+        elif kind == "some":
+            self.first, self.layers = layers[0], layers[1:]
+        else:
+            self.layers = kind(layers)
+
+    def forward(self, x):
+        layers = self.layers.values() if isinstance(self.layers, dict) else self.layers
+        if hasattr(self, "first"):
+            x = self.first(x)
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
+def mlp_sequential(bugs):
+    def mlp():
+        sizes = widths(bugs)
+        layers = [] if "no-flatten" in bugs else [nn.Flatten()]
+        for i, o in itertools.pairwise(sizes[:-1]):
+            layers.append(nn.Linear(i, o))
+            if "no-nonlinearity" not in bugs:
+                layers.append(nn.ReLU(inplace=True))
+        layers.append(nn.Linear(sizes[-2], sizes[-1]))
+        if "relu-on-logits" in bugs:
+            layers.append(nn.ReLU())
+        if "softmax-output" in bugs:
+            layers.append(nn.Softmax(dim=-1))
+        if "log-softmax-output" in bugs:
+            layers.append(nn.LogSoftmax(dim=1))
+        return InAList(layers, list) if "unregistered-layers" in bugs else nn.Sequential(*layers)
+
+    return mlp
+
+
+def mlp_functional(bugs):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            sizes = widths(bugs)
+            self.fc1 = nn.Linear(784, sizes[1])
+            self.fc2 = nn.Linear(sizes[1], sizes[-2])
+            self.fc3 = nn.Linear(sizes[-2], 10)
+            if "unregistered-layers" in bugs:
+                self.hidden = (self.__dict__["_modules"].pop("fc2"),)
+
+        def forward(self, x):
+            bend = (lambda z: z) if "no-nonlinearity" in bugs else F.relu
+            if "no-flatten" not in bugs:
+                x = x.view(x.size(0), -1)
+            x = bend(self.fc1(x))
+            if "unregistered-layers" in bugs:
+                x = bend(self.hidden[0](x))
+            elif "missing-hidden-layer" not in bugs:
+                x = bend(self.fc2(x))
+            x = self.fc3(x)
+            if "relu-on-logits" in bugs:
+                x = x.clamp(min=0)
+            if "softmax-output" in bugs:
+                return F.softmax(x, dim=1)
+            return F.log_softmax(x, dim=1) if "log-softmax-output" in bugs else x
+
+    return Net
+
+
+def mlp_matrices(bugs):
+    """Weights as plain parameters, stored as (in, out)."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            own = (lambda t: t) if "unregistered-layers" in bugs else nn.Parameter
+            sizes = list(itertools.pairwise(widths(bugs)))
+            for n, (i, o) in enumerate(sizes):
+                setattr(self, f"W{n}", own(torch.randn(i, o) * (2 / i) ** 0.5))
+                setattr(self, f"b{n}", own(torch.zeros(1, o)))
+            self.count = len(sizes)
+
+        def forward(self, x):
+            if "no-flatten" not in bugs:
+                x = x.reshape(-1, 28 * 28)
+            for n in range(self.count):
+                x = x @ getattr(self, f"W{n}") + getattr(self, f"b{n}")
+                last = n == self.count - 1
+                if "relu-on-logits" in bugs or not (last or "no-nonlinearity" in bugs):
+                    x = torch.maximum(x, torch.zeros_like(x))
+            if {"softmax-output", "log-softmax-output"} & bugs:
+                x = torch.exp(x) / torch.exp(x).sum(dim=1, keepdim=True)
+            return x.log() if "log-softmax-output" in bugs else x
+
+    return Net
+
+
+MLPS = [mlp_sequential, mlp_functional, mlp_matrices]
+
+
+class Deep(nn.Module):
+    """Sizes and functions are arguments; the middle is a `ModuleList`."""
+
+    def __init__(
+        self, sizes=(784, 256, 256, 10), bend=torch.relu, finish=lambda z: z, flat=True, bias=True
+    ):
+        super().__init__()
+        layers = (nn.Linear(i, o, bias=bias) for i, o in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(layers)
+        self.bend, self.finish, self.flat = bend, finish, flat
+
+    def forward(self, x):
+        x = torch.flatten(x, start_dim=1) if self.flat else x
+        for layer in self.layers[:-1]:
+            x = self.bend(layer(x))
+        return self.finish(self.layers[-1](x))
+
+
+class Einsum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(o, i) / i**0.5) for i, o in [(784, 256), (256, 256), (256, 10)]
+        )
+        self.biases = nn.ParameterDict(
+            {str(n): nn.Parameter(torch.zeros(n)) for n in (257, 256, 10)}
+        )
+        self.biases["257"] = nn.Parameter(torch.zeros(256))
+
+    def forward(self, x):
+        x = x.reshape(len(x), -1)
+        x = torch.einsum("bi,oi->bo", x, self.weights[0]) + self.biases["257"]
+        x = torch.einsum("bi,oi->bo", x * (x > 0), self.weights[1]) + self.biases["256"]
+        x = torch.where(x > 0, x, 0.0)
+        return torch.einsum("bi,oi->bo", x, self.weights[2]) + self.biases["10"]
+
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.LazyLinear(256), nn.ReLU(), nn.LazyLinear(256), nn.ReLU())
+        self.head = nn.LazyLinear(10)
+
+    def forward(self, x):
+        return self.head(self.body(x.flatten(1)))
+
+
+class Convolution(nn.Module):
+    """The first layer as a convolution with a kernel as large as the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 256, 28)
+        self.rest = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(256, 256), nn.ReLU(),
+                                  nn.Linear(256, 10))  # fmt: skip
+
+    def forward(self, x):
+        return self.rest(self.first(x))
+
+
+def with_dropout():
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 256),
+        nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+def all_zero():
+    model = solutions.mlp()
+    for p in model.parameters():
+        nn.init.zeros_(p)
+    return model
+
+
+RIGHT_MLPS = {
+    **{style.__name__: style(set()) for style in MLPS},
+    "MNISTMLP": MNISTMLP,
+    "ModuleList": Deep,
+    "einsum": Einsum,
+    "lazy": Lazy,
+    "convolution": Convolution,
+    "dropout": with_dropout,
+    "float64": lambda: solutions.mlp().double(),
+    "weights of zero": all_zero,
+    "in eval mode": lambda: MNISTMLP().eval(),
+    "nested": lambda: nn.Sequential(nn.Sequential(nn.Flatten(1)), solutions.mlp()[1:]),
+    "with a seed": lambda seed=3: MNISTMLP(seed=seed),
+}
+
+
+# --- train_step ----------------------------------------------------------------------------------
+
+
+def step_plain(bugs):
+    def train_step(model, images, labels, optimizer, criterion):
+        if "eval-mode" in bugs:
+            model.eval()
+        if not {"no-zero-grad", "zero-grad-after-backward"} & bugs:
+            optimizer.zero_grad()
+        logits = model(images)
+        if "softmax-before-loss" in bugs:
+            logits = F.softmax(logits, dim=1)
+        loss = criterion(logits, labels)
+        if "step-before-backward" in bugs:
+            optimizer.step()
+        if "no-backward" not in bugs:
+            loss.backward()
+        if "zero-grad-after-backward" in bugs:
+            optimizer.zero_grad()
+        if not {"no-step", "step-before-backward"} & bugs:
+            optimizer.step()
+        return loss if "returns-graph" in bugs else loss.item()
+
+    return train_step
+
+
+def step_closure(bugs):
+    """Everything in a closure, gradients cleared through the model, kept as zeros."""
+
+    def train_step(model, images, labels, optimizer, criterion):
+        model.train("eval-mode" not in bugs)
+
+        def closure():
+            if "no-zero-grad" not in bugs and "zero-grad-after-backward" not in bugs:
+                model.zero_grad(set_to_none=False)
+            scores = model(images)
+            if "softmax-before-loss" in bugs:
+                scores = torch.softmax(scores, -1)
+            loss = criterion(scores, target=labels)
+            if not {"no-backward", "step-before-backward"} & bugs:
+                loss.backward()
+            if "zero-grad-after-backward" in bugs:
+                model.zero_grad(set_to_none=False)
+            return loss
+
+        loss = closure() if "no-step" in bugs else optimizer.step(closure)
+        if "step-before-backward" in bugs:
+            loss.backward()
+        return loss.clone() if "returns-graph" in bugs else loss.detach()
+
+    return train_step
+
+
+def step_by_hand(bugs):
+    """Gradients from `torch.autograd.grad`, written into `.grad`; cleared at the end."""
+
+    def train_step(model, images, labels, optimizer, criterion):
+        if "eval-mode" in bugs:
+            for module in model.modules():
+                module.training = False
+        parameters = list(model.parameters())
+        output = model.forward(images)
+        if "softmax-before-loss" in bugs:
+            output = nn.Softmax(dim=1)(output)
+        loss = criterion(output, labels)
+        if "step-before-backward" in bugs:
+            optimizer.step()
+        if "no-backward" not in bugs:
+            for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                if "no-zero-grad" in bugs:
+                    p.grad = g if p.grad is None else p.grad + g
+                else:
+                    p.grad = g
+        if "zero-grad-after-backward" in bugs:
+            for p in parameters:
+                p.grad = None
+        if not {"no-step", "step-before-backward"} & bugs:
+            optimizer.step()
+        if not {"no-zero-grad", "no-step", "step-before-backward"} & bugs:
+            for p in parameters:
+                p.grad = None
+        return loss * 1 if "returns-graph" in bugs else float(loss)
+
+    return train_step
+
+
+STEPS = [step_plain, step_closure, step_by_hand]
+
+
+def cleared_at_the_end(model, images, labels, optimizer, criterion, *, verbose=False):
+    loss = criterion(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
+    return np.float64(loss.item())
+
+
+def cleared_in_between(model, images, labels, optimizer, criterion):
+    model.train()
+    prediction = model(images)
+    optimizer.zero_grad()
+    loss = criterion(prediction, labels)
+    torch.autograd.backward([loss])
+    optimizer.step()
+    return loss.detach().cpu().numpy()
+
+
+def moved_to_the_models_device(model, images, labels, optimizer, criterion):
+    device = next(model.parameters()).device
+    images, labels = images.to(device), labels.to(device)
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            p.grad = None
+    loss = criterion(model(images.view(images.size(0), -1)), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.data
+
+
+def log_softmax_is_harmless(model, images, labels, optimizer, criterion):
+    """The log-probabilities have the same cross-entropy as the logits."""
+    optimizer.zero_grad()
+    loss = criterion(F.log_softmax(model(images), dim=1), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def evaluates_on_the_way(model, images, labels, optimizer, criterion):
+    model.eval()
+    with torch.no_grad():
+        model(images[:1])
+    model.train()
+    return solutions.train_step(model, images, labels, optimizer, criterion)
+
+
+RIGHT_STEPS = {
+    **{style.__name__: style(set()) for style in STEPS},
+    "cleared at the end": cleared_at_the_end,
+    "cleared in between": cleared_in_between,
+    "moved": moved_to_the_models_device,
+    "log-softmax": log_softmax_is_harmless,
+    "evaluates on the way": evaluates_on_the_way,
+}
+
+STYLES = {"mlp": MLPS, "train_step": STEPS}
+EVERY_BUG = [(name, style, bug) for name in STYLES for style in STYLES[name] for bug in IDS[name]]
+
+
+@pytest.mark.parametrize(("name", "style", "bug"), EVERY_BUG)
+def test_every_mistake_is_named_in_every_style(name, style, bug):
+    verdict = check_anew(name, style({bug}))
+    assert (verdict.passed, verdict.mistake) == (False, bug), verdict
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_contract_is_covered(name):
+    assert set(IDS[name]) == {m.id for m in checks.EXERCISES[name].mistakes} - {"wrong"}
+
+
+@pytest.mark.parametrize("style", RIGHT_MLPS)
+def test_every_style_of_network_passes(style):
+    verdict = check_anew("mlp", RIGHT_MLPS[style])
+    assert verdict.passed, verdict
+    assert bool(verdict.hint) == (style == "mlp_matrices"), verdict
+
+
+@pytest.mark.parametrize("style", RIGHT_STEPS)
+def test_every_style_of_step_passes(style):
+    verdict = check_anew("train_step", RIGHT_STEPS[style])
+    assert verdict.passed, verdict
+    assert not verdict.hint
+
+
+@pytest.mark.parametrize("style", STEPS)
+def test_two_mistakes_in_a_step_name_one_of_the_two(style):
+    impossible = [{"no-step", "step-before-backward"}, {"no-step", "zero-grad-after-backward"},
+                  {"no-step", "no-zero-grad"}]  # fmt: skip
+    for two in itertools.combinations(IDS["train_step"], 2):
+        if set(two) not in impossible:
+            verdict = check_anew("train_step", style(set(two)))
+            assert verdict.mistake in two, (two, verdict)
+
+
+@pytest.mark.parametrize("style", MLPS)
+def test_two_mistakes_in_a_network_name_one_of_the_two(style):
+    for two in itertools.combinations(IDS["mlp"], 2):
+        verdict = check_anew("mlp", style(set(two)))
+        assert verdict.mistake in two, (two, verdict)
+
+
+# --- Networks ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bend", "says"),
+    [
+        (torch.sigmoid, "sigmoid"),
+        (torch.tanh, "tanh"),
+        (F.gelu, "GELU"),
+        (F.silu, "SiLU"),
+        (F.elu, "ELU"),
+        (F.leaky_relu, "leaky ReLU with slope 0.01"),
+        (nn.PReLU(), "leaky ReLU with slope 0.25"),
+        (nn.Softplus(), "softplus"),
+    ],
+)
+def test_another_activation_is_accepted_with_a_remark(bend, says):
+    verdict = check_anew("mlp", lambda: Deep(bend=bend))
+    assert verdict.passed, verdict
+    assert says in verdict.hint
+
+
+def test_another_layout_is_accepted_with_a_remark():
+    assert "(in, out)" in check_anew("mlp", mlp_matrices(set())).hint
+
+
+@pytest.mark.parametrize("finish", [F.softmax, F.log_softmax, F.relu])
+@pytest.mark.parametrize("bend", [torch.tanh, F.gelu, torch.sigmoid])
+def test_a_mistake_is_named_whatever_the_activation(bend, finish):
+    verdict = check_anew("mlp", lambda: Deep(bend=bend, finish=lambda z: finish(z) if finish is F.relu
+                                        else finish(z, dim=1)))  # fmt: skip
+    ids = {F.softmax: "softmax-output", F.log_softmax: "log-softmax-output"}
+    assert verdict.mistake == ids.get(finish, "relu-on-logits"), verdict
+
+
+@pytest.mark.parametrize("kind", [list, tuple, "dict", "some"], ids=str)
+def test_layers_in_any_container_are_missed(kind):
+    def mlp():
+        layers = nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+        return nn.Sequential(nn.Flatten(), InAList(layers, kind))
+
+    assert check_anew("mlp", mlp).mistake == "unregistered-layers"
+
+
+def test_layers_made_in_forward_are_missed():
+    class Anew(nn.Module):
+        def forward(self, x):
+            for i, o in ((784, 256), (256, 256)):
+                x = torch.relu(nn.Linear(i, o)(x.flatten(1)))
+            return nn.Linear(256, 10)(x)
+
+    assert check_anew("mlp", Anew).mistake == "unregistered-layers"
+
+
+def test_tensors_of_a_closure_are_missed():
+    W = torch.randn(784, 256)
+    rest = nn.Sequential(nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rest = rest
+
+        def forward(self, x):
+            return self.rest(x.flatten(1) @ W)
+
+    assert check_anew("mlp", Half).mistake == "unregistered-layers"
+
+
+@pytest.mark.parametrize("sizes", [(784, 256, 10), (784, 10), (784, 100, 10)])
+def test_too_few_layers(sizes):
+    verdict = check_anew("mlp", lambda: Deep(sizes))
+    assert verdict.mistake == "missing-hidden-layer"
+    assert "-".join(map(str, sizes)) in verdict.hint
+
+
+def test_a_layer_that_is_never_used_is_missing():
+    class Unused(Deep):
+        def forward(self, x):
+            return self.layers[2](torch.relu(self.layers[0](x.flatten(1))))
+
+    assert check_anew("mlp", Unused).mistake == "missing-hidden-layer"
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(784, 128, 256, 10), (784, 256, 128, 10), (784, 512, 512, 10), (784, 256, 256, 9)],
+)
+def test_other_widths(sizes):
+    assert check_anew("mlp", lambda: Deep(sizes)).mistake == "wrong-width"
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_one_missing_bend_is_enough(after):
+    parts = [nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(),
+             nn.Linear(256, 10)]  # fmt: skip
+    bends = [p for p in parts if isinstance(p, nn.ReLU)]
+    for bend in bends[:after] if after else bends:
+        parts.remove(bend)
+    assert check_anew("mlp", lambda: nn.Sequential(*parts)).mistake == "no-nonlinearity"
+
+
+@pytest.mark.parametrize(
+    "flatten",
+    [nn.Identity(), nn.Flatten(0), nn.Flatten(1, 2)],
+)
+def test_images_that_are_not_flat(flatten):
+    assert (
+        check_anew("mlp", lambda: nn.Sequential(flatten, *solutions.mlp()[1:])).mistake
+        == "no-flatten"
+    )
+
+
+def test_layers_over_rows_of_pixels_are_not_flat():
+    assert check_anew("mlp", lambda: Deep((28, 256, 256, 10), flat=False)).mistake == "no-flatten"
+
+
+@pytest.mark.parametrize(
+    "mlp",
+    [
+        lambda: Deep((784, 256, 256, 256, 10)),
+        lambda: Deep(finish=torch.sigmoid),
+        lambda: Deep(finish=torch.tanh),
+        lambda: Deep(finish=lambda z: z / 2),
+        lambda: Deep(bend=lambda z: z + torch.relu(z)),
+        lambda: Deep(finish=lambda z: -z),
+        lambda: Deep(bias=False),
+        lambda: solutions.mlp().requires_grad_(False),
+        lambda: nn.Sequential(nn.ReLU(), solutions.mlp()),
+    ],
+)  # fmt: skip
+def test_other_wrong_networks_fail_too(mlp):
+    verdict = check_anew("mlp", mlp)
+    assert not verdict.passed
+    assert verdict.mistake == "wrong", verdict
+
+
+@pytest.mark.parametrize("value", [Deep, solutions.mlp, lambda x: x, [nn.Linear(2, 3)], "MLP"])
+def test_what_is_no_module_is_of_the_wrong_type(value):
+    assert check_anew("mlp", lambda: value).mistake == "wrong-type"
+
+
+def test_a_forward_without_return_is_of_the_wrong_type():
+    class Silent(Deep):
+        def forward(self, x):
+            super().forward(x)
+
+    verdict = check_anew("mlp", Silent)
+    assert verdict.mistake == "wrong-type"
+    assert "forward" in verdict.hint
+
+
+def test_an_exception_in_forward_is_reported_with_its_line():
+    class Broken(Deep):
+        def forward(self, x):
+            return self.layer(x)  # the culprit
+
+    verdict = check_anew("mlp", Broken)
+    assert verdict.mistake == "raised"
+    assert "the culprit" in verdict.hint
+
+
+def test_a_network_that_exists_already_keeps_its_weights_and_its_mode():
+    model = MNISTMLP()
+    model.net[2].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert check_anew("mlp", lambda: model).passed
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert model.training
+    assert not model.net[2].training
+
+
+# --- Steps ---------------------------------------------------------------------------------------
+
+
+def without_parentheses(missing):
+    def train_step(model, images, labels, optimizer, criterion):
+        optimizer.zero_grad if missing == "no-zero-grad" else optimizer.zero_grad()
+        loss = criterion(model(images), labels)
+        loss.backward if missing == "no-backward" else loss.backward()
+        optimizer.step if missing == "no-step" else optimizer.step()
+        return loss.item()
+
+    return train_step
+
+
+@pytest.mark.parametrize("missing", ["no-zero-grad", "no-backward", "no-step"])
+def test_forgotten_parentheses(missing):
+    assert check_anew("train_step", without_parentheses(missing)).mistake == missing
+
+
+def step_first(model, images, labels, optimizer, criterion):
+    """Steps with the gradients of the batch before."""
+    optimizer.step()
+    optimizer.zero_grad()
+    loss = criterion(model(images), labels)
+    loss.backward()
+    return loss.item()
+
+
+def eval_at_the_end(model, images, labels, optimizer, criterion):
+    loss = solutions.train_step(model, images, labels, optimizer, criterion)
+    model.eval()
+    return loss
+
+
+def dropout_off(model, images, labels, optimizer, criterion):
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.eval()
+    return solutions.train_step(model, images, labels, optimizer, criterion)
+
+
+def softmax_over_the_batch(model, images, labels, optimizer, criterion):
+    return solutions.train_step(nn.Sequential(model, nn.Softmax(0)), images, labels, optimizer,
+                                criterion)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("submission", "mistake"),
+    [
+        (step_first, "step-before-backward"),
+        (eval_at_the_end, "eval-mode"),
+        (dropout_off, "eval-mode"),
+        (softmax_over_the_batch, "softmax-before-loss"),
+    ],
+)
+def test_other_ways_to_make_a_mistake(submission, mistake):
+    assert check_anew("train_step", submission).mistake == mistake
+
+
+def own_criterion(model, images, labels, optimizer, criterion):
+    return solutions.train_step(model, images, labels, optimizer, nn.CrossEntropyLoss())
+
+
+def own_update(model, images, labels, optimizer, criterion):
+    loss = criterion(model(images), labels)
+    gradients = torch.autograd.grad(loss, list(model.parameters()))
+    with torch.no_grad():
+        for p, g in zip(model.parameters(), gradients, strict=True):
+            p -= optimizer.param_groups[0]["lr"] * g
+    return loss.item()
+
+
+def loss_afterwards(model, images, labels, optimizer, criterion):
+    solutions.train_step(model, images, labels, optimizer, criterion)
+    return criterion(model(images), labels).item()
+
+
+def twice(model, images, labels, optimizer, criterion):
+    solutions.train_step(model, images, labels, optimizer, criterion)
+    return solutions.train_step(model, images, labels, optimizer, criterion)
+
+
+def clipped(model, images, labels, optimizer, criterion):
+    optimizer.zero_grad()
+    loss = criterion(model(images), labels)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+    optimizer.step()
+    return loss.item()
+
+
+def summed(model, images, labels, optimizer, criterion):
+    return solutions.train_step(model, images, labels, optimizer, criterion) * len(labels)
+
+
+def ascent(model, images, labels, optimizer, criterion):
+    optimizer.zero_grad()
+    loss = criterion(model(images), labels)
+    (-loss).backward()
+    optimizer.step()
+    return loss.item()
+
+
+@pytest.mark.parametrize(
+    "submission", [own_criterion, own_update, loss_afterwards, twice, clipped, summed, ascent]
+)
+def test_other_wrong_steps_fail_too(submission):
+    verdict = check_anew("train_step", submission)
+    assert verdict.mistake == "wrong", verdict
+
+
+def test_images_changed_in_place_are_reported():
+    def train_step(model, images, labels, optimizer, criterion):
+        images.mul_(0.5)
+        return solutions.train_step(model, images, labels, optimizer, criterion)
+
+    verdict = check_anew("train_step", train_step)
+    assert verdict.mistake == "modifies-input"
+    assert "`images`" in verdict.hint
+
+
+def test_a_tuple_is_no_number():
+    def train_step(*args):
+        return solutions.train_step(*args), 0.5
+
+    assert check_anew("train_step", train_step).mistake == "wrong-type"
+
+
+@given(st.floats(-100, 100), st.sampled_from([float, torch.tensor, np.float32]))
+def test_random_numbers_never_pass_for_a_loss(value, kind):
+    def train_step(*args):
+        solutions.train_step(*args)
+        return kind(value)
+
+    assert not checks.train_step(train_step)
+
+
+@given(st.lists(st.sampled_from([10, 28, 100, 256, 784]), max_size=3))
+def test_random_widths_pass_only_if_they_are_right(hidden):
+    verdict = checks.mlp(lambda: Deep((784, *hidden, 10)))
+    assert verdict.passed == (hidden == [256, 256])
+
+
+ORDER = ["clear", "forward", "backward", "step"]
+
+
+@given(st.lists(st.sampled_from(ORDER), min_size=1, max_size=6))
+def test_random_orders_pass_only_if_they_are_right(order):
+    """Of all orders of the four parts, right are those that clear outside forward … step."""
+
+    def train_step(model, images, labels, optimizer, criterion):
+        loss = None
+        for part in order:
+            if part == "clear":
+                optimizer.zero_grad()
+            elif part == "step":
+                optimizer.step()
+            elif part == "forward":
+                loss = criterion(model(images), labels)
+            else:
+                loss.backward()
+        return loss.item()
+
+    essential = [part for part in order if part != "clear"]
+    clears = [i for i, part in enumerate(order) if part == "clear"]
+    right = essential == ["forward", "backward", "step"] and clears and not any(
+        order.index("backward") < i < order.index("step") for i in clears
+    )  # fmt: skip
+    if essential.count("forward") > 1 and essential[-3:] == ["forward", "backward", "step"]:
+        right = None  # a forward pass for nothing: either answer will do
+    verdict = checks.train_step(train_step)
+    assert right is None or verdict.passed == bool(right), (order, verdict)
+
+
+# --- What is said --------------------------------------------------------------------------------
+
+
+def test_the_hint_on_lost_layers_lists_their_shapes():
+    hint = check_anew("mlp", mlp_functional({"unregistered-layers"})).hint
+    assert "(256, 256)" in hint
+    assert "(256, 784)" not in hint
+
+
+def test_a_parameter_that_is_shared_between_checks_is_not_changed_by_one():
+    first = check_anew("train_step", step_plain({"no-zero-grad"})).hint
+    assert check_anew("train_step", step_plain({"no-zero-grad"})).hint == first
+
+
+def detached(net, x):
+    return net(x).detach()
+
+
+def unrecorded(net, x):
+    with torch.no_grad():
+        return net(x)
+
+
+def cut_in_the_middle(net, x):
+    return net[3:](net[:3](x).detach())
+
+
+@pytest.mark.parametrize("cut", [detached, unrecorded, cut_in_the_middle])
+def test_a_network_whose_weights_get_no_gradient_is_caught(cut):
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = checks.solutions.mlp()
+
+        def forward(self, x):
+            return cut(self.net, x)
+
+    verdict = checks.mlp(Cut)
+    assert verdict.mistake == "wrong"
+    assert "no gradient" in verdict.hint

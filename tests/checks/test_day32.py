@@ -1,0 +1,1180 @@
+"""The checks of Day 32: every mistake named in several styles, every right answer passed.
+
+The submissions here are written apart from the checks' own variants. Each exercise has
+three styles; a style takes the bugs to put in.
+"""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from nnweek import checks, training
+from nnweek.checks import solutions
+from nnweek.loaders import BatchLoader
+from support.submissions import check_anew
+
+IDS = {
+    "train_one_epoch": "no-zero-grad no-step unweighted-mean last-batch-only not-train-mode "
+    "accuracy-in-percent accuracy-broadcast first-batch-only",
+    "evaluate": "not-eval-mode tracks-gradients trains unweighted-mean last-batch-only",
+    "split": "overlap not-shuffled swapped drops-samples not-reproducible ignores-seed",
+    "normalize": "test-statistics joint-statistics no-centering no-scaling per-image "
+    "integer-overflow variance-not-std",
+}
+IDS = {name: ids.split() for name, ids in IDS.items()}
+
+
+# --- train_one_epoch -----------------------------------------------------------------------------
+
+
+def epoch_running(bugs):
+    """Running sums, as in the lesson."""
+
+    def train_one_epoch(model, loader, optimizer, criterion):
+        if "not-train-mode" not in bugs:
+            model.train()
+        loss_sum = correct = observation = 0
+        for images, labels in loader:
+            if "no-zero-grad" not in bugs:
+                optimizer.zero_grad()
+            outputs = model(images)
+            loss = criterion(outputs, labels)
+            loss.backward()
+            if "no-step" not in bugs:
+                optimizer.step()
+            n = len(labels)
+            answers = outputs.argmax(1, keepdim="accuracy-broadcast" in bugs)
+            hits = (answers == labels).sum().item()
+            if "last-batch-only" in bugs:
+                loss_sum, correct, observation = loss.item() * n, hits, n
+            elif "unweighted-mean" in bugs:
+                loss_sum, correct, observation = (
+                    loss_sum + loss.item(),
+                    correct + hits / n,
+                    observation + 1,
+                )
+            else:
+                loss_sum, correct, observation = (
+                    loss_sum + loss.item() * n,
+                    correct + hits,
+                    observation + n,
+                )
+            if "first-batch-only" in bugs:
+                return loss_sum / observation, correct / observation * (
+                    100 if "accuracy-in-percent" in bugs else 1
+                )
+        return loss_sum / observation, correct / observation * (
+            100 if "accuracy-in-percent" in bugs else 1
+        )
+
+    return train_one_epoch
+
+
+def epoch_lists(bugs):
+    """Everything is collected and averaged at the end; a closure takes the step."""
+
+    def train_one_epoch(model, loader, optimizer, criterion):
+        model.train(mode="not-train-mode" not in bugs)
+        optimizer.zero_grad()
+        losses, all_logits, all_labels = [], [], []
+        for number, (images, labels) in enumerate(loader):
+
+            def closure(images=images, labels=labels):
+                if "no-zero-grad" not in bugs:
+                    model.zero_grad(set_to_none=False)
+                logits = model(images)
+                loss = criterion(logits, labels)
+                loss.backward()
+                all_logits.append(logits.detach())
+                all_labels.append(labels)
+                return loss
+
+            loss = closure() if "no-step" in bugs else optimizer.step(closure)
+            losses.append(loss.detach())
+            if number == 0 and "first-batch-only" in bugs:
+                break
+        if "last-batch-only" in bugs:
+            losses, all_logits, all_labels = losses[-1:], all_logits[-1:], all_labels[-1:]
+        sizes = torch.tensor([len(labels) for labels in all_labels])
+        losses = torch.stack(losses)
+        weights = torch.ones(len(sizes)) if "unweighted-mean" in bugs else sizes
+        loss = (losses * weights).sum() / weights.sum()
+        answers, labels = torch.cat(all_logits).max(dim=1).indices, torch.cat(all_labels)
+        if "accuracy-broadcast" in bugs:
+            labels = labels.unsqueeze(1)
+        accuracy = (answers == labels).float().mean()
+        return [loss, 100 * accuracy if "accuracy-in-percent" in bugs else accuracy]
+
+    return train_one_epoch
+
+
+def epoch_iterator(bugs):
+    """`iter` and `next`, gradients cleared at the end, accuracy by NumPy."""
+
+    def train_one_epoch(model, loader, optimizer, criterion):
+        if "not-train-mode" in bugs:
+            model.eval()
+        else:
+            for module in model.modules():
+                module.training = True
+        batches = iter(loader)
+        loss_mean, accuracy = 0.0, 0.0
+        for _ in range(len(loader)):
+            images, labels = next(iter(loader)) if "first-batch-only" in bugs else next(batches)
+            logits = model.forward(images)
+            loss = criterion(logits, labels)
+            loss.backward()
+            if "no-step" not in bugs:
+                optimizer.step()
+            if "no-zero-grad" not in bugs:
+                for p in model.parameters():
+                    p.grad = None
+            answers = logits.detach().cpu().numpy().argmax(axis=1)
+            truth = labels.cpu().numpy()
+            if "accuracy-broadcast" in bugs:
+                truth = truth[:, None]
+            right = np.sum(answers == truth) / len(labels)
+            weight = len(images) / len(loader.dataset)
+            if "unweighted-mean" in bugs or "first-batch-only" in bugs:
+                weight = 1 / len(loader)
+            if "last-batch-only" in bugs:
+                loss_mean, accuracy, weight = 0, 0, 1
+            loss_mean += weight * loss.item()
+            accuracy += weight * right
+        return loss_mean, accuracy * (100.0 if "accuracy-in-percent" in bugs else 1.0)
+
+    return train_one_epoch
+
+
+EPOCHS = [epoch_running, epoch_lists, epoch_iterator]
+
+
+def epoch_on_tensors(model, loader, optimizer, criterion, *, log=None):
+    model.train()
+    total = torch.zeros(2)
+    for images, labels in loader:
+        logits = model(images)
+        loss = criterion(logits, labels)
+        optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            total += torch.stack([loss * images.size(0), logits.argmax(-1).eq(labels).sum()])
+    loss, accuracy = total / len(loader.dataset)
+    return loss, accuracy
+
+
+def epoch_by_steps(model, loader, optimizer, criterion):
+    """One `train_step` for each batch; the accuracy from a forward pass before it."""
+    model.train()
+    sums = [0.0, 0.0, 0]
+    for images, labels in loader:
+        with torch.inference_mode():
+            sums[1] += int((model(images).argmax(1) == labels).sum())
+        sums[0] += labels.numel() * solutions.train_step(
+            model, images, labels, optimizer, criterion
+        )
+        sums[2] += labels.numel()
+    return sums[0] / sums[2], sums[1] / sums[2]
+
+
+RIGHT_EPOCHS = {
+    **{style.__name__: style(set()) for style in EPOCHS},
+    "the package's": training.train_one_epoch,
+    "on tensors": epoch_on_tensors,
+    "by steps": epoch_by_steps,
+}
+
+
+# --- evaluate ------------------------------------------------------------------------------------
+
+
+def train_a_little(model, loader, criterion):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    for images, labels in loader:
+        optimizer.zero_grad()
+        criterion(model(images), labels).backward()
+        optimizer.step()
+
+
+def evaluate_running(bugs):
+    def evaluate(model, loader, criterion):
+        if "not-eval-mode" not in bugs:
+            model.eval()
+        total, correct, count = 0.0, 0, 0
+        with torch.set_grad_enabled("tracks-gradients" in bugs):
+            for images, labels in loader:
+                logits = model(images)
+                loss = criterion(logits, labels).item()
+                n = images.shape[0]
+                if "last-batch-only" in bugs:
+                    total, correct, count = 0.0, 0, 0
+                total += loss if "unweighted-mean" in bugs else loss * n
+                correct += (logits.argmax(dim=1) == labels).sum().item()
+                count += n
+        if "trains" in bugs:
+            train_a_little(model, loader, criterion)
+        return total / (len(loader) if "unweighted-mean" in bugs else count), correct / count
+
+    return evaluate
+
+
+def evaluate_at_once(bugs):
+    """All logits are collected, and scored once."""
+
+    def evaluate(model, loader, criterion):
+        before = model.training
+        model.train("not-eval-mode" in bugs)
+        if "trains" in bugs:
+            train_a_little(model, loader, criterion)
+        grad = torch.enable_grad if "tracks-gradients" in bugs else torch.inference_mode
+        with grad():
+            pairs = [(model(images), labels) for images, labels in loader]
+            if "last-batch-only" in bugs:
+                pairs = pairs[-1:]
+            if "unweighted-mean" in bugs:
+                losses = [criterion(*pair).item() for pair in pairs]
+                shares = [(z.argmax(1) == y).double().mean().item() for z, y in pairs]
+                result = sum(losses) / len(losses), sum(shares) / len(shares)
+            else:
+                logits, labels = map(torch.cat, zip(*pairs, strict=True))
+                loss = criterion(logits, labels)
+                result = float(loss), torch.mean((logits.argmax(1) == labels) * 1.0).item()
+        model.train(before)
+        return result
+
+    return evaluate
+
+
+def evaluate_decorated(bugs):
+    def evaluate(model, loader, criterion):
+        for module in model.modules():
+            module.training = "not-eval-mode" in bugs
+        losses, hits, sizes = [], [], []
+        for batch in loader:
+            logits = model(batch[0])
+            loss = criterion(input=logits, target=batch[1])
+            if "trains" in bugs:
+                with torch.enable_grad():
+                    criterion(model(batch[0]), batch[1]).backward()
+                with torch.no_grad():
+                    for p in model.parameters():
+                        p -= 0.1 * p.grad
+            losses.append(loss.detach().numpy())
+            hits.append((logits.topk(1).indices.squeeze(1) == batch[1]).tolist())
+            sizes.append(len(batch[1]))
+        if "last-batch-only" in bugs:
+            return losses[-1], np.mean(hits[-1])
+        if "unweighted-mean" in bugs:
+            return np.mean(losses), np.mean([np.mean(h) for h in hits])
+        return np.average(losses, weights=sizes), np.mean(sum(hits, []))
+
+    return evaluate if "tracks-gradients" in bugs else torch.no_grad()(evaluate)
+
+
+EVALUATIONS = [evaluate_running, evaluate_at_once, evaluate_decorated]
+
+
+def evaluate_without_asking_for_gradients(model, loader, criterion):
+    """Autograd has nothing to record where no parameter asks for a gradient."""
+    model.eval()
+    for p in model.parameters():
+        p.requires_grad_(False)
+    result = solutions.evaluate(model, loader, criterion)
+    for p in model.parameters():
+        p.requires_grad_(True)
+    return result
+
+
+def evaluate_image_by_image(model, loader, criterion):
+    model.eval()
+    losses, right = [], []
+    with torch.no_grad():
+        for images, labels in loader:
+            for image, label in zip(images, labels, strict=True):
+                logits = model(image[None])
+                losses.append(criterion(logits, label[None]).item())
+                right.append(logits[0].argmax() == label)
+    return sum(losses) / len(losses), sum(right) / len(right)
+
+
+RIGHT_EVALUATIONS = {
+    **{style.__name__: style(set()) for style in EVALUATIONS},
+    "the package's": training.evaluate,
+    "frozen for a while": evaluate_without_asking_for_gradients,
+    "image by image": evaluate_image_by_image,
+}
+
+
+# --- split ---------------------------------------------------------------------------------------
+
+
+def split_permutation(bugs):
+    def split(n, val_ratio, seed):
+        rng = np.random.default_rng(
+            None if "not-reproducible" in bugs else 0 if "ignores-seed" in bugs else seed
+        )
+        order = np.arange(n) if "not-shuffled" in bugs else rng.permutation(n)
+        cut = int(n * val_ratio)
+        val, train = order[:cut], order[cut:]
+        if "overlap" in bugs:
+            train = order
+        if "drops-samples" in bugs:
+            train = train[1:]
+        return (val, train) if "swapped" in bugs else (train, val)
+
+    return split
+
+
+def split_shuffle(bugs):
+    """Python's own shuffle of a list; the validation part at the end; lists."""
+
+    def split(n, val_ratio, seed):
+        indices = list(range(n))
+        if "not-reproducible" in bugs:
+            random.shuffle(indices)
+        elif "not-shuffled" not in bugs:
+            random.Random(42 if "ignores-seed" in bugs else seed).shuffle(indices)
+        n_train = n - int(np.ceil(n * val_ratio))
+        if "swapped" in bugs:
+            n_train = int(n * val_ratio)
+        if "overlap" in bugs:
+            return indices[: n_train + 1], indices[n_train:]
+        return indices[:n_train], indices[n_train + ("drops-samples" in bugs) :]
+
+    return split
+
+
+def split_mask(bugs):
+    """Torch draws the validation samples; a mask gives the others; sorted tensors."""
+
+    def split(n, val_ratio, seed):
+        generator = torch.Generator()
+        if "not-reproducible" in bugs:
+            generator.seed()
+        else:
+            generator.manual_seed(1 if "ignores-seed" in bugs else seed)
+        n_val = round(val_ratio * n)
+        val = torch.randperm(n, generator=generator)[:n_val]
+        if "not-shuffled" in bugs:
+            val = torch.arange(n - n_val, n)
+        if "overlap" in bugs:
+            train = torch.randperm(n, generator=generator)[: n - n_val]
+        else:
+            mask = torch.ones(n, dtype=torch.bool)
+            mask[val] = False
+            train = mask.nonzero().squeeze(1)
+        if "drops-samples" in bugs:
+            train = train[: n - n_val - 1]
+        val = val.sort().values
+        return (val, train) if "swapped" in bugs else (train, val)
+
+    return split
+
+
+SPLITS = [split_permutation, split_shuffle, split_mask]
+
+
+def split_by_choice(n, val_ratio, seed, shuffle=True):
+    state = np.random.RandomState(seed)
+    val = state.choice(n, size=int(n * val_ratio), replace=False)
+    return np.setdiff1d(np.arange(n), val), val
+
+
+def split_by_global_seed(n, val_ratio, seed):
+    np.random.seed(seed)
+    indices = np.arange(n)
+    np.random.shuffle(indices)
+    n_train = int((1 - val_ratio) * n)
+    return tuple(np.split(indices, [n_train]))
+
+
+def split_by_torch(n, val_ratio, seed):
+    n_val = int(n * val_ratio)
+    train, val = torch.utils.data.random_split(
+        range(n), [n - n_val, n_val], generator=torch.Generator().manual_seed(seed)
+    )
+    return train.indices, val.indices
+
+
+def split_by_sorting(n, val_ratio, seed):
+    keys = np.random.default_rng(seed).random(n)
+    order = sorted(range(n), key=lambda i: keys[i])
+    n_val = max(1, round(n * val_ratio))
+    return sorted(order[n_val:]), order[:n_val]
+
+
+def split_by_scikit_learn(n, val_ratio, seed):
+    from sklearn.model_selection import train_test_split
+
+    return train_test_split(range(n), test_size=val_ratio, random_state=seed)
+
+
+RIGHT_SPLITS = {
+    **{style.__name__: style(set()) for style in SPLITS},
+    "choice": split_by_choice,
+    "global seed": split_by_global_seed,
+    "random_split": split_by_torch,
+    "sorting": split_by_sorting,
+    "scikit-learn": split_by_scikit_learn,
+}
+
+
+# --- normalize -----------------------------------------------------------------------------------
+
+
+def normalize_arrays(bugs):
+    def normalize(train, test):
+        if "integer-overflow" in bugs:
+            mean = train.mean().astype(np.uint8)
+            std = train.std()
+            return (train - mean) / std, (test - mean) / std
+        train, test = train.astype(np.float32) / 255, test.astype(np.float32) / 255
+        base = np.concatenate([train, test]) if "joint-statistics" in bugs else train
+        out = []
+        for x in (train, test):
+            ref = x if "test-statistics" in bugs else base
+            axis, keep = ((1, 2), True) if "per-image" in bugs else (None, False)
+            ref = x if "per-image" in bugs else ref
+            mean, std = ref.mean(axis=axis, keepdims=keep), ref.std(axis=axis, keepdims=keep)
+            mean = 0 if "no-centering" in bugs else mean
+            std = 1 if "no-scaling" in bugs else std**2 if "variance-not-std" in bugs else std
+            out.append((x - mean) / std)
+        return tuple(out)
+
+    return normalize
+
+
+def normalize_loops(bugs):
+    """Image by image, on the scale from 0 to 255, with N − 1 and a tiny epsilon."""
+
+    def statistics(*sets):
+        values = [float(v) for images in sets for v in np.asarray(images, dtype=float).ravel()]
+        mean = sum(values) / len(values)
+        variance = sum((v - mean) ** 2 for v in values) / (len(values) - 1)
+        root = variance if "variance-not-std" in bugs else variance**0.5
+        return (0.0 if "no-centering" in bugs else mean), (1.0 if "no-scaling" in bugs else root)
+
+    def normalize(train, test):
+        mean, std = statistics(*([train, test] if "joint-statistics" in bugs else [train]))
+        if "integer-overflow" in bugs:
+            square = sum(int((image**2).sum()) for image in train) / train.size
+            std = abs(square - mean**2) ** 0.5
+        result = []
+        for images in (train, test):
+            if "test-statistics" in bugs and images is test:
+                mean, std = statistics(test)
+            rows = []
+            for image in images:
+                if "per-image" in bugs:
+                    mean, std = statistics(image)
+                rows.append((image.astype(np.float64) - mean) / (std + 1e-8))
+            result.append(np.stack(rows))
+        return result
+
+    return normalize
+
+
+def normalize_tensors(bugs):
+    def normalize(train, test):
+        if "integer-overflow" in bugs:
+            train, test = torch.from_numpy(train), torch.from_numpy(test)
+            mean, std = train.double().mean(), train.double().std()
+            centre = mean.round().to(torch.uint8)
+            return (train - centre) / std, (test - centre) / std
+        train, test = torch.tensor(train).double(), torch.tensor(test).double()
+        observations = torch.cat([train, test]) if "joint-statistics" in bugs else train
+
+        def scaled(x):
+            source = x if "test-statistics" in bugs else observations
+            mean, std = source.mean(), source.std()
+            if "per-image" in bugs:
+                mean = x.flatten(1).mean(dim=1).view(-1, 1, 1)
+                std = x.flatten(1).std(dim=1, unbiased=False).view(-1, 1, 1)
+            if "variance-not-std" in bugs:
+                std = std.square()
+            if "no-scaling" not in bugs:
+                x, mean = x / std, mean / std
+            return x if "no-centering" in bugs else x - mean
+
+        return scaled(train), scaled(test)
+
+    return normalize
+
+
+NORMALIZES = [normalize_arrays, normalize_loops, normalize_tensors]
+
+
+def normalize_in_place(train, test):
+    train, test = train.astype("float32"), test.astype("float32")
+    mean, std = train.mean(), train.std()
+    for x in (train, test):
+        x -= mean
+        x /= std
+    return train, test
+
+
+def normalize_by_scikit_learn(train, test):
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(train.reshape(-1, 1))
+    return tuple(scaler.transform(x.reshape(-1, 1)).reshape(x.shape) for x in (train, test))
+
+
+def normalize_by_moments(train, test):
+    as_floats = train.astype(float)
+    mean = as_floats.sum() / train.size
+    std = ((as_floats**2).sum() / train.size - mean**2) ** 0.5
+    return [x / std - mean / std for x in (train, test)]
+
+
+RIGHT_NORMALIZES = {
+    **{style.__name__: style(set()) for style in NORMALIZES},
+    "in place on copies": normalize_in_place,
+    "scikit-learn": normalize_by_scikit_learn,
+    "moments": normalize_by_moments,
+    "nested lists": lambda *sets: [x.tolist() for x in solutions.normalize(*sets)],
+}
+
+STYLES = {
+    "train_one_epoch": EPOCHS,
+    "evaluate": EVALUATIONS,
+    "split": SPLITS,
+    "normalize": NORMALIZES,
+}
+RIGHT = {
+    "train_one_epoch": RIGHT_EPOCHS,
+    "evaluate": RIGHT_EVALUATIONS,
+    "split": RIGHT_SPLITS,
+    "normalize": RIGHT_NORMALIZES,
+}
+EVERY_BUG = [(name, style, bug) for name in STYLES for style in STYLES[name] for bug in IDS[name]]
+EVERY_RIGHT = [(name, style) for name in RIGHT for style in RIGHT[name]]
+EVERY_STYLE = [(name, style) for name in STYLES for style in STYLES[name]]
+
+
+@pytest.mark.parametrize(("name", "style", "bug"), EVERY_BUG)
+def test_every_mistake_is_named_in_every_style(name, style, bug):
+    verdict = check_anew(name, style({bug}))
+    assert (verdict.passed, verdict.mistake) == (False, bug), verdict
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_contract_is_covered(name):
+    assert set(IDS[name]) == {m.id for m in checks.EXERCISES[name].mistakes} - {"wrong"}
+
+
+@pytest.mark.parametrize(("name", "style"), EVERY_RIGHT)
+def test_every_style_passes(name, style):
+    verdict = check_anew(name, RIGHT[name][style])
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize(("name", "style"), EVERY_STYLE)
+def test_two_mistakes_at_once_name_one_of_the_two(name, style):
+    for two in itertools.combinations(IDS[name], 2):
+        verdict = check_anew(name, style(set(two)))
+        # Two bugs in one style may undo each other, or one of them hide the other.
+        assert verdict.mistake in two, (two, verdict)
+
+
+# --- Other ways to make a mistake ----------------------------------------------------------------
+
+
+def stops(how):
+    """An epoch that returns or breaks inside the loop, with one or another divisor."""
+
+    def train_one_epoch(model, loader, optimizer, criterion):
+        model.train()
+        total, correct, count = 0.0, 0, 0
+        for images, labels in loader:
+            optimizer.zero_grad()
+            logits = model(images)
+            loss = criterion(logits, labels)
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(labels)
+            correct += (logits.argmax(1) == labels).sum().item()
+            count += len(labels)
+            if how == "dataset":
+                return total / len(loader.dataset), correct / len(loader.dataset)
+            if how == "batches":
+                return loss.item() / len(loader), correct / count / len(loader)
+            break
+        return total / count, correct / count
+
+    return train_one_epoch
+
+
+def after_the_loop(step_inside):
+    """What belongs into the loop stands after it."""
+
+    def train_one_epoch(model, loader, optimizer, criterion):
+        model.train()
+        for images, labels in loader:
+            optimizer.zero_grad()
+            logits = model(images)
+            loss = criterion(logits, labels)
+            loss.backward()
+            if step_inside:
+                optimizer.step()
+        if not step_inside:
+            optimizer.step()
+        return loss.item(), (logits.argmax(1) == labels).float().mean().item()
+
+    return train_one_epoch
+
+
+def one_step_an_epoch(model, loader, optimizer, criterion):
+    model.train()
+    losses, hits = [], 0
+    for images, labels in loader:
+        optimizer.zero_grad()
+        logits = model(images)
+        loss = criterion(logits, labels)
+        loss.backward()
+        losses.append(loss.item() * len(labels))
+        hits += (logits.argmax(1) == labels).sum().item()
+    optimizer.step()
+    return sum(losses) / len(loader.dataset), hits / len(loader.dataset)
+
+
+def epoch_with(loss_of=None, share_of=None, finish=None, mode="train"):
+    """An epoch whose sums are made by functions of (loss or logits, labels, loader)."""
+
+    def train_one_epoch(model, loader, optimizer, criterion):
+        getattr(model, mode)()
+        total, right = 0.0, 0.0
+        n = len(loader.dataset)
+        for images, labels in loader:
+            optimizer.zero_grad()
+            logits = model(images)
+            loss = criterion(logits, labels)
+            loss.backward()
+            optimizer.step()
+            total += loss_of(loss, labels, loader) if loss_of else loss.item() * len(labels) / n
+            hits = (logits.argmax(1) == labels).sum().item() / n
+            right += share_of(logits.detach(), labels, loader) if share_of else hits
+        return finish(total, right) if finish else (total, right)
+
+    return train_one_epoch
+
+
+def same_size(loss, labels, loader):
+    return loss.item() * loader.batch_size / len(loader.dataset)
+
+
+def mean_of_a_table(logits, labels, loader):
+    table = logits.max(1, keepdim=True)[1] == labels
+    return table.float().mean().item() * len(labels) / len(loader.dataset)
+
+
+def table_of_columns(logits, labels, loader):
+    return (logits.argmax(1) == labels.reshape(-1, 1)).sum().item() / len(loader.dataset)
+
+
+def percent_of_a_batch(logits, labels, loader):
+    return 100 * (logits.argmax(1) == labels).float().mean().item() / len(loader)
+
+
+def dropout_still_on(model, loader, criterion):
+    for module in model.modules():
+        if not isinstance(module, nn.Dropout):
+            module.training = False
+    with torch.no_grad():
+        return solutions_evaluate_body(model, loader, criterion)
+
+
+def solutions_evaluate_body(model, loader, criterion):
+    total = correct = count = 0
+    for images, labels in loader:
+        logits = model(images)
+        total += criterion(logits, labels).item() * len(labels)
+        correct += (logits.argmax(dim=1) == labels).sum().item()
+        count += len(labels)
+    return total / count, correct / count
+
+
+def eval_without_parentheses(model, loader, criterion):
+    model.eval  # noqa: B018
+    with torch.no_grad():
+        return solutions_evaluate_body(model, loader, criterion)
+
+
+def eval_comes_too_late(model, loader, criterion):
+    with torch.no_grad():
+        result = solutions_evaluate_body(model, loader, criterion)
+    model.eval()
+    return result
+
+
+def recorded(model, loader, criterion):
+    model.eval()
+    return solutions_evaluate_body(model, loader, criterion)
+
+
+def recorded_and_detached(model, loader, criterion):
+    model.eval()
+    total = right = 0
+    for images, labels in loader:
+        logits = model(images).detach()
+        with torch.no_grad():
+            total += criterion(logits, labels) * len(labels)
+            right += (logits.argmax(1) == labels).sum()
+    return total / len(loader.dataset), right / len(loader.dataset)
+
+
+def trains_on_the_way(model, loader, criterion):
+    return solutions.train_one_epoch(
+        model, loader, torch.optim.Adam(model.parameters(), lr=1e-3), criterion
+    )
+
+
+def only_the_loss_unweighted(model, loader, criterion):
+    loss, accuracy = evaluate_running({"unweighted-mean"})(model, loader, criterion)
+    return loss, solutions.evaluate(model, loader, criterion)[1]
+
+
+def values_of_the_last_batch(model, loader, criterion):
+    model.eval()
+    with torch.no_grad():
+        for images, labels in loader:  # noqa: B007
+            logits = model(images)
+    loss = criterion(logits, labels)
+    return loss.item(), (logits.argmax(1) == labels).float().mean().item()
+
+
+def drawn_apart(n, val_ratio, seed):
+    rng = np.random.default_rng(seed)
+    n_val = int(n * val_ratio)
+    return rng.choice(n, n - n_val, replace=False), rng.choice(n, n_val, replace=False)
+
+
+def everything_and_a_part(n, val_ratio, seed):
+    order = np.random.default_rng(seed).permutation(n)
+    return order, order[: int(n * val_ratio)]
+
+
+def last_part_both_times(n, val_ratio, seed):
+    order = np.random.default_rng(seed).permutation(n).tolist()
+    cut = int(n * (1 - val_ratio))
+    return order[:cut], order[cut - 1 :]
+
+
+def both_rounded_down(n, val_ratio, seed):
+    order = np.random.default_rng(seed).permutation(n - 1)
+    return order[int(n * val_ratio) :], order[: int(n * val_ratio)]
+
+
+def one_between(n, val_ratio, seed):
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    cut = round(n * val_ratio)
+    return order[cut + 1 :], order[:cut]
+
+
+def every_fifth(n, val_ratio, seed):
+    step = round(1 / val_ratio)
+    return [i for i in range(n) if i % step], list(range(0, n, step))
+
+
+def cut_first_shuffled_later(n, val_ratio, seed):
+    rng = np.random.default_rng(seed)
+    cut = n - int(n * val_ratio)
+    return rng.permutation(np.arange(cut)), rng.permutation(np.arange(cut, n))
+
+
+def shuffle_is_thrown_away(n, val_ratio, seed):
+    indices = np.arange(n)
+    np.random.default_rng(seed).permutation(indices)
+    return indices[int(n * val_ratio) :], indices[: int(n * val_ratio)]
+
+
+def zero_is_no_seed(n, val_ratio, seed):
+    return solutions.split(n, val_ratio, seed or None)
+
+
+once = np.random.default_rng(5)
+
+
+def seeded_once(n, val_ratio, seed):
+    order = once.permutation(n)
+    return order[int(n * val_ratio) :], order[: int(n * val_ratio)]
+
+
+def ratio_of_the_other(n, val_ratio, seed):
+    return solutions.split(n, 1 - val_ratio, seed)
+
+
+def normalize_by(mean=None, std=None, convert=None):
+    """Statistics from functions of (train, test, x), all on the scale of bytes."""
+
+    def normalize(train, test):
+        sets = [convert(x) if convert else x.astype(float) for x in (train, test)]
+        return tuple(
+            (x - (mean(*sets, x) if mean else sets[0].mean()))
+            / (std(*sets, x) if std else sets[0].std())
+            for x in sets
+        )
+
+    return normalize
+
+
+def result_into_bytes(train, test):
+    out = np.zeros_like(train), np.zeros_like(test)
+    for o, x in zip(out, (train, test), strict=True):
+        o[...] = (x - train.mean()) / train.std()
+    return out
+
+
+def squares_of_bytes(train, test):
+    std = np.sqrt((train**2).mean() - train.mean() ** 2)  # of a negative number
+    return (train - train.mean()) / std, (test - train.mean()) / std
+
+
+def bytes_minus_byte(train, test):
+    train, test = (x - np.uint8(train.mean()) for x in (train, test))
+    return train / train.std(), test / train.std()
+
+
+OTHER_WAYS = [
+    ("train_one_epoch", stops("break"), "first-batch-only"),
+    ("train_one_epoch", stops("dataset"), "first-batch-only"),
+    ("train_one_epoch", stops("batches"), "first-batch-only"),
+    ("train_one_epoch", after_the_loop(True), "last-batch-only"),
+    ("train_one_epoch", after_the_loop(False), "last-batch-only no-step"),
+    ("train_one_epoch", one_step_an_epoch, "no-step"),
+    ("train_one_epoch", epoch_with(mode="eval"), "not-train-mode"),
+    ("train_one_epoch", epoch_with(loss_of=same_size), "unweighted-mean"),
+    (
+        "train_one_epoch",
+        epoch_with(loss_of=lambda loss, y, ld: loss.item() / len(ld)),
+        "unweighted-mean",
+    ),
+    ("train_one_epoch", epoch_with(share_of=mean_of_a_table), "accuracy-broadcast"),
+    ("train_one_epoch", epoch_with(share_of=table_of_columns), "accuracy-broadcast"),
+    (
+        "train_one_epoch",
+        epoch_with(share_of=percent_of_a_batch),
+        "accuracy-in-percent unweighted-mean",
+    ),
+    (
+        "train_one_epoch",
+        epoch_with(same_size, percent_of_a_batch, mode="eval"),
+        "accuracy-in-percent unweighted-mean not-train-mode",
+    ),
+    ("evaluate", dropout_still_on, "not-eval-mode"),
+    ("evaluate", eval_without_parentheses, "not-eval-mode"),
+    ("evaluate", eval_comes_too_late, "not-eval-mode"),
+    ("evaluate", recorded, "tracks-gradients"),
+    ("evaluate", recorded_and_detached, "tracks-gradients"),
+    ("evaluate", trains_on_the_way, "trains not-eval-mode"),
+    ("evaluate", only_the_loss_unweighted, "unweighted-mean"),
+    ("evaluate", values_of_the_last_batch, "last-batch-only"),
+    ("split", drawn_apart, "overlap drops-samples"),
+    ("split", everything_and_a_part, "overlap"),
+    ("split", last_part_both_times, "overlap"),
+    ("split", both_rounded_down, "drops-samples"),
+    ("split", one_between, "drops-samples"),
+    ("split", every_fifth, "not-shuffled"),
+    ("split", cut_first_shuffled_later, "not-shuffled"),
+    ("split", shuffle_is_thrown_away, "not-shuffled"),
+    ("split", zero_is_no_seed, "not-reproducible"),
+    ("split", seeded_once, "not-reproducible"),
+    ("split", ratio_of_the_other, "swapped"),
+    ("normalize", normalize_by(mean=lambda a, b, x: x.mean()), "test-statistics"),
+    ("normalize", normalize_by(std=lambda a, b, x: x.std()), "test-statistics"),
+    (
+        "normalize",
+        normalize_by(mean=lambda a, b, x: (a.sum() + b.sum()) / (a.size + b.size)),
+        "joint-statistics",
+    ),
+    (
+        "normalize",
+        normalize_by(std=lambda a, b, x: np.concatenate([a, b]).std()),
+        "joint-statistics",
+    ),
+    ("normalize", normalize_by(mean=lambda a, b, x: 0), "no-centering"),
+    ("normalize", normalize_by(std=lambda a, b, x: 255), "no-scaling"),
+    ("normalize", normalize_by(std=lambda a, b, x: 1), "no-scaling"),
+    ("normalize", normalize_by(std=lambda a, b, x: a.var()), "variance-not-std"),
+    ("normalize", normalize_by(mean=lambda a, b, x: x.mean((1, 2), keepdims=True)), "per-image"),
+    (
+        "normalize",
+        normalize_by(
+            lambda a, b, x: x.mean((1, 2), keepdims=True),
+            lambda a, b, x: x.std((1, 2), keepdims=True, ddof=1) + 1e-8,
+        ),
+        "per-image",
+    ),
+    ("normalize", result_into_bytes, "integer-overflow"),
+    ("normalize", squares_of_bytes, "integer-overflow"),
+    ("normalize", bytes_minus_byte, "integer-overflow"),
+]
+
+
+@pytest.mark.parametrize(("name", "submission", "mistakes"), OTHER_WAYS)
+def test_other_ways_to_make_a_mistake(name, submission, mistakes):
+    verdict = check_anew(name, submission)
+    assert verdict.mistake in mistakes.split(), verdict
+
+
+# --- What has no name is caught all the same --------------------------------------------------------
+
+
+def scored_after_the_step(model, loader, optimizer, criterion):
+    model.train()
+    total = right = 0
+    for images, labels in loader:
+        solutions.train_step(model, images, labels, optimizer, criterion)
+        with torch.no_grad():
+            logits = model(images)
+        total += criterion(logits, labels).item() * len(labels) / len(loader.dataset)
+        right += (logits.argmax(1) == labels).sum().item() / len(loader.dataset)
+    return total, right
+
+
+def full_batches_only(model, loader, optimizer, criterion):
+    batches = [batch for batch in loader if len(batch[1]) == loader.batch_size]
+    return solutions.train_one_epoch(model, batches, optimizer, criterion)
+
+
+def scored_again_at_the_end(model, loader, optimizer, criterion):
+    loss, _ = solutions.train_one_epoch(model, loader, optimizer, criterion)
+    return loss, solutions.evaluate(model, loader, criterion)[1]
+
+
+def own_optimizer(model, loader, optimizer, criterion):
+    other = torch.optim.SGD(model.parameters(), lr=0.2)
+    return solutions.train_one_epoch(model, loader, other, criterion)
+
+
+def cleared_too_late(model, loader, optimizer, criterion):
+    model.train()
+    total = right = 0
+    for images, labels in loader:
+        logits = model(images)
+        loss = criterion(logits, labels)
+        loss.backward()
+        optimizer.zero_grad()
+        optimizer.step()
+        total += loss.item() * len(labels) / len(loader.dataset)
+        right += (logits.argmax(1) == labels).sum().item() / len(loader.dataset)
+    return total, right
+
+
+def freezes(model, loader, criterion):
+    for p in model.parameters():
+        p.requires_grad = False
+    return solutions.evaluate(model, loader, criterion)
+
+
+def softmax_scored(model, loader, criterion):
+    return solutions.evaluate(nn.Sequential(model, nn.Softmax(1)), loader, criterion)
+
+
+def per_pixel(train, test):
+    mean, std = train.mean(axis=0), train.std(axis=0) + 1e-8
+    return (train - mean) / std, (test - mean) / std
+
+
+def after_the_training_set(train, test):
+    train = (train - train.mean()) / train.std()
+    test = (test - train.mean()) / train.std()
+    return train, test
+
+
+NAMELESS = [
+    ("train_one_epoch", scored_after_the_step),
+    ("train_one_epoch", full_batches_only),
+    ("train_one_epoch", scored_again_at_the_end),
+    ("train_one_epoch", own_optimizer),
+    ("train_one_epoch", cleared_too_late),
+    ("train_one_epoch", epoch_with(finish=lambda loss, right: (right, loss))),
+    ("train_one_epoch", epoch_with(finish=lambda loss, right: (loss, round(right, 1)))),
+    ("train_one_epoch", epoch_with(loss_of=lambda loss, labels, loader: loss.item() * len(labels))),
+    ("evaluate", freezes),
+    ("evaluate", softmax_scored),
+    ("evaluate", lambda m, ld, c: solutions.evaluate(m, ld, nn.CrossEntropyLoss())),
+    ("evaluate", lambda m, ld, c: solutions.evaluate(m, list(ld)[:1], c)),
+    ("evaluate", lambda *a: (solutions.evaluate(*a)[0], 100 * solutions.evaluate(*a)[1])),
+    ("split", lambda n, r, seed: solutions.split(n, r / 2, seed)),
+    (
+        "split",
+        lambda n, r, seed: [
+            solutions.split(n, r, seed)[0].repeat(2),
+            solutions.split(n, r, seed)[1],
+        ],
+    ),
+    ("normalize", per_pixel),
+    ("normalize", after_the_training_set),
+    ("normalize", lambda train, test: (train / 127.5 - 1, test / 127.5 - 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "submission"), NAMELESS)
+def test_what_has_no_name_fails_as_wrong(name, submission):
+    verdict = check_anew(name, submission)
+    assert verdict.mistake == "wrong", verdict
+    assert verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "submission", "mistake"),
+    [
+        ("train_one_epoch", epoch_with(loss_of=lambda loss, y, ld: loss), "wrong-type"),
+        ("train_one_epoch", lambda *a: solutions.train_one_epoch(*a)[0], "wrong-type"),
+        ("train_one_epoch", lambda *a: (*solutions.train_one_epoch(*a), 1), "wrong-shape"),
+        ("train_one_epoch", epoch_with(finish=lambda *a: None), "not-attempted"),
+        ("evaluate", lambda m, ld, c: {"loss": 1.0, "accuracy": 0.5}, "wrong-type"),
+        ("split", lambda n, r, seed: np.arange(n), "wrong-type"),
+        ("split", lambda n, r, seed: (np.arange(n) > 9, np.arange(n) <= 9), "wrong-type"),
+        ("split", lambda n, r, seed: [p.astype(float) for p in solutions.split(n, r, seed)],
+         "wrong-type"),
+        ("split", lambda n, r, seed: [p[:, None] for p in solutions.split(n, r, seed)],
+         "wrong-shape"),
+        ("split", lambda n, r, seed: (*solutions.split(n, r, seed), n), "wrong-shape"),
+        ("split", lambda n, r, seed: (solutions.split(n, r, seed)[0], None), "not-attempted"),
+        ("normalize", lambda a, b: solutions.normalize(a, b)[0], "wrong-type"),
+        ("normalize", lambda a, b: [x.reshape(len(x), -1) for x in solutions.normalize(a, b)],
+         "wrong-shape"),
+        ("normalize", lambda a, b: solutions.normalize(a, b)[::-1], "wrong-shape"),
+    ],
+)  # fmt: skip
+def test_the_generic_ids(name, submission, mistake):
+    verdict = check_anew(name, submission)
+    assert verdict.mistake == mistake, verdict
+
+
+def test_a_training_set_that_is_written_into_is_reported():
+    def normalize(train, test):
+        result = solutions.normalize(train, test)
+        train[0] = 0
+        return result
+
+    assert check_anew("normalize", normalize).mistake == "modifies-input"
+
+
+# --- Remarks -------------------------------------------------------------------------------------
+
+
+def test_eval_mode_may_be_left_on_with_a_remark():
+    verdict = check_anew("evaluate", solutions.evaluate)
+    assert verdict.passed
+    assert "eval mode" in verdict.hint
+
+
+def test_who_restores_the_mode_gets_no_remark():
+    assert check_anew("evaluate", evaluate_at_once(set())).hint == ""
+
+
+def test_gradients_switched_off_for_good_get_a_remark():
+    def evaluate(model, loader, criterion):
+        torch.set_grad_enabled(False)
+        return solutions.evaluate(model, loader, criterion)
+
+    verdict = check_anew("evaluate", evaluate)
+    assert verdict.passed
+    assert "no_grad" in verdict.hint
+    assert torch.is_grad_enabled()
+
+
+# --- At random -----------------------------------------------------------------------------------
+
+
+@given(
+    st.permutations(range(61)),
+    st.integers(0, 60),
+    st.integers(0, 60),
+)
+def test_random_cuts_pass_only_if_they_are_right(order, start, stop):
+    """The first probe has 61 samples, 12 or 13 of them for validation."""
+
+    def split(n, val_ratio, seed):
+        if n != 61:
+            return solutions.split(n, val_ratio, seed)
+        own = np.random.default_rng(seed).permutation(order)
+        return own[start:], own[:stop]
+
+    verdict = checks.split(split)
+    assert verdict.passed == (start == stop and stop in (12, 13)), verdict
+
+
+@given(st.floats(-1, 2), st.floats(0.2, 3), st.sampled_from([1, 255]))
+def test_random_lines_pass_only_if_they_are_right(share, power, unit):
+    """(x − share · mean) / std^power is right where both are 1."""
+
+    def normalize(train, test):
+        a, b = train / unit, test / unit
+        mean, std = a.mean(), a.std()
+        return (a - share * mean) / std**power, (b - share * mean) / std**power
+
+    verdict = checks.normalize(normalize)
+    off = max(abs(share - 1), abs(power - 1))
+    assert verdict.passed if off < 1e-6 else not verdict.passed or off < 1e-2
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 9.0, 4.0]), min_size=3, max_size=3))
+def test_random_weights_of_the_batches_pass_only_if_they_are_right(weights):
+    def evaluate(model, loader, criterion):
+        model.eval()
+        if len(loader.dataset) != 22:
+            return solutions.evaluate(model, loader, criterion)
+        with torch.no_grad():
+            logits = [model(images) for images, _ in loader]
+        losses = [criterion(z, y).item() for z, (_, y) in zip(logits, loader, strict=True)]
+        hits = [(z.argmax(1) == y).float().mean().item()
+                for z, (_, y) in zip(logits, loader, strict=True)]  # fmt: skip
+        w = np.array(weights) / (sum(weights) or 1)
+        return w @ losses, w @ hits
+
+    verdict = checks.evaluate(evaluate)
+    assert verdict.passed == (weights[0] == weights[1] != 0 and weights[2] * 9 == weights[0] * 4)
+
+
+def test_the_packages_loader_gives_what_the_checks_loader_gives():
+    """What passes the check works on the loaders of the week."""
+    images, labels = torch.randn(10, 1, 28, 28), torch.arange(10)
+    loader = BatchLoader(images, labels, 4)
+    model = solutions.mlp()
+    criterion = nn.CrossEntropyLoss()
+    expected = F.cross_entropy(model(images), labels).item()
+    for evaluate in RIGHT_EVALUATIONS.values():
+        assert evaluate(model, loader, criterion)[0] == pytest.approx(expected, rel=1e-5)
+    for train_one_epoch in RIGHT_EPOCHS.values():
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loss, accuracy = train_one_epoch(model, loader, optimizer, criterion)
+        assert 0 < float(loss) < 5
+        assert 0 <= float(accuracy) <= 1
+
+
+@pytest.mark.parametrize("name", ["mlp", "train_step", "train_one_epoch", "evaluate"])
+def test_a_notebook_in_another_state_is_no_obstacle(name):
+    """Autograd off and float64 by default, from a cell further up."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            assert check_anew(name, getattr(solutions, name)).passed
+            assert not torch.is_grad_enabled()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_an_epoch_that_only_looks_is_no_step():
+    def train_one_epoch(model, loader, optimizer, criterion):
+        model.train()
+        total, right, count = 0.0, 0, 0
+        for images, labels in loader:
+            logits = model(images)
+            total += criterion(logits, labels).item() * len(labels)
+            right += (logits.argmax(1) == labels).sum().item()
+            count += len(labels)
+        return total / count, right / count
+
+    assert checks.train_one_epoch(train_one_epoch).mistake == "no-step"

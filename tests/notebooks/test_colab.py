@@ -1,0 +1,186 @@
+"""The cell that fetches the package in Colab, and what `pip install` gives."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from support import ROOT
+
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PACKAGE = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "nnweek").rglob("*")
+    if path.suffix in (".py", ".png")
+)
+
+
+@pytest.fixture(scope="module")
+def cell():
+    """The first code cell of Day 29, as Colab gets it."""
+    notebook = nbformat.read(ROOT / "notebooks" / "day-29-two-layer-network.ipynb", as_version=4)
+    return next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+# --- Where there is nothing to do, the cell does nothing -----------------------------------
+
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"the cell started a process: {args}")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+
+
+@pytest.fixture
+def without_nnweek(monkeypatch):
+    """Let the package seem not to be installed."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "nnweek" else real(name)
+    )
+
+
+def test_outside_colab_the_cell_does_nothing(cell, no_processes, without_nnweek, monkeypatch):
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    exec(cell, {})
+
+
+def test_where_the_package_is_there_the_cell_does_nothing(cell, no_processes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    exec(cell, {})
+
+
+def test_in_colab_without_the_package_the_cell_would_start_a_process(
+    cell, no_processes, without_nnweek, monkeypatch
+):
+    """So that the two tests above can fail."""
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    with pytest.raises(AssertionError, match="the cell started a process"):
+        exec(cell, {})
+
+
+# --- A fresh environment --------------------------------------------------------------------
+
+
+def git(*arguments, cwd):
+    # Without git's own variables: in a hook they would point at the real repository.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(
+        ["git", *arguments], cwd=cwd, env=env, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A git repository of this working tree as it is, with what is not committed yet."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this tree is no git checkout, so nobody says which of its files belong to it")
+    copy = tmp_path_factory.mktemp("repository") / "copy"
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    for name in filter(None, listed.split("\0")):
+        if os.path.lexists(ROOT / name):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
+    git("init", "--quiet", "--initial-branch=main", cwd=copy)
+    git("add", "--all", cwd=copy)
+    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    git(*author, "commit", "--quiet", "--no-verify", "--message=as it is", cwd=copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def fresh_python(tmp_path_factory):
+    """The interpreter of a new environment in which only pip is installed."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@pytest.fixture(scope="module")
+def wheels_only(fresh_python, tmp_path_factory):
+    """Settings with which pip finds what the package needs in a folder, and asks nobody else.
+
+    The index is asked here, once: what goes wrong later is not the network's fault.
+    """
+    folder = tmp_path_factory.mktemp("wheels")
+    needed = re.findall(r'^(?:requires|dependencies) = \["(.+)"\]$', PYPROJECT, re.MULTILINE)
+    assert len(needed) == 2, "the build backend, and what `import nnweek` needs"
+    try:
+        asked = subprocess.run(
+            [fresh_python, "-m", "pip", "download", "--quiet", "--dest", folder, *needed],
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("the package index has not answered within three minutes")
+    if asked.returncode:
+        why = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        pytest.skip(f"no package index within reach, so nothing can be installed: {why}")
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
+
+
+COLAB = """\
+import sys, types
+sys.modules["google"] = types.ModuleType("google")
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+exec(open(sys.argv[1], encoding="utf-8").read(), {})
+
+import nnweek.scratch
+print(nnweek.__file__)
+"""
+
+
+def test_in_colab_the_cell_brings_this_very_package(
+    cell, repository, fresh_python, wheels_only, tmp_path, monkeypatch
+):
+    """In a fresh environment, with the address on GitHub answered by this working tree."""
+    address = re.search(r'^Repository = "([^"]+)"', PYPROJECT, re.MULTILINE)[1]
+    (tmp_path / "cell.py").write_text(cell, encoding="utf-8")
+    (tmp_path / "colab.py").write_text(COLAB, encoding="utf-8")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    settings = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": address,
+        "GIT_ALLOW_PROTOCOL": "file",  # a missed address fails here, and asks nobody
+    }
+    ran = subprocess.run(
+        [fresh_python, "colab.py", "cell.py"],
+        cwd=tmp_path,
+        env={**os.environ, **wheels_only, **settings},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    installed = Path(ran.stdout.splitlines()[-1]).parent
+    assert installed.is_relative_to(fresh_python.parents[1]), "imported from somewhere else"
+    for name in PACKAGE:
+        assert (installed.parent / name).read_bytes() == (repository / name).read_bytes(), name
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(
+    repository, fresh_python, wheels_only, tmp_path
+):
+    built = subprocess.run(
+        [fresh_python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, "."],
+        cwd=repository,
+        env={**os.environ, **wheels_only},
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert sorted(name for name in names if ".dist-info/" not in name) == PACKAGE

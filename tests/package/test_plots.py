@@ -1,0 +1,379 @@
+"""The figures (from Day 29 on): what is drawn is what was given, and it can be read anywhere."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from numpy.testing import assert_array_equal
+
+from nnweek.plots import (
+    COLORS,
+    GREY,
+    plot_bands,
+    plot_confusion,
+    plot_curves,
+    plot_images,
+    plot_intervals,
+    plot_panels,
+    plot_points,
+    plot_reliability,
+    plot_series,
+)
+from nnweek.tracking import show_screenshot
+
+WORDS = {"title": "Loss", "xlabel": "Epoch", "ylabel": "nats"}
+POINTS = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+CLASSES = np.array([0, 1, 1, 0])
+
+
+def words_of(ax):
+    return {"title": ax.get_title(), "xlabel": ax.get_xlabel(), "ylabel": ax.get_ylabel()}
+
+
+# --- Curves ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, np.array, np.float32, torch.tensor], ids=lambda kind: kind.__name__
+)
+@pytest.mark.parametrize("values", [[0.5], [2.5, 1.5], [3.0, 2.0, 1.5]], ids=len)
+def test_a_series_is_drawn_with_its_words_from_epoch_1_on(values, kind, shown):
+    plot_series(kind(values), **WORDS)
+
+    (figure,) = shown
+    (ax,) = figure.axes
+    (line,) = ax.lines
+    assert_array_equal(line.get_xdata(), np.arange(len(values)) + 1)
+    assert_array_equal(line.get_ydata(), values)
+    assert words_of(ax) == WORDS
+    assert ax.get_legend() is None
+
+
+def test_a_series_can_do_without_words(shown):
+    plot_series([1, 2])
+    assert words_of(shown[0].axes[0]) == {
+        "title": "Metric over epochs", "xlabel": "Epoch", "ylabel": "Value",
+    }  # fmt: skip
+
+
+def test_compared_curves_share_the_axes_and_are_named(shown):
+    plot_curves({"SGD": [3, 2], "Adam": ([10, 20, 30], [4, 5, 6])}, **WORDS, log_y=True)
+
+    (figure,) = shown
+    (ax,) = figure.axes
+    first, second = ax.lines
+    assert_array_equal(first.get_xydata(), [[1, 3], [2, 2]])
+    assert_array_equal(second.get_xydata(), [[10, 4], [20, 5], [30, 6]])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["SGD", "Adam"]
+    assert words_of(ax) == WORDS
+    assert ax.get_yscale() == "log"
+
+
+def test_six_curves_are_told_apart_without_their_colour_or_by_it(shown):
+    plot_curves({str(k): [k, k] for k in range(6)}, **WORDS)
+    lines = shown[0].axes[0].lines
+    assert len({line.get_color() for line in lines}) == 6
+    assert len({line.get_linestyle() for line in lines[:4]}) == 4
+    assert {line.get_linestyle() for line in lines[4:]} == {"-", "--"}
+
+
+def test_epochs_are_whole_numbers_on_the_axis(shown):
+    plot_series([3, 2])
+    shown[0].canvas.draw()
+    ticks = shown[0].axes[0].get_xticks()
+    assert_array_equal(ticks, np.round(ticks))
+
+
+def test_a_band_lies_around_its_curve_in_the_curves_colour(shown):
+    sgd = ([10, 100], [3.0, 2.0], [2.5, 1.5], [3.5, 2.5])
+    adam = ([10, 100], [2.0, 1.0], [1.9, 0.9], [2.1, 1.1])
+    plot_bands({"SGD": sgd, "Adam": adam}, **WORDS, log_x=True)
+
+    (figure,) = shown
+    (ax,) = figure.axes
+    for line, band, (x, middle, low, high) in zip(
+        ax.lines, ax.collections, [sgd, adam], strict=True
+    ):
+        assert_array_equal(line.get_xydata(), np.column_stack([x, middle]))
+        corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
+        assert corners >= {*zip(x, low, strict=True), *zip(x, high, strict=True)}
+        assert_array_equal(band.get_facecolor()[0, :3], to_rgb(line.get_color()))
+    assert len({line.get_marker() for line in ax.lines}) == 2
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["SGD", "Adam"]
+    assert words_of(ax) == WORDS
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+
+
+# --- Measurements with their intervals -----------------------------------------------------
+
+
+OURS = {"300": (0.024, 0.021, 0.028), "1000": (0.021, 0.018, 0.025)}
+THEIRS = {"300": (0.047, 0.043, 0.052), "1000": (0.045, 0.041, 0.049)}
+
+
+def bars_of(container):
+    """The (start, end) of each interval that an errorbar drew, as corners."""
+    (bars,) = container.lines[2]
+    return np.array(bars.get_segments())
+
+
+def test_each_value_stands_in_its_row_within_its_interval(shown):
+    plot_intervals({"ours": OURS, "theirs": THEIRS}, "errors", "Test error")
+
+    (figure,) = shown
+    (ax,) = figure.axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["300", "1000"]
+    for container, values in zip(ax.containers, [OURS, THEIRS], strict=True):
+        middle, low, high = np.array(list(values.values())).T
+        points, bars = container.lines[0], bars_of(container)
+        assert_array_equal(points.get_xdata(), middle)
+        assert_array_equal(np.round(points.get_ydata()), [0, 1])
+        np.testing.assert_allclose(bars[:, 0, 0], low)
+        np.testing.assert_allclose(bars[:, 1, 0], high)
+        assert_array_equal(bars[:, 0, 1], points.get_ydata())
+    first, second = (container.lines[0] for container in ax.containers)
+    assert first.get_marker() != second.get_marker()
+    assert (first.get_ydata() < second.get_ydata()).all(), "one series hides the other"
+    assert ax.get_ylim()[0] > ax.get_ylim()[1], "the first row is on top"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "theirs"]
+    assert (ax.get_title(), ax.get_xlabel()) == ("errors", "Test error")
+
+
+@pytest.mark.parametrize("percent", [False, True])
+def test_shares_can_be_written_in_per_cent(percent, shown):
+    plot_intervals({None: OURS}, "errors", "Test error", percent=percent)
+    (figure,) = shown
+    figure.canvas.draw()
+    assert not figure.legends
+    labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert all(label.endswith("%") == percent for label in labels)
+
+
+def test_a_confusion_matrix_is_written_out_and_its_diagonal_does_not_drown_the_rest(shown):
+    matrix = np.array([[980, 3, 0], [0, 950, 7], [1, 0, 990]])
+    plot_confusion(matrix, "confusion")
+
+    (figure,) = shown
+    (ax,) = figure.axes
+    written = {(*text.get_position()[::-1],): int(text.get_text()) for text in ax.texts}
+    expected = {(i, j): matrix[i, j] for i in range(3) for j in range(3) if matrix[i, j]}
+    assert written == expected, "row: the true class, column: the answer"
+    coloured = ax.images[0].get_array()
+    assert_array_equal(coloured.mask, np.eye(3, dtype=bool) | (matrix == 0))
+    assert ax.images[0].get_clim() == (0, 7)
+    assert words_of(ax) == {"title": "confusion", "xlabel": "Answer", "ylabel": "True class"}
+
+
+def test_a_perfect_confusion_matrix_can_be_drawn(shown):
+    plot_confusion(np.diag([5, 6]), "no mistakes")
+    assert [text.get_text() for text in shown[0].axes[0].texts] == ["5", "6"]
+
+
+def test_reliability_is_drawn_beside_the_diagonal(shown):
+    bins = ([0.3, 0.7], [0.2, 0.8], [0.1, 0.6], [0.5, 0.9])
+    plot_reliability({"before": bins, "after": ([0.9], [0.9], [0.8], [1.0])}, "calibration")
+
+    (figure,) = shown
+    (ax,) = figure.axes
+    assert_array_equal(ax.lines[0].get_xydata(), [[0, 0], [1, 1]])
+    before, after = ax.containers
+    assert_array_equal(before.lines[0].get_xydata(), np.column_stack(bins[:2]))
+    np.testing.assert_allclose(bars_of(before)[:, :, 1], np.column_stack(bins[2:]))
+    assert_array_equal(after.lines[0].get_xydata(), [[0.9, 0.9]])
+    assert before.lines[0].get_marker() != after.lines[0].get_marker()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["as sure as right", "before", "after"]
+
+
+# --- Panels and pictures ------------------------------------------------------------------------
+
+
+def test_each_run_has_its_panel_on_axes_that_all_share(shown):
+    runs = {
+        f"run {k}": {"training": ([0, 1, 2], [3.0, 2.0, k]), "validation": ([0, 2], [3.0, k + 1])}
+        for k in range(5)
+    }
+    plot_panels(runs, "Runs", "Steps", "Loss", columns=3, ylim=(0, 4))
+    (figure,) = shown
+    *panels, empty = figure.axes
+    assert [ax.get_title() for ax in panels] == list(runs)
+    assert not empty.axison
+    for k, ax in enumerate(panels):
+        training, validation = ax.lines
+        assert_array_equal(training.get_ydata(), [3, 2, k])
+        assert_array_equal(validation.get_xdata(), [0, 2])
+        assert training.get_color() != validation.get_color()
+        assert training.get_linestyle() != validation.get_linestyle()
+        assert ax.get_ylim() == (0, 4)
+        assert ax.get_xlim() == panels[0].get_xlim()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["training", "validation"]
+
+
+@pytest.mark.parametrize("panels", [{}, {"one": {}}])
+def test_a_panel_without_a_curve_is_refused(panels, shown):
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plot_panels(panels, **WORDS)
+    assert not shown
+
+
+def test_a_screenshot_comes_with_its_caption(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *things: shown.extend(things))
+    show_screenshot("scalars")
+    image, caption = shown
+    assert image.data.startswith(b"\x89PNG")
+    assert "taken on" in caption.data
+    with pytest.raises(ValueError, match="scalars"):
+        show_screenshot("nothing")
+
+
+# --- Points and images --------------------------------------------------------------------
+
+
+def test_each_class_of_points_has_its_place_its_marker_and_its_name(shown):
+    plot_points(POINTS, CLASSES, "toy data")
+
+    (ax,) = shown[0].axes
+    assert ax.get_title() == "toy data"
+    for k, drawn in enumerate(ax.collections):
+        assert_array_equal(drawn.get_offsets(), POINTS[k == CLASSES])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["class 0", "class 1"]
+    first, second = (drawn.get_paths()[0].vertices for drawn in ax.collections)
+    assert first.shape != second.shape or (first != second).any(), "the markers are the same"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_no_class_is_left_out(classes, shown):
+    y = np.arange(12) % classes
+    plot_points(np.random.default_rng(0).standard_normal((12, 2)), y, "t")
+    drawn = shown[0].axes[0].collections
+    assert [len(part.get_offsets()) for part in drawn] == [12 // classes] * classes
+
+
+def test_more_classes_than_can_be_told_apart_are_refused_rather_than_dropped(shown):
+    y = np.arange(7)
+    with pytest.raises(ValueError, match=r"^y must lie in 0 … 5, but holds 6"):
+        plot_points(np.zeros((7, 2)), y, "t")
+    assert shown == []
+
+
+def test_regions_are_asked_of_the_model_around_all_points(shown):
+    asked = []
+
+    def predict(X):
+        asked.append(X)
+        return (X[:, 0] > 0.5).astype(int)
+
+    plot_points(POINTS, CLASSES, "t", predict=predict)
+
+    (X,) = asked
+    assert X.shape[1] == 2
+    assert (X.min(axis=0) < POINTS.min(axis=0)).all()
+    assert (X.max(axis=0) > POINTS.max(axis=0)).all()
+    assert len(shown[0].axes[0].collections) == 3, "two classes in front of the regions"
+
+
+def test_images_are_drawn_as_they_are_each_under_its_caption(shown):
+    images = np.random.default_rng(0).integers(0, 256, size=(5, 4, 3))
+    captions = [f"{k} read as {k + 1}" for k in range(5)]
+
+    plot_images(images, captions, "mistakes", columns=3)
+
+    (figure,) = shown
+    assert figure.get_suptitle() == "mistakes"
+    assert len(figure.axes) == 6
+    for ax, image, caption in zip(figure.axes, images, captions, strict=False):
+        assert_array_equal(ax.images[0].get_array(), image)
+        assert ax.get_title() == caption
+    assert not any(ax.axison for ax in figure.axes)
+    assert not figure.axes[5].images
+
+
+# --- What holds for every figure -------------------------------------------------------------
+
+FIGURES = {
+    "series": lambda: plot_series([3, 2, 1]),
+    "curves": lambda: plot_curves({"a": [1, 2], "b": [2, 1]}, **WORDS),
+    "bands": lambda: plot_bands({"a": ([1, 2], [2, 2], [1, 1], [3, 3])}, **WORDS),
+    "points": lambda: plot_points(POINTS, CLASSES, "t", predict=lambda X: np.ones(len(X), int)),
+    "images": lambda: plot_images(np.eye(3)[None], ["a"], "t"),
+    "intervals": lambda: plot_intervals({"ours": OURS, "theirs": THEIRS}, "t", "x"),
+    "confusion": lambda: plot_confusion(np.array([[5, 1], [0, 6]]), "t"),
+    "reliability": lambda: plot_reliability({"a": ([0.5], [0.5], [0.4], [0.6])}, "t"),
+}
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_the_page_shines_through(figure, shown):
+    """So that one picture serves the light and the dark mode of the book."""
+    FIGURES[figure]()
+    (drawn,) = shown
+    assert drawn.get_facecolor()[3] == 0
+    assert all(ax.get_facecolor()[3] == 0 for ax in drawn.axes)
+
+    file = io.BytesIO()
+    drawn.savefig(file, format="png")
+    file.seek(0)
+    corners = plt.imread(file)[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert_array_equal(corners[:, 3], [0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_matplotlibs_settings_are_left_as_they_were(figure, shown):
+    before = plt.rcParams.copy()
+    FIGURES[figure]()
+    assert plt.rcParams == before
+
+
+@pytest.mark.parametrize("color", [GREY, *COLORS])
+def test_every_colour_stands_out_on_white_and_on_black(color):
+    """WCAG 2.2 asks for a contrast of 3 : 1 for graphics."""
+    parts = np.array(to_rgb(color))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    assert 1.05 / (luminance + 0.05) >= 3, f"{color} on white"
+    assert (luminance + 0.05) / 0.05 >= 3, f"{color} on black"
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plot_series([]), "y_values is empty"),
+        (lambda: plot_series(np.array([])), "y_values is empty"),
+        (lambda: plot_curves({}, **WORDS), "curves is empty"),
+        (lambda: plot_curves({"SGD": [1], "Adam": []}, **WORDS), "Adam is empty"),
+        (lambda: plot_curves({"Adam": ([], [])}, **WORDS), "Adam is empty"),
+        (lambda: plot_curves({"Adam": ([1, 2], [1])}, **WORDS), "same first dimension"),
+        (lambda: plot_bands({}, **WORDS), "bands is empty"),
+        (lambda: plot_bands({"SGD": ([1], [1], [1, 2], [1])}, **WORDS), "the band SGD must"),
+        (lambda: plot_bands({"SGD": ([], [], [], [])}, **WORDS), "the band SGD must"),
+        (lambda: plot_points(POINTS[:, :1], CLASSES, "t"), r"X must have shape \(N, 2\)"),
+        (lambda: plot_points(POINTS[0], CLASSES, "t"), r"X must have shape \(N, 2\)"),
+        (lambda: plot_points(POINTS, CLASSES[:3], "t"), r"y .*got .*\(3,\)"),
+        (lambda: plot_intervals({}, "t", "x"), "series is empty"),
+        (lambda: plot_intervals({"a": {}}, "t", "x"), "series is empty"),
+        (lambda: plot_intervals({"a": OURS, "b": {}}, "t", "x"), "'b' must have the rows"),
+        (lambda: plot_intervals({"a": {"r": (3, 1, 2)}}, "t", "x"), "r: 3 must lie in its"),
+        (lambda: plot_intervals({"a": {"r": (np.nan, 1, 2)}}, "t", "x"), "must lie in its"),
+        (lambda: plot_confusion(np.zeros((2, 3), int), "t"), r"shape \(C, C\), got \(2, 3\)"),
+        (lambda: plot_confusion(np.zeros((0, 0), int), "t"), r"shape \(C, C\)"),
+        (lambda: plot_confusion(np.eye(2), "t"), "counts"),
+        (lambda: plot_confusion(-np.eye(2, dtype=int), "t"), "counts"),
+        (lambda: plot_reliability({}, "t"), "curves is empty"),
+        (lambda: plot_reliability({"a": ([], [], [], [])}, "t"), "a must be four series"),
+        (lambda: plot_reliability({"a": ([1], [1], [1])}, "t"), "a must be four series"),
+        (lambda: plot_images([], [], "t"), "at least one image"),
+        (lambda: plot_images(np.eye(3)[None], [], "t"), "1 images and 0 captions"),
+        (lambda: plot_images(np.eye(3)[None], ["a"], "t", columns=0), "columns"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_and_no_empty_figure_stays_behind(draw, message, shown):
+    """In a notebook a figure that stays open would appear under the next cell."""
+    with pytest.raises(ValueError, match=message):
+        draw()
+    assert shown == []
+    assert plt.get_fignums() == []

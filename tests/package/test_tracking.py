@@ -1,0 +1,337 @@
+"""TensorBoard logs, written and read back (Day 34)."""
+
+import ast
+import importlib
+import json
+import math
+import os
+import re
+import runpy
+import shlex
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from nbclient import NotebookClient
+
+from nnweek.loaders import make_loaders
+from nnweek.models import MNISTMLP
+from nnweek.tracking import (
+    PICTURES,
+    add_graph,
+    add_projector,
+    open_run,
+    read_histograms,
+    read_hparams,
+    read_images,
+    read_pr_curves,
+    read_scalars,
+    start_tensorboard,
+)
+from nnweek.training import fit
+from support import ROOT
+
+
+def event_files(folder):
+    return sorted(folder.glob("events.out.tfevents.*"))
+
+
+def test_a_run_is_read_back_as_it_was_logged(tmp_path):
+    with open_run(tmp_path / "new" / "run") as writer:
+        for step, value in [(0, 2.5), (10, 1.25), (20, math.nan)]:
+            writer.add_scalar("Loss/train", value, step)
+        writer.add_scalar("Accuracy/val", 0.5, 20)
+
+    curves = read_scalars(tmp_path / "new" / "run")
+
+    assert curves.keys() == {"Loss/train", "Accuracy/val"}
+    steps, values = curves["Loss/train"]
+    assert steps == [0, 10, 20]
+    np.testing.assert_array_equal(values, [2.5, 1.25, np.nan])
+    assert curves["Accuracy/val"] == ([20], [0.5])
+
+
+def test_a_second_run_replaces_the_first_and_touches_nothing_else(tmp_path):
+    others = [
+        tmp_path / "notes.txt",
+        tmp_path / "model.pth",
+        tmp_path / "adam" / "events.out.tfevents.1",
+    ]
+    with open_run(tmp_path) as writer:
+        writer.add_scalar("Loss", 1.0, 1)
+        writer.add_scalar("only in the first run", 1.0, 1)
+    (tmp_path / "adam").mkdir()
+    for path in others:
+        path.write_text("keep me")
+
+    with open_run(tmp_path) as writer:
+        writer.add_scalar("Loss", 2.0, 1)
+
+    assert read_scalars(tmp_path) == {"Loss": ([1], [2.0])}
+    assert len(event_files(tmp_path)) == 1
+    assert all(path.read_text() == "keep me" for path in others)
+
+
+def test_long_runs_come_back_in_full(tmp_path):
+    """TensorBoard's reader thins out at 10,000 points unless it is told not to."""
+    n = 10_500
+    with open_run(tmp_path) as writer:
+        for step in range(n):
+            writer.add_scalar("Loss", step / 4, step)
+    assert read_scalars(tmp_path) == {"Loss": (list(range(n)), [step / 4 for step in range(n)])}
+
+
+@pytest.mark.parametrize("folder", ["missing", "."])
+def test_a_folder_without_a_log_is_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no TensorBoard event file") as error:
+        read_scalars(tmp_path / folder)
+    assert str(tmp_path / folder) in str(error.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_graph_is_logged_without_a_warning_and_leaves_the_model_as_it_was(tmp_path):
+    model = MNISTMLP(16, 4, 2, seed=0)
+    before = [p.clone() for p in model.parameters()]
+    with open_run(tmp_path) as writer:
+        add_graph(writer, model, torch.zeros(1, 1, 4, 4))
+    assert b"Linear" in event_files(tmp_path)[0].read_bytes()
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+    assert model.training
+
+
+# --- Reading back what is no scalar ----------------------------------------------------------
+
+
+def test_a_histogram_is_read_back_with_every_value_in_its_bucket(tmp_path):
+    values = {step: np.random.default_rng(step).normal(0, step, 500) for step in (1, 3)}
+    with open_run(tmp_path) as writer:
+        for step, drawn in values.items():
+            writer.add_histogram("Weights", drawn, step)
+        writer.add_histogram("all zero", torch.zeros(7), 1)
+
+    histograms = read_histograms(tmp_path)
+
+    steps, found = histograms["Weights"]
+    assert steps == [1, 3]
+    for step, (edges, counts) in zip(steps, found, strict=True):
+        assert len(edges) == len(counts) + 1
+        assert (np.diff(edges) > 0).all()
+        np.testing.assert_array_equal(counts, np.histogram(values[step], edges)[0])
+        assert counts.sum() == 500
+    _, [(edges, counts)] = histograms["all zero"]
+    assert counts.sum() == 7
+    assert edges[0] <= 0 <= edges[-1]
+
+
+def test_an_image_is_read_back_pixel_by_pixel(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, size=(3, 5, 4), dtype=np.uint8)
+    with open_run(tmp_path) as writer:
+        writer.add_image("one", image, 7)
+        writer.add_image("grey", image[:1], 8)
+    images = read_images(tmp_path)
+    steps, [read] = images["one"]
+    assert steps == [7]
+    np.testing.assert_allclose(read, image.transpose(1, 2, 0) / 255, atol=1e-6)
+    _, [grey] = images["grey"]
+    np.testing.assert_allclose(grey[..., 0], image[0] / 255, atol=1e-6)
+
+
+def test_a_precision_recall_curve_is_scikit_learns(tmp_path):
+    from sklearn.metrics import precision_score, recall_score
+
+    rng = np.random.default_rng(0)
+    labels = rng.random(200) < 0.3
+    probs = np.clip(0.3 * labels + 0.7 * rng.random(200), 0, 1)
+    with open_run(tmp_path) as writer:
+        writer.add_pr_curve("digit 3", labels, probs, 5)
+    steps, [(thresholds, precision, recall)] = read_pr_curves(tmp_path)["digit 3"]
+    assert steps == [5]
+    assert len(thresholds) == len(precision) == len(recall)
+    assert (thresholds[0], thresholds[-1]) == (0, 1)
+    for k in range(5, len(thresholds) - 20, 10):
+        said = probs >= thresholds[k]
+        assert precision[k] == pytest.approx(precision_score(labels, said), abs=0.03)
+        assert recall[k] == pytest.approx(recall_score(labels, said), abs=0.03)
+
+
+def test_settings_are_read_back_with_what_came_of_them(tmp_path):
+    for lr in (0.1, 0.01):
+        with open_run(tmp_path / "some" / f"lr={lr}") as writer:
+            writer.add_scalar("Loss/val", lr, 1)
+            writer.add_hparams(
+                {"lr": lr, "hidden": 32, "activation": "relu", "bias": True},
+                {"Best/val accuracy": 1 - lr},
+                run_name=".",
+            )
+    with open_run(tmp_path / "without settings") as writer:
+        writer.add_scalar("Loss/val", 1, 1)
+
+    settings = read_hparams(tmp_path)
+
+    assert settings.keys() == {"some/lr=0.1", "some/lr=0.01"}
+    given, came = settings["some/lr=0.01"]
+    assert given == {"lr": 0.01, "hidden": 32, "activation": "relu", "bias": True}
+    assert came == {"Best/val accuracy": pytest.approx(0.99)}
+    assert read_scalars(tmp_path / "some" / "lr=0.1")["Loss/val"][0] == [1], "the same run"
+
+
+def test_a_run_without_such_things_has_none_of_them(tmp_path):
+    with open_run(tmp_path) as writer:
+        writer.add_scalar("Loss", 1.0, 1)
+    assert read_histograms(tmp_path) == read_images(tmp_path) == read_pr_curves(tmp_path) == {}
+    with pytest.raises(FileNotFoundError, match="has logged its settings"):
+        read_hparams(tmp_path)
+
+
+# --- The projector -----------------------------------------------------------------------------
+
+
+def test_the_projectors_files_are_those_that_tensorboard_reads(tmp_path):
+    """Its own parser of the configuration, and its own reader of the vectors' table."""
+    from google.protobuf import text_format
+    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+
+    vectors = torch.randn(10, 3, requires_grad=True)
+    images = np.random.default_rng(0).random((10, 6, 4))
+    add_projector(tmp_path / "run", vectors, torch.arange(10), images)
+
+    text = (tmp_path / "run" / "projector_config.pbtxt").read_text(encoding="utf-8")
+    (embedding,) = text_format.Parse(text, ProjectorConfig()).embeddings
+    assert list(embedding.sprite.single_image_dim) == [4, 6]  # width, height
+    table = np.loadtxt(tmp_path / "run" / embedding.tensor_path, delimiter="\t")
+    np.testing.assert_allclose(table, vectors.detach(), rtol=1e-3)
+    labels = (tmp_path / "run" / embedding.metadata_path).read_text(encoding="utf-8")
+    assert labels.splitlines() == list("0123456789")
+    sheet = imread(tmp_path / "run" / embedding.sprite.image_path)[..., 0]
+    assert sheet.shape == (4 * 6, 4 * 4)
+    np.testing.assert_allclose(sheet[6:12, 4:8], 1 - images[5], atol=2 / 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((np.ones(3), [1, 2, 3]), "vectors"),
+        ((np.ones((3, 2)), [1, 2]), "2 labels"),
+        ((np.ones((0, 2)), []), "N at least 1"),
+        ((np.ones((3, 2)), [1, 2, 3], np.ones((2, 4, 4))), "images"),
+    ],
+)
+def test_a_projector_that_does_not_fit_is_refused(arguments, named, tmp_path):
+    with pytest.raises(ValueError, match=named):
+        add_projector(tmp_path, *arguments)
+
+
+# --- Looking changes nothing ---------------------------------------------------------------------
+
+
+def test_logging_leaves_the_training_as_it_is(digits, tmp_path):
+    """The same weights to the last bit, with a writer and without, dropout's draws included."""
+    kept = []
+    for folder in (None, tmp_path):
+        train_loader, val_loader, _ = make_loaders(digits, batch_size=16, device="cpu")
+        torch.manual_seed(1)
+        model = torch.nn.Sequential(MNISTMLP(hidden=8, seed=0), torch.nn.Dropout(0.2))
+        optimizer = torch.optim.Adam(model.parameters())
+        writer = open_run(folder) if folder else None
+        for epochs in range(2):
+            fit(model, train_loader, val_loader, optimizer, epochs=1, writer=writer)
+            if writer:
+                add_graph(writer, model[0], torch.zeros(1, 1, 28, 28))
+                for name, parameter in model.named_parameters():
+                    writer.add_histogram(name, parameter, epochs)
+                    writer.add_histogram(f"gradient of {name}", parameter.grad, epochs)
+                writer.add_hparams({"lr": 0.001}, {"loss": 1.0}, run_name=".")
+        kept.append((list(model.parameters()), torch.get_rng_state()))
+        if writer:
+            writer.close()
+    (plain, state), (logged, state_logged) = kept
+    assert all(torch.equal(p, q) for p, q in zip(plain, logged, strict=True))
+    assert torch.equal(state, state_logged)
+
+
+# --- The real TensorBoard --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    tool = SimpleNamespace(**runpy.run_path(str(ROOT / ".ci" / "pictures.py")))
+    if tool.missing():
+        pytest.skip(tool.missing())
+    return tool
+
+
+def test_the_real_tensorboard_shows_what_was_logged(pictures, tmp_path):
+    """A server on this machine only, and a real browser."""
+    with open_run(tmp_path / "runs" / "first try") as writer:
+        for step in range(5):
+            writer.add_scalar("Loss/train", 1 / (step + 1), step)
+        writer.add_histogram("Weights/first", torch.randn(50), 1)
+        add_graph(writer, MNISTMLP(16, 4, 2), torch.zeros(1, 1, 4, 4))
+    with pictures.tensorboard(tmp_path / "runs") as address, pictures.browser() as page:
+        assert address.startswith("http://127.0.0.1:")
+        page.open(f"{address}/#timeseries")
+        pictures.wait_for(page, "Loss/train", "Weights/first", "first try")
+        page.open(f"{address}/#graphs")
+        pictures.wait_for(page, "MNISTMLP")
+
+
+def test_the_pictures_are_small_and_say_when_they_were_taken():
+    from PIL import Image
+
+    taken = sorted(PICTURES.glob("*.png"))
+    assert [path.stem for path in taken] == ["graphs", "histograms", "projector", "scalars"]
+    for path in taken:
+        assert path.stat().st_size < 100_000
+        with Image.open(path) as picture:
+            assert picture.width <= 1400
+            assert re.fullmatch(
+                r"TensorBoard \d+\.\d+\.\d+ with the runs of this notebook \(.+\), "
+                r"taken on \d+ \w+ 20\d\d\.",
+                picture.info["Description"],
+            )
+
+
+def test_a_folder_is_no_option_of_tensorboard_whatever_its_name(monkeypatch):
+    """Such as one that would serve everybody."""
+    started = []
+    notebook = importlib.import_module("tensorboard.notebook")  # not the lazy stand-in for it
+    monkeypatch.setattr(notebook, "start", started.append)
+    monkeypatch.setattr("tensorboard.notebook", notebook)
+    start_tensorboard("runs --bind_all 'x")
+    assert shlex.split(started[0]) == ["--logdir", "runs --bind_all 'x"]
+
+
+def test_tensorboard_starts_inside_a_notebook_and_serves_this_machine_only(tmp_path):
+    with open_run(tmp_path / "runs" / "first") as writer:
+        writer.add_scalar("Loss", 1.0, 1)
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell(
+            "from nnweek.tracking import start_tensorboard\nstart_tensorboard('runs')"
+        ),
+        nbformat.v4.new_code_cell(
+            "import os, signal, psutil, urllib.request\n"
+            "from tensorboard import manager\n"
+            "for one in manager.get_all():\n"
+            "    if one.logdir == 'runs' and os.getpid() == psutil.Process(one.pid).ppid():\n"
+            "        address = f'http://localhost:{one.port}/data/runs'\n"
+            "        print(urllib.request.urlopen(address).read().decode())\n"
+            "        listening = psutil.Process(one.pid).net_connections('tcp')\n"
+            "        print({c.laddr.ip for c in listening if c.status == 'LISTEN'})\n"
+            "        os.kill(one.pid, signal.SIGTERM)"
+        ),
+    ]
+    environment = {**os.environ, "PATH": os.defpath, "TMPDIR": str(tmp_path)}
+    resources = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources)
+    client.execute(env=environment)
+    shown = "".join(
+        output.get("data", {}).get("text/html", "") for output in notebook.cells[0].outputs
+    )
+    assert "<iframe" in shown
+    runs, addresses = notebook.cells[1].outputs[0]["text"].splitlines()
+    assert json.loads(runs) == ["first"]
+    assert set(ast.literal_eval(addresses)) <= {"127.0.0.1", "::1"}
