@@ -11,6 +11,7 @@ into the list below.
 
 import inspect
 
+from nnweek._console import printable
 from nnweek.checks import day29, day30, day31, day32, day33, day34, progress_store, solutions
 from nnweek.checks.day29 import (
     backward,
@@ -94,7 +95,7 @@ def hint(name):
     Raises:
         ValueError: if there is no such exercise.
     """
-    return _known(name).hint()
+    return printable(_known(name).hint())
 
 
 def progress():

@@ -1,40 +1,45 @@
 """The command line: `nnweek report`, `nnweek grade`, … or `python -m nnweek report`, …
 
-Each command is a module here with a `main(arguments)` that returns the exit status. No
-notebook imports one.
+Each command is a module of this package with a `main(arguments)` that returns the exit
+status. It is imported when it is called, so that the report runs where other libraries are
+missing. No notebook imports a command, except `report` if something is wrong.
 """
 
+import argparse
 import importlib
-import sys
+
+from nnweek import __version__, _console
 
 COMMANDS = {
-    "report": "describe this set-up and what is wrong with it",
-    "grade": "check the exercises in handed-in notebooks",
-    "bench": "measure how fast this machine trains",
+    "report": "describe this set-up, what is wrong with it and how to fix it",
+    "grade": "check the exercises in notebooks that learners handed in",
+    "bench": "measure how fast this computer trains",
 }
 
 
 def main(arguments=None):
-    """Run a subcommand; without one, the report. Introduced on Day 29.
+    """Run a command; without one, the report. Introduced on Day 29.
 
     Args:
-        arguments: the command line without the program's name; by default the real one.
+        arguments: list of strings, by default those of the command line.
 
     Returns:
         The exit status: 0 for success.
     """
-    name, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["report"]
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # the console may lack a character such as ✓
-    if name in COMMANDS:
-        return importlib.import_module(f"nnweek.commands.{name}").main(rest)
-    wanted = name in ("-h", "--help", "help")
-    lines = [f"  nnweek {command:<8} {purpose}" for command, purpose in COMMANDS.items()]
-    usage = "\n".join(
-        ["Usage: nnweek COMMAND …", "", *lines, "", "nnweek COMMAND --help says more."]
+    _console.make_tolerant()
+    parser = argparse.ArgumentParser(
+        prog="nnweek",
+        usage="nnweek [-h] [--version] [COMMAND ...]",
+        description="The commands of Week 5 - Neural Networks. Without a command, the report is "
+        "printed.",
+        epilog="'nnweek COMMAND --help' explains a command and its options.",
     )
-    if not wanted:
-        usage = f"There is no command {name!r}.\n\n{usage}"
-    print(usage, file=sys.stdout if wanted else sys.stderr)
-    return 0 if wanted else 2
+    parser.add_argument("--version", action="version", version=f"nnweek {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for name, purpose in COMMANDS.items():
+        commands.add_parser(name, help=purpose, add_help=False)  # it has a parser of its own
+    chosen, rest = parser.parse_known_args(arguments)
+    if chosen.command is None and rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    module = importlib.import_module(f"nnweek.commands.{chosen.command or 'report'}")
+    return module.main(rest)

@@ -1,16 +1,17 @@
-"""How fast is this machine at the week's work? `make bench`, or `nnweek bench`.
+"""Benchmarks of the week's work on this computer: `make bench`, or `nnweek bench`.
 
-What is compared is measured in turns, in one run, so that whatever else the computer does
-disturbs all alike; what counts is the ratio within a turn, and its median over the turns.
-The result is printed as it comes and written as JSON.
+Alternatives are timed in turn, within one run, so that other load on the computer affects
+all of them alike. The result is the median of the ratios within a round. It is printed as
+it comes and written as JSON.
 
-For training and for evaluation three things take turns: the *usual* code of most MNIST
-tutorials (torchvision's data set with transforms, a `DataLoader`, `.item()` at every
-step); *nnweek*; and the *floor*, the bare matrix products of the same steps on freshly
-gathered batches, below which no eager code for this network can come.
+Training and evaluation are each done in three ways: the *usual* code of most MNIST tutorials
+(torchvision's data set with transforms, a `DataLoader`, `.item()` at every step); *nnweek*;
+and the *floor*, the bare matrix products of the same steps on freshly gathered batches. No
+eager code for this network can be faster than the floor.
 """
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -37,11 +38,8 @@ BATCH = 128
 CRITERION = nn.CrossEntropyLoss()
 
 
-class AsTorchvision(Dataset):
-    """Digits as torchvision's MNIST hands them out: one PIL image at a time, transformed.
-
-    Introduced on Day 32.
-    """
+class TorchvisionDigits(Dataset):
+    """torchvision's MNIST: one transformed PIL image at a time. Introduced on Day 32."""
 
     def __init__(self, images, labels, mean, std):
         from PIL import Image
@@ -59,10 +57,11 @@ class AsTorchvision(Dataset):
         return self.transform(self.to_image(self.images[index])), int(self.labels[index])
 
 
-def usual_pass(model, loader, device, optimizer=None):
-    """One pass of the usual code: it trains with an optimizer, and scores without.
+def usual_epoch(model, loader, device, optimizer=None):
+    """Run one epoch of the usual loop; train if an optimizer is given. Introduced on Day 32.
 
-    Introduced on Day 32.
+    Returns:
+        (mean loss, accuracy).
     """
     model.train(optimizer is not None)
     total_loss, total_correct, total_count = 0.0, 0, 0
@@ -81,8 +80,8 @@ def usual_pass(model, loader, device, optimizer=None):
     return total_loss / total_count, total_correct / total_count
 
 
-def bare_products(model, loader, *, backward):
-    """The matrix products of a pass, and its gathers; nothing else. Introduced on Day 32."""
+def gemm_floor(model, loader, *, backward):
+    """Gather an epoch's batches, multiply its matrices, nothing else. Introduced on Day 32."""
     weights = [m.weight.detach() for m in model.net if isinstance(m, nn.Linear)]
     for images, _ in loader:
         inputs = [images.flatten(1)]
@@ -93,12 +92,12 @@ def bare_products(model, loader, *, backward):
         gradient = inputs.pop()
         for weight, value in zip(reversed(weights), reversed(inputs), strict=True):
             gradient.T @ value
-            if value is not inputs[0]:  # nobody asks for the gradient of the images
+            if value is not inputs[0]:  # the gradient with respect to the images is not needed
                 gradient = gradient @ weight
 
 
-def seconds(work):
-    """How long a function without arguments takes; a GPU is waited for. Introduced on Day 32."""
+def elapsed(work):
+    """Return the seconds that a function takes, with its work on a GPU. Introduced on Day 32."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -108,75 +107,63 @@ def seconds(work):
     return time.perf_counter() - start
 
 
-def in_turns(works, rounds):
-    """Time functions in turns: {name: [seconds, one a round]}, after a first, uncounted turn.
+def interleaved(works, rounds):
+    """Time functions in turn, {name: [seconds per round]}. Introduced on Day 32.
 
-    Introduced on Day 32.
+    One more round comes first, to warm up.
     """
     times = {name: [] for name in works}
-    for turn in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, work in works.items():
-            spent = seconds(work)
-            if turn:
+            spent = elapsed(work)
+            if number:
                 times[name].append(spent)
     return times
 
 
 def ratio(times, one, other):
-    """The median over the turns of how many times as long `one` took as `other`.
-
-    Introduced on Day 32.
-    """
+    """Return the median ratio of two times in the same round. Introduced on Day 32."""
     return statistics.median(a / b for a, b in zip(times[one], times[other], strict=True))
 
 
 def medians(times):
-    """Run the benchmark from the command line. Introduced on Day 32."""
+    """Return {name: median seconds} of interleaved times. Introduced on Day 32."""
     return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def against_the_usual(data, *, images=None, rounds=5):
-    """Training and evaluation: the usual code, nnweek and the floor in turns. Introduced on Day 32.
+def compare_with_usual_loader(data, *, images=None, rounds=5):
+    """Time the usual code, nnweek and the floor. Introduced on Day 32.
 
     Args:
         data: `nnweek.mnist.Digits`.
-        images: how many of the training images make a pass; all by default.
-        rounds: how many turns are counted, at least 1.
+        images: the number of training images per epoch; all by default.
+        rounds: the number of timed rounds, at least 1.
 
     Returns:
-        {"training": …, "evaluation": …}, each with seconds per pass and ratios.
+        {"training": …, "evaluation": …}, each with seconds per epoch and ratios.
     """
     device = get_device()
     mean, std = pixel_statistics(data.train_images)
     train_loader, val_loader, _ = make_loaders(data, BATCH, seed=42)
     part = BatchLoader(*train_loader.dataset[:images], BATCH, shuffle_seed=42)
-    n, n_val = len(part.dataset), len(val_loader.dataset)
-
-    def usual(count, shuffle):
-        digits = AsTorchvision(data.train_images[:count], data.train_labels[:count], mean, std)
-        return DataLoader(digits, BATCH, shuffle=shuffle)
-
-    usual_train, usual_val = usual(n, True), usual(n_val, False)
     model = MNISTMLP(seed=42).to(device)
-    optimizer = make_optimizer("SGD", model, 0.1)
-    training = in_turns(
-        {
-            "usual": lambda: usual_pass(model, usual_train, device, optimizer),
-            "nnweek": lambda: train_one_epoch(model, part, optimizer, CRITERION),
-            "floor": lambda: bare_products(model, part, backward=True),
-        },
-        rounds,
-    )
-    scoring = in_turns(
-        {
-            "usual": lambda: usual_pass(model, usual_val, device),
-            "nnweek": lambda: evaluate(model, val_loader, CRITERION),
-            "floor": lambda: bare_products(model, val_loader, backward=False),
-        },
-        rounds,
-    )
 
-    def summary(times, count):
+    def compare(loader, optimizer=None):
+        count, train = len(loader.dataset), optimizer is not None
+        digits = TorchvisionDigits(data.train_images[:count], data.train_labels[:count], mean, std)
+        usual = DataLoader(digits, BATCH, shuffle=train)
+
+        def nnweek_epoch():
+            if train:
+                return train_one_epoch(model, loader, optimizer, CRITERION)
+            return evaluate(model, loader, CRITERION)
+
+        works = {
+            "usual": lambda: usual_epoch(model, usual, device, optimizer),
+            "nnweek": nnweek_epoch,
+            "floor": lambda: gemm_floor(model, loader, backward=train),
+        }
+        times = interleaved(works, rounds)
         return {
             "images": count,
             "seconds": medians(times),
@@ -185,11 +172,12 @@ def against_the_usual(data, *, images=None, rounds=5):
             "usual_over_floor": ratio(times, "usual", "floor"),
         }
 
-    return {"training": summary(training, n), "evaluation": summary(scoring, n_val)}
+    optimizer = make_optimizer("SGD", model, 0.1)
+    return {"training": compare(part, optimizer), "evaluation": compare(val_loader)}
 
 
-def many_at_once(data, *, models=8, images=12_800, rounds=3):
-    """The same models one by one, in parallel and stacked; seconds per model and pass.
+def compare_many_models(data, *, models=8, images=12_800, rounds=3):
+    """Time an epoch of the same models one by one, in parallel and stacked.
 
     Introduced on Day 33.
     """
@@ -208,14 +196,12 @@ def many_at_once(data, *, models=8, images=12_800, rounds=3):
         networks = [MNISTMLP(seed=seed).to(device) for seed in range(models)]
         train_together(networks, loaders, few, "SGD", 0.1)
 
-    times = in_turns(
-        {
-            "one by one": lambda: [one(seed) for seed in range(models)],
-            "in_parallel": lambda: in_parallel(one, range(models)),
-            "train_together": stacked,
-        },
-        rounds,
-    )
+    works = {
+        "one by one": lambda: [one(seed) for seed in range(models)],
+        "in_parallel": lambda: in_parallel(one, range(models)),
+        "train_together": stacked,
+    }
+    times = interleaved(works, rounds)
     return {
         "models": models,
         "images": len(part[0]),
@@ -226,10 +212,7 @@ def many_at_once(data, *, models=8, images=12_800, rounds=3):
 
 
 def lenet():
-    """LeNet-5 with ReLU and max-pooling: 61,706 parameters (LeCun et al., 1998).
-
-    Introduced on Day 35.
-    """
+    """Return LeNet-5 (LeCun et al., 1998) with ReLU and max-pooling. Introduced on Day 35."""
     return nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
@@ -237,8 +220,8 @@ def lenet():
     )  # fmt: skip
 
 
-def convolutions(data, *, images=12_800, rounds=3):
-    """A pass of LeNet-5 beside one of the perceptron. Introduced on Day 35."""
+def compare_with_lenet(data, *, images=12_800, rounds=3):
+    """Time an epoch of LeNet-5 and one of `MNISTMLP`. Introduced on Day 35."""
     train_loader, _, _ = make_loaders(data, BATCH, seed=42)
     part = BatchLoader(*train_loader.dataset[:images], BATCH, shuffle_seed=42)
     works = {}
@@ -246,7 +229,7 @@ def convolutions(data, *, images=12_800, rounds=3):
         model.to(get_device())
         optimizer = make_optimizer("SGD", model, 0.1)
         works[name] = lambda m=model, o=optimizer: train_one_epoch(m, part, o, CRITERION)
-    times = in_turns(works, rounds)
+    times = interleaved(works, rounds)
     return {
         "images": len(part.dataset),
         "seconds": medians(times),
@@ -254,19 +237,17 @@ def convolutions(data, *, images=12_800, rounds=3):
     }
 
 
-def starting(rounds=3):
-    """Seconds in fresh processes: importing, the arrays of MNIST, the first batch.
-
-    Introduced on Day 32.
+def startup_times(rounds=3):
+    """Time imports, loading MNIST and the first batch in new processes. Introduced on Day 32.
 
     Raises:
-        RuntimeError: if one of the processes fails; what it said is passed on.
+        RuntimeError: if a process fails; the message quotes its error.
     """
     clock = "import time; start = time.perf_counter()\n{}\nprint(time.perf_counter() - start)"
     work = {
         "import nnweek": clock.format("import nnweek"),
         "import torch": clock.format("import torch"),
-        # From when the modules are there: what loading itself costs.
+        # Only the loading itself, without the imports.
         "MNIST arrays": "from nnweek.mnist import load_mnist\n"
         + clock.format("load_mnist().train_images.sum()"),
         "first batch": clock.format(
@@ -278,7 +259,7 @@ def starting(rounds=3):
     def measured(code):
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         if ran.returncode:
-            raise RuntimeError(f"a fresh Python failed:\n{ran.stderr}")
+            raise RuntimeError(f"a new Python process failed:\n{ran.stderr}")
         return float(ran.stdout.split()[-1])
 
     return {
@@ -288,7 +269,7 @@ def starting(rounds=3):
 
 
 def notebooks(folder):
-    """Seconds and peak memory (MiB) of each notebook in a folder, one after the other.
+    """Seconds, CPU seconds and peak memory (MiB) of each notebook in a folder, run in order.
 
     Introduced on Day 35.
 
@@ -296,6 +277,7 @@ def notebooks(folder):
         RuntimeError: if a notebook fails.
     """
     import nbformat
+    import psutil  # comes with ipykernel
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
@@ -311,92 +293,81 @@ def notebooks(folder):
             except CellExecutionError as error:
                 raise RuntimeError(f"{path.name} failed:\n{error}") from None
             seconds = time.perf_counter() - start
-            peak = peak_memory(client.km.provisioner.pid)
-        measured[path.stem] = {"seconds": seconds, "peak_mib": peak and round(peak / 2**20)}
+            kernel = psutil.Process(client.km.provisioner.pid)
+            peak, cpu = peak_memory(kernel.pid), kernel.cpu_times()
+        measured[path.stem] = {
+            "seconds": seconds,
+            "cpu_seconds": cpu.user + cpu.system,
+            "peak_mib": peak and round(peak / 2**20),
+        }
     return measured
 
 
 def peak_memory(pid):
-    """The most memory that a process has held so far (bytes). Introduced on Day 35.
-
-    Of its resident memory, as Linux counts it; None elsewhere.
-    """
+    """Return a process's peak memory (resident bytes, only on Linux). Introduced on Day 35."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None
-    # Not ru_maxrss: that begins with what the parent had held when it started the process.
+    # ru_maxrss would start from what the parent held when it forked.
     return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.M)[1])
 
 
-def on_the_gpu(data, rounds=3):
-    """Five passes of the baseline, and 32 seeds at once beside one seed. Introduced on Day 33."""
-    train_loader, val_loader, _ = make_loaders(data, BATCH, seed=42)
-    part = BatchLoader(*train_loader.dataset[:12_800], BATCH, shuffle_seed=42)
-    few = BatchLoader(*val_loader.dataset[:BATCH], BATCH)
-    model = MNISTMLP(seed=42).cuda()
-    optimizer = make_optimizer("SGD", model, 0.1)
-
-    def five_epochs():
-        for _ in range(5):
-            train_one_epoch(model, train_loader, optimizer, CRITERION)
-
-    def seeds(count):
-        networks = [MNISTMLP(seed=seed).cuda() for seed in range(count)]
-        train_together(networks, part, few, "SGD", 0.1)
-
-    times = in_turns(
-        {"five epochs": five_epochs, "1 seed": lambda: seeds(1), "32 seeds": lambda: seeds(32)},
-        rounds,
-    )
-    return {
-        "name": torch.cuda.get_device_name(),
-        "seconds": medians(times),
-        "32_seeds_over_1": ratio(times, "32 seeds", "1 seed"),
-    }
-
-
 def measure(*, quick=False, folder=None):
-    """Yield (what, result) for each part as it is done; `quick` takes seconds, not minutes.
+    """Yield (title, result) per benchmark as soon as it is done. Introduced on Day 35.
 
-    Introduced on Day 35.
+    Args:
+        quick: use few images and one round: seconds instead of minutes.
+        folder: a folder whose notebooks are also run; None for none.
     """
     data = load_mnist()
-    small = {"images": 2_560, "rounds": 1} if quick else {}
+    small = {"images": 1_280, "rounds": 1} if quick else {}
     yield (
         "machine",
         {
+            "date": datetime.date.today().isoformat(),
             "system": f"{platform.system()} {platform.machine()}",
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
-            "device": str(get_device()),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "python": platform.python_version(),
             "torch": torch.__version__,
             "dataset": data.name,
         },
     )
-    yield "against the usual code", against_the_usual(data, **small)
-    yield "many at once", many_at_once(data, **small, models=4 if quick else 8)
-    yield "convolutions", convolutions(data, **small)
-    yield "starting", starting(1 if quick else 3)
-    if torch.cuda.is_available():
-        yield "on the GPU", on_the_gpu(data)
+    yield "compared with the usual loader", compare_with_usual_loader(data, **small)
+    models = 2 if quick else 32 if torch.cuda.is_available() else 8
+    yield "many models", compare_many_models(data, **small, models=models)
+    yield "LeNet-5", compare_with_lenet(data, **small)
+    yield "startup", startup_times(1 if quick else 3)
     if folder is not None:
         yield "notebooks", notebooks(folder)
 
 
 def main(arguments=None):
-    """Run the benchmark from the command line. Introduced on Day 35."""
+    """Run the benchmarks, print them and write them as JSON. Introduced on Day 35.
+
+    Args:
+        arguments: list of strings, by default those of the command line.
+
+    Returns:
+        0.
+    """
     parser = argparse.ArgumentParser(prog="nnweek bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--quick", action="store_true", help="fewer images and turns")
-    parser.add_argument("--notebooks", metavar="FOLDER", help="also run the notebooks in it")
-    parser.add_argument("--output", default="bench.json", help="the JSON file (bench.json)")
-    parser.add_argument("--threads", type=int, default=1, help="of one training step (1)")
+    parser.add_argument("--quick", action="store_true", help="use fewer images and rounds")
+    parser.add_argument("--notebooks", metavar="FOLDER", help="also run the notebooks in a folder")
+    parser.add_argument(
+        "--output", metavar="FILE", default="bench.json", help="the JSON file (default: bench.json)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads per training step (default: 1)"
+    )
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     results = {}
-    for what, result in measure(quick=chosen.quick, folder=chosen.notebooks):
-        results[what] = result
-        print(f"{what}: {json.dumps(result, indent=2)}", flush=True)
+    for title, result in measure(quick=chosen.quick, folder=chosen.notebooks):
+        results[title] = result
+        print(f"{title}: {json.dumps(result, indent=2)}", flush=True)
     Path(chosen.output).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(f"written: {chosen.output}")
+    print(f"Written: {chosen.output}")
+    return 0

@@ -1,8 +1,7 @@
-"""Handed-in exercises, checked file by file, for whoever sets them as homework (Day 29).
+"""Grading of exercises that learners handed in, file by file (Day 29).
 
-`nnweek grade homework/*.ipynb` prints one line for each file and exercise (CSV):
-passed, or the mistake. Each file is run by a process of its own, with a limit of time. That
-is no protection: what is run is somebody else's code, with your rights.
+Each file runs in a process of its own, with a time limit. That is no protection: a file is
+somebody else's code, and it runs with your rights.
 """
 
 import argparse
@@ -19,32 +18,56 @@ from pathlib import Path
 
 from nnweek import checks
 
-SECONDS = 300  # for one file; a check stops a function that takes longer than some seconds
+HELP = """
+Check the exercises in notebooks or Python files that learners handed in, for example
+
+    nnweek grade homework/*.ipynb > grades.csv
+
+The table (CSV) has one row per file and exercise: the file as you named it, the day, the
+exercise, and 'passed' or the id of the mistake. In a file or a pipe it is encoded in UTF-8.
+The most frequent mistakes follow on standard error.
+
+Imports, definitions, plain values and the calls of the checks are run, and nothing else.
+Even so, this is somebody else's code, and it runs with your rights.
+"""
+SECONDS = 300  # per file; a check stops a function after a few seconds
+# The current folder comes last, where a file may have the name of a library.
+_CHILD = """
+import sys
+sys.path.append(sys.path.pop(0))
+from nnweek.commands import grade
+grade._print_results(sys.argv[1])
+"""
 
 
 def main(arguments=None):
-    """Check every file, print the table and what went wrong most often. Introduced on Day 29.
+    """Grade every file; print the table and the most frequent mistakes. Introduced on Day 29.
 
     Args:
-        arguments: of the command line, by default the real ones.
+        arguments: list of strings, by default those of the command line.
 
     Returns:
-        0; that somebody's exercise has not passed is no failure of the command.
+        0, even if an exercise has not passed or a file cannot be read.
     """
-    parser = argparse.ArgumentParser(prog="nnweek grade", description=main.__doc__)
-    parser.add_argument("files", nargs="+", type=Path, help="notebooks (.ipynb) or .py files")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
-    if chosen.one:
-        return _one(*chosen.files)
+    parser = argparse.ArgumentParser(
+        prog="nnweek grade",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a notebook (.ipynb) or a .py file"
+    )
+    files = parser.parse_args(arguments).files
 
+    if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["file", "day", "exercise", "result"])
     mistakes = Counter()
-    for path in chosen.files:
-        for name, result in _apart(path).items():
+    for path in files:
+        for name, result in _grade_apart(path).items():
             day = checks.EXERCISES[name].day if name in checks.EXERCISES else ""
-            table.writerow([path.name, day, name, result])
+            table.writerow([_readable(path), day, name, result])
             if result not in ("passed", "not-attempted"):
                 mistakes[f"{name}: {result}" if name else result] += 1
     for mistake, count in mistakes.most_common(10):
@@ -53,30 +76,30 @@ def main(arguments=None):
 
 
 def grade(path):
-    """Check what a file answers. Introduced on Day 29.
+    """Check the answers in one file. Introduced on Day 29.
 
     Imports, definitions, plain values (`answers = {…}`) and the calls of the checks are run
-    in the file's order, and nothing else: nothing is trained or drawn. Where a file calls no
+    in the file's order, and nothing else: nothing is trained or drawn. If a file calls no
     check at all, each function with an exercise's name is checked.
 
     Args:
         path: a notebook (.ipynb) or a Python file, also in jupytext's percent format.
 
     Returns:
-        {exercise: `Verdict`}, of the last call for each exercise.
+        {exercise: `Verdict`} of the last call per exercise.
 
     Raises:
         OSError: if the file cannot be read.
         ValueError: if it is neither a notebook nor Python.
     """
     verdicts, names = {}, {"__name__": "homework", "checks": checks}
-    own = {}  # the functions of the file itself; what it imports is somebody else's
+    own = {}  # the functions defined in the file, without those it imports
     for statement in _statements(Path(path)):
-        asked = _asked(statement)
-        if asked is not None:
-            verdicts[asked.func.attr] = _verdict(asked, names)
-        elif _is_kept(statement):
-            # What it lacks shows itself where it is used.
+        call = _check_call(statement)
+        if call is not None:
+            verdicts[call.func.attr] = _verdict(call, names)
+        elif _is_definition(statement):
+            # If this fails, the error shows up where the name is used.
             with contextlib.suppress(Exception):
                 exec(compile(ast.Module([statement], []), str(path), "exec"), names)
             if isinstance(statement, ast.FunctionDef):
@@ -89,7 +112,7 @@ def grade(path):
 
 
 def _statements(path):
-    """Yield the statements of a file's cells; a cell that is no Python is passed over."""
+    """Yield the statements of a file's cells; skip a cell that is not valid Python."""
     text = path.read_text(encoding="utf-8-sig")
     cells = [text]
     if path.suffix == ".ipynb":
@@ -100,45 +123,44 @@ def _statements(path):
                 if cell["cell_type"] == "code"
             ]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} is no notebook: {error!r}") from None
+            raise ValueError(f"{path.name} is not a notebook: {error!r}") from None
     for cell in cells:
         try:
-            # Lines for the notebook (%matplotlib, !pip) are no Python.
+            # Magics and shell commands (%matplotlib, !pip) are not Python.
             yield from ast.parse(re.sub(r"^\s*[%!].*$", "", cell, flags=re.MULTILINE)).body
         except SyntaxError as error:
             if path.suffix != ".ipynb":
-                raise ValueError(f"{path.name} is no Python: {error}") from None
+                raise ValueError(f"{path.name} is not valid Python: {error}") from None
 
 
-def _asked(statement):
-    """Return the call, where a statement is `checks.<exercise>(…)`, else None."""
+def _check_call(statement):
+    """Return the call if a statement is `checks.<exercise>(…)`, else None."""
     call = getattr(statement, "value", None)
     if not (isinstance(statement, (ast.Expr, ast.Assign)) and isinstance(call, ast.Call)):
         return None
-    named = isinstance(call.func, ast.Attribute) and call.func.attr in checks.EXERCISES
-    return call if named and getattr(call.func.value, "id", "") == "checks" else None
+    is_check = isinstance(call.func, ast.Attribute) and call.func.attr in checks.EXERCISES
+    return call if is_check and getattr(call.func.value, "id", "") == "checks" else None
 
 
-def _is_kept(statement):
-    """Whether a statement is an import, a definition or a plain value."""
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+def _is_definition(statement):
+    """Whether a statement is an import, a definition or the assignment of a plain value."""
     if isinstance(statement, ast.Assign):
         with contextlib.suppress(ValueError, TypeError, SyntaxError):
             ast.literal_eval(statement.value)
             return True
-    return isinstance(statement, kinds)
+    return isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
 
 
 def _verdict(call, names):
     name = call.func.attr
     try:
         return eval(compile(ast.Expression(call), name, "eval"), names)
-    except Exception as error:  # such as a name that only a whole run would define
+    except Exception as error:  # such as a name that only a complete run would define
         return checks.Verdict(name, False, "raised", f"{type(error).__name__}: {error}")
 
 
-def _one(path):
-    """In the process of one file: print its results as JSON, alone on the last line."""
+def _print_results(path):
+    """Grade one file, in its own process; print {exercise: result} as JSON on the last line."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
             found = {
@@ -148,14 +170,13 @@ def _one(path):
         except (OSError, ValueError) as error:
             found = {"": f"cannot be read: {error}"}
     print("\n" + json.dumps(found), flush=True)
-    return 0
 
 
-def _apart(path):
-    """Grade a file in a process of its own, which keeps no progress of yours."""
+def _grade_apart(path):
+    """Grade a file in a process of its own, which leaves your own progress alone."""
     try:
         ran = subprocess.run(
-            [sys.executable, "-m", "nnweek", "grade", "--one", str(path)],
+            [sys.executable, "-c", _CHILD, path],
             env={**os.environ, "NNWEEK_RESULTS": os.devnull},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -168,3 +189,11 @@ def _apart(path):
         return json.loads(ran.stdout.decode("utf-8", "replace").splitlines()[-1])
     except (ValueError, IndexError):
         return {"": f"ended the process with code {ran.returncode}"}
+
+
+def _readable(path):
+    """Return a file's name, even if it is UTF-8 and the locale is not."""
+    try:
+        return os.fsencode(path).decode("utf-8")
+    except UnicodeError:
+        return path

@@ -1,13 +1,12 @@
-"""A report on this set-up, and what is wrong with it, for `python -m nnweek` (Day 29).
+"""A report on this set-up: what is wrong and how to fix it (Day 29).
 
-What is missing or broken is what the report is there to find. So it starts with Python
-alone, imports every library in a process of its own, which may crash or hang, and goes
-on where one of its sections fails. It asks no server, downloads nothing and changes
-nothing, and it writes the home folder as `~`.
+The report looks for what is missing or broken, so it needs nothing but Python: it imports
+each library in another process, which may crash or hang, and continues if one of its own
+sections fails. It contacts no server, downloads nothing and changes nothing, and it writes
+the home folder as `~`.
 """
 
 import argparse
-import collections
 import contextlib
 import difflib
 import importlib.metadata
@@ -19,183 +18,137 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-PYTHON = (3, 10)  # the oldest that will do
+import nnweek
+from nnweek import _console
 
-# Each library: what is imported, the oldest version that will do, the first day that needs it.
+PACKAGE = Path(nnweek.__file__).parent
+COURSE = PACKAGE.parent
+
+# Each library: what is imported, and the first day that needs it.
 LIBRARIES = {
-    "numpy": ("numpy", "1.26", 29),
-    "matplotlib": ("matplotlib.pyplot", "3.8", 29),
-    "torch": ("torch", "2.6", 31),
-    "torchvision": ("torchvision", "0.21", 31),
-    "scikit-learn": ("sklearn", "1.4", 31),
-    "tqdm": ("tqdm", "4.66", 31),
-    "tensorboard": ("tensorboard", "2.21", 34),
+    "numpy": ("numpy", 29),
+    "matplotlib": ("matplotlib.pyplot", 29),
+    "torch": ("torch", 31),
+    "torchvision": ("torchvision", 31),
+    "scikit-learn": ("sklearn", 31),
+    "tqdm": ("tqdm", 31),
+    "tensorboard": ("tensorboard", 34),
 }
-LAST_OF_29 = " (the last section of Day 29 as well)"  # it loads MNIST
 JUPYTER = ("ipykernel", "jupyterlab", "notebook", "jupytext", "nbclient", "jupyter-book")
-MNIST_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
-SETTINGS = (
-    "NNWEEK_DATA",
-    "NNWEEK_DATASET",
-    "NNWEEK_MNIST_MIRROR",
-    "NNWEEK_RESULTS",
-    "NNWEEK_SITE",  # of the tests: where the built site lies
-    "NNWEEK_PDF",  # of the tests: where the printed book lies
-    "NNWEEK_BOOK",  # of the book's build
-)
+SETTINGS = {"NNWEEK_DATA", "NNWEEK_DATASET", "NNWEEK_MNIST_MIRROR", "NNWEEK_RESULTS"}
+SETTINGS |= {"NNWEEK_SITE", "NNWEEK_PDF", "NNWEEK_BOOK"}  # of the tests and the book's build
+_KEEP_PATHS = {"break_long_words": False, "break_on_hyphens": False}
 PATIENCE = 180  # seconds for all imports together; a cold disk is slow
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """What the set-up is, and what is wrong with it. Introduced on Day 29.
+    """A set-up, what is wrong with it and how to fix it. Introduced on Day 29.
 
     Attributes:
-        facts: pairs of a label and what there is to say.
-        faults: one sentence each on what is wrong and what mends it.
-        notes: one sentence each on what is no fault and worth knowing.
+        facts: {label: text}.
+        problems: one sentence each, with the fix.
+        notes: one sentence each on something that is not wrong.
     """
 
-    facts: tuple
-    faults: tuple
-    notes: tuple
+    facts: dict = field(default_factory=dict)
+    problems: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
 
     def __repr__(self):
-        lines = []
-        for label, value in self.facts:
-            first, *more = str(value).splitlines() or [""]
-            lines += [f"{label:<13} {first}".rstrip(), *(" " * 14 + line for line in more)]
+        indent = "\n" + " " * 14
+        lines = [
+            f"{label:<13} {indent.join(str(text).splitlines())}".rstrip()
+            for label, text in self.facts.items()
+        ]
         for title, sentences in (
-            ("What is wrong", self.faults or ("Nothing that this report can see.",)),
+            ("What is wrong and how to fix it", self.problems or ["This report found no problem."]),
             ("Worth knowing", self.notes),
         ):
-            if sentences:
-                lines += ["", title]
-            for sentence in sentences:
-                sentence = " ".join(sentence.split())  # an error's message may have many lines
-                lines += textwrap.wrap(
-                    sentence,
-                    92,
-                    initial_indent="- ",
-                    subsequent_indent="  ",
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
-        return _without_home("\n".join(lines))
+            lines += ["", title] if sentences else []
+            for sentence in sentences:  # an error's message may have several lines
+                text = textwrap.fill(" ".join(sentence.split()), 92, **_KEEP_PATHS)
+                lines.append("- " + text.replace("\n", "\n  "))
+        return _console.printable(_without_home("\n".join(lines)))
 
 
 def main(arguments=None):
-    """Print the report; return 0 if nothing is wrong and 1 otherwise. Introduced on Day 29.
+    """Print the report. Introduced on Day 29.
 
     Args:
-        arguments: the command line; it takes no argument but --help.
+        arguments: list of strings, by default those of the command line.
+
+    Returns:
+        0 if nothing is wrong, else 1.
     """
-    parser = argparse.ArgumentParser(
-        prog="nnweek report", description=main.__doc__.partition("\n")[0]
-    )
-    parser.parse_args(arguments)
-    print("One moment: every library is tried …", file=sys.stderr, flush=True)
+    argparse.ArgumentParser(
+        prog="nnweek report",
+        description="Describe this set-up, what is wrong with it and how to fix it. The exit "
+        "status is 0 if nothing is wrong, else 1. Nothing is downloaded or changed.",
+    ).parse_args(arguments)
+    print("One moment, trying every library …", file=sys.stderr, flush=True)
     found = report()
     print(found)
-    return 1 if found.faults else 0
+    return 1 if found.problems else 0
 
 
 def report():
     """Look at this set-up. Introduced on Day 29.
 
     In a notebook, a cell `from nnweek.commands.report import report; report()` looks at the
-    notebook's kernel, `python -m nnweek` in a terminal at that terminal's Python.
+    notebook's kernel; `nnweek report` in a terminal looks at that terminal's Python.
 
     Returns:
         A `Report`, which displays itself.
     """
-    facts, faults, notes = [], [], []
-    python = f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"
-    facts.append(("Python", python))
-    facts.append(("system", f"{platform.platform()}, {os.cpu_count()} CPU cores"))
-    if sys.version_info < PYTHON:
-        wanted = ".".join(map(str, PYTHON))
-        faults.append(
-            f"This Python is too old: the course needs {wanted} or newer. Install one, and make "
-            "the environment anew with it."
+    found = Report()
+    found.facts["Python"] = (
+        f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"
+    )
+    found.facts["system"] = f"{platform.platform()}, {os.cpu_count()} CPU cores"
+    oldest = _floors().get("requires-python", "3")
+    if sys.version_info < _numbers(oldest):
+        found.problems.append(
+            f"This Python is too old: the course needs {oldest} or newer. Install one, and "
+            "create the environment again with it."
         )
-        return Report(tuple(facts), tuple(faults), ())
+        return found
 
-    tried = {}  # what the first section finds and the others use
-    for look in (_libraries, _environment, _settings, _data, _results):
+    probed = {}  # findings of the first section, which the others use
+    for section in (_libraries, _environment, _course, _settings, _data, _results):
         try:
-            look(tried, facts, faults, notes)
+            section(found, probed)
         except Exception as error:  # a report on what is broken must not break
-            name = look.__name__.strip("_")
-            faults.append(f"Looking at the {name} failed: {type(error).__name__}: {error}.")
-    return Report(tuple(facts), tuple(faults), tuple(notes))
+            name = section.__name__.strip("_")
+            found.problems.append(f"The section {name} failed: {type(error).__name__}: {error}.")
+    return found
+
+
+def _floors():
+    """Return {library or "requires-python": the oldest version that the course supports}."""
+    text, project = "", COURSE / "pyproject.toml"
+    if project.is_file():  # newer than the metadata after a `git pull`
+        text = project.read_text(encoding="utf-8", errors="replace")
+    else:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            python = importlib.metadata.metadata("nnweek")["Requires-Python"]
+            libraries = importlib.metadata.requires("nnweek") or []
+            text = "\n".join([f"requires-python{python}", *libraries])
+    return dict(re.findall(r'([\w-]+)(?: = ")?>=([\d.]+)', text))
 
 
 # --- Libraries ---------------------------------------------------------------------------
 
-# Runs elsewhere, as a kernel does: without the current folder, where everything is found.
-# Each news is a line, so that what came before a crash is known.
-_PROBE = """
-import importlib, importlib.util, json, sys
-sys.path[:] = [folder for folder in sys.path if folder]
-
-def tell(**news):
-    print("\\n@" + json.dumps(news), flush=True)
-
-spec = importlib.util.find_spec("nnweek")
-tell(key="nnweek", value=spec and spec.origin)
-for name in sys.argv[1:]:
-    tell(key="trying", value=name)
-    top = name.partition(".")[0]
-    try:
-        importlib.import_module(name)
-        error = None
-    except ModuleNotFoundError as failed:
-        error = "missing" if failed.name == top else str(failed)
-    except BaseException as failed:
-        error = type(failed).__name__ + ": " + str(failed)
-    version = getattr(sys.modules.get(top), "__version__", "")
-    tell(key=name, value=[error, str(version)])
-tell(key="trying", value="the device")
-try:
-    import torch
-    device = "CPU, threads: {}".format(torch.get_num_threads())
-    if torch.cuda.is_available():
-        device = "cuda, " + torch.cuda.get_device_name()
-    tell(key="device", value=device)
-    tell(key="cuda", value=torch.version.cuda)
-except BaseException as failed:
-    tell(key="device", value=None)
-tell(key="trying", value="the checksums")
-try:
-    from torchvision.datasets import MNIST
-    tell(key="checksums", value=dict(MNIST.resources))
-except BaseException as failed:
-    pass
-tell(key="trying", value="the kernel")
-try:
-    from jupyter_client.kernelspec import KernelSpecManager
-    tell(key="kernel", value=KernelSpecManager().get_kernel_spec("python3").argv[0])
-except BaseException as failed:
-    pass
-tell(key="trying", value=None)
-"""
-
 
 def _probe():
-    """Try everything in a process of its own; return what it told, by key."""
-    modules = [module for module, _, _ in LIBRARIES.values()]
+    """Try everything in another process; return its findings by key."""
+    modules = [module for module, _ in LIBRARIES.values()]
     try:
         ran = subprocess.run(
-            [sys.executable, "-c", _PROBE, *modules],
+            [sys.executable, str(PACKAGE / "commands" / "_probe.py"), *modules],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -203,217 +156,251 @@ def _probe():
         )
         output, end = ran.stdout, f"ended the process with code {ran.returncode}"
     except subprocess.TimeoutExpired as error:
-        output, end = error.stdout or b"", f"had not ended after {PATIENCE:g} seconds"
-    told = {"end": end}
-    for line in output.decode("utf-8", "replace").splitlines():
-        if line.startswith("@"):
-            news = json.loads(line[1:])
-            told[news["key"]] = news["value"]
-    return told
+        output, end = error.stdout or b"", f"took more than {PATIENCE:g} seconds"
+    lines = output.decode("utf-8", "replace").splitlines()
+    return {"end": end, **dict(json.loads(line[1:]) for line in lines if line.startswith("@"))}
 
 
-def _libraries(tried, facts, faults, notes):
-    """Versions, what does not import, and the device."""
-    tried.update(_probe())
+def _libraries(found, probed):
+    """Versions, import errors, and the device."""
+    problem = found.problems.append
+    probed.update(_probe())
+    floors = _floors()
+    own = probed.get("own files", {})
+    for name, path in own.items():
+        problem(f"Your own {path} hides the library `{name}`: rename it.")
     missing = {}
-    for library, (module, oldest, day) in LIBRARIES.items():
-        error, version = tried.get(module, (None, ""))
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            version = version or importlib.metadata.version(library)
-        facts.append((library, version or ("–" if error else "?")))
+    for library, (module, day) in LIBRARIES.items():
+        error, version = probed.get(module, (None, ""))
+        version = version or _installed(library)
+        found.facts[library] = version or ("–" if error else "?")
+        oldest = floors.get(library, "0")
         if error == "missing":
-            facts[-1] = (library, "not installed")
+            found.facts[library] = "not installed"
             missing.setdefault(day, []).append(library)
+        elif error and own:
+            pass  # for which the learner's own file is to blame
         elif error and "torchvision::nms" in error:
-            faults.append(
-                f"torch {tried['torch'][1]} and torchvision {version} do not belong together: "
-                "uninstall both, and install them in one command from one place."
+            problem(
+                f"torch {probed['torch'][1]} and torchvision {version} do not match: uninstall "
+                "both, and install them with one command from one package index."
             )
         elif error:
-            faults.append(f"{library} is installed and does not import: {error}.")
-        elif version and _parts(version) < _parts(oldest):
-            faults.append(
-                f"{library} {version} is too old: at least {oldest} is needed "
-                f"(`pip install --upgrade {library}`)."
+            problem(f"{library} is installed and does not import: {error}.")
+        elif version and _numbers(version) < _numbers(oldest):
+            problem(
+                f"{library} {version} is too old, since the course needs {oldest} or newer: "
+                f"`pip install --upgrade {library}`."
             )
     for day, names in missing.items():
-        faults.append(
-            f"{_and(names)} {'is' if len(names) == 1 else 'are'} not installed, and needed from "
-            f"Day {day} on{LAST_OF_29 if day == 31 else ''}: `pip install {' '.join(names)}`."
+        mnist = " and in the last section of Day 29" if day == 31 else ""
+        problem(
+            f"{', '.join(names)}: not installed, and needed from Day {day} on{mnist}: "
+            f"`pip install {' '.join(names)}`."
         )
-    if tried.get("trying"):
-        faults.append(f"Trying {tried['trying']} {tried['end']}; what comes after it is unknown.")
-    if tried.get("device"):
-        build = f"built for CUDA {tried['cuda']}" if tried.get("cuda") else "built for CPUs alone"
-        facts.append(("device", f"{tried['device']} (torch is {build})"))
-
-    for package in JUPYTER:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            facts.append((package, importlib.metadata.version(package)))
-    if "ipykernel" not in dict(facts):
-        faults.append(
-            "ipykernel is not installed, so no notebook can run on this Python: "
-            "`pip install ipykernel`."
-        )
+    if probed.get("trying"):
+        problem(f"Trying {probed['trying']} {probed['end']}; what comes after it is unknown.")
+    if probed.get("device"):
+        build = f"CUDA {probed['cuda']}" if probed.get("cuda") else "CPUs only"
+        found.facts["device"] = f"{probed['device']} (torch is built for {build})"
+    found.facts.update({name: _installed(name) for name in JUPYTER if _installed(name)})
+    if "ipykernel" not in found.facts:
+        problem("ipykernel is not installed, so no notebook can run: `pip install ipykernel`.")
 
 
-def _environment(tried, facts, faults, notes):
-    """Whether a notebook would meet this Python, and this copy of nnweek."""
-    here = Path(__file__).parents[1]
-    facts.append(("nnweek", f"{sys.modules['nnweek'].__version__}, {here}"))
-    elsewhere = tried.get("nnweek", str(here / "__init__.py"))
-    if elsewhere is None:
-        faults.append(
-            "nnweek is found in this folder alone, so a notebook says that there is no module "
-            "of that name: install it, from the course's folder, with "
-            "`pip install --no-deps -e .`."
+def _environment(found, probed):
+    """Whether a notebook would use this Python, and this copy of nnweek."""
+    problem = found.problems.append
+    found.facts["nnweek"] = f"{nnweek.__version__}, {PACKAGE}"
+    origin = probed.get("nnweek", str(PACKAGE / "__init__.py"))
+    if origin is None:
+        problem(
+            "nnweek is found in this folder only, so a notebook elsewhere says that there is no "
+            "module of that name: in the course's folder, run `pip install --no-deps -e .`."
         )
-    elif not os.path.samefile(Path(elsewhere).parent, here):
-        faults.append(
-            f"A notebook imports another copy of nnweek, {Path(elsewhere).parent}: install this "
-            "one, from the course's folder, with `pip install --no-deps -e .`."
+    elif not os.path.samefile(Path(origin).parent, PACKAGE):
+        problem(
+            f"A notebook imports another copy of nnweek, {Path(origin).parent}: to install this "
+            "one, run `pip install --no-deps -e .` in the course's folder."
         )
-
-    kernel = tried.get("kernel")
-    if kernel and os.path.isabs(kernel):
-        # Of a virtual environment only the folder tells: its Python is a link to another's.
-        theirs, ours = Path(kernel).parent, Path(sys.executable).parent
-        if theirs.resolve() != ours.resolve():
-            faults.append(
-                f"Jupyter's kernel `python3` starts another Python, {kernel}: notebooks do not "
-                "see what is installed here. `python -m ipykernel install --sys-prefix` makes "
-                "a kernel of this one."
-            )
+    kernel = probed.get("kernel") or ""
+    # Compare folders: a virtual environment's Python is a symbolic link.
+    ours = Path(sys.executable).parent.resolve()
+    if os.path.isabs(kernel) and Path(kernel).parent.resolve() != ours:
+        problem(
+            f"Jupyter's kernel `python3` starts another Python, {kernel}, which does not see "
+            "what is installed here: `python -m ipykernel install --sys-prefix` makes a kernel "
+            "of this Python."
+        )
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() != Path(sys.prefix).resolve():
-        notes.append(f"The environment {active} is active, and this Python is another.")
+        found.notes.append(f"The environment {active} is active, but this Python is another.")
 
 
-# --- Settings, data and results ----------------------------------------------------------
-
-
-def _settings(tried, facts, faults, notes):
-    """The variables of the course that are set."""
-    found = sorted(name for name in os.environ if name.startswith("NNWEEK_"))
-    lines = [f"{name}={os.environ[name]}" for name in found]
-    # A mirror's address may hold a password.
-    facts.append(("settings", re.sub(r"//[^/@\n]*@", "//…@", "\n".join(lines)) or "none"))
-    for name in found:
-        if name not in SETTINGS:
-            close = difflib.get_close_matches(name, SETTINGS, n=1)
-            meant = f"; is {close[0]} meant?" if close else "."
-            faults.append(f"{name} is set, and the course knows no such variable{meant}")
-    chosen = os.environ.get("NNWEEK_DATASET", "")
-    if chosen not in ("", "mnist", "stand-in"):
-        faults.append(
-            f"NNWEEK_DATASET is {chosen!r}: it must be mnist, stand-in or not set at all."
-        )
-    mirror = os.environ.get("NNWEEK_MNIST_MIRROR", "")
-    if mirror and "://" not in mirror:
-        folder = Path(os.path.expanduser(mirror))
-        lacking = [name for name in MNIST_FILES if not (folder / name).is_file()]
-        if not folder.is_dir():
-            faults.append(f"NNWEEK_MNIST_MIRROR names {folder}, where no folder is.")
-        elif lacking:
-            faults.append(f"The folder of NNWEEK_MNIST_MIRROR lacks {_and(lacking)}.")
-
-
-def _data(tried, facts, faults, notes):
-    """Where MNIST lies, and whether it is whole."""
-    if tried.get("numpy", ("",))[0]:
-        notes.append("Data and results are looked at once NumPy can be imported.")
+def _course(found, probed):
+    """The links and the notebooks of a copy of the course, if nnweek is in one."""
+    problem = found.problems.append
+    if not (COURSE / "_toc.yml").is_file():
         return
-    from nnweek.mnist import _fault, _find_unpacked
+    broken = [
+        f"book/{name}"
+        for name in ("_config.yml", "_toc.yml", "notebooks")
+        if not ((link := COURSE / "book" / name).exists() and link.samefile(COURSE / name))
+    ]
+    if broken:
+        problem(
+            f"{', '.join(broken)}: not a symbolic link, as in a ZIP or a clone without links, so "
+            "the book cannot be built: clone the course with `git clone -c core.symlinks=true` "
+            "(on Windows, switch Developer Mode on first)."
+        )
+    for path in sorted((COURSE / "notebooks").glob("*.ipynb")):
+        is_ours = path.with_suffix(".py").exists()
+        damage = _notebook_damage(path)
+        if damage:
+            again = "; `python .ci/sync.py` writes the course's again" if is_ours else ""
+            problem(f"{path} {damage}: move it to another folder{again}.")
+        elif not is_ours:
+            found.notes.append(f"{path} is not part of the course: keep it in another folder.")
+
+
+def _settings(found, probed):
+    """The course's environment variables."""
+    problem = found.problems.append
+    names = sorted(name for name in os.environ if name.startswith("NNWEEK_"))
+    lines = "\n".join(f"{name}={os.environ[name]}" for name in names)
+    # A mirror's address may hold a password.
+    found.facts["settings"] = re.sub(r"//[^/@\n]*@", "//…@", lines) or "none"
+    for name in sorted(set(names) - SETTINGS):
+        close = difflib.get_close_matches(name, SETTINGS, n=1)
+        advice = f"did you mean {close[0]}?" if close else "remove it."
+        problem(f"{name} is set, but the course has no such variable: {advice}")
+    dataset = os.environ.get("NNWEEK_DATASET", "")
+    if dataset not in ("", "mnist", "stand-in"):
+        problem(f"NNWEEK_DATASET is {dataset!r}: set it to mnist or stand-in, or not at all.")
+    if dataset == "stand-in":
+        found.notes.append("NNWEEK_DATASET forces the stand-in, so no result is MNIST's.")
+
+
+# --- Data and results --------------------------------------------------------------------
+
+
+def _data(found, probed):
+    """Where MNIST is, and whether its files are intact."""
+    problem = found.problems.append
+    if probed.get("numpy", ("",))[0]:
+        found.notes.append("Without NumPy, this report cannot look at data and results.")
+        return
+    from nnweek.mnist import UNPACKED, _fault, _find_unpacked
     from nnweek.runtime import data_folder
 
-    folder = data_folder()
-    facts.append(("data folder", folder))
-    raw, checksums = folder / "MNIST" / "raw", tried.get("checksums", {})
-    there, whole = [], []
-    if _find_unpacked(raw) is not None:  # then nobody asks for the others
-        there = whole = list(MNIST_FILES)
-    for name in MNIST_FILES if not whole else ():
+    names = [f"{name}.gz" for name in UNPACKED]
+    mirror = os.environ.get("NNWEEK_MNIST_MIRROR", "")
+    if mirror and "://" not in mirror:
+        lacking = [name for name in names if not Path(os.path.expanduser(mirror), name).is_file()]
+        if lacking:
+            problem(f"NNWEEK_MNIST_MIRROR is {mirror}, which lacks {', '.join(lacking)}: add them.")
+
+    folder = found.facts["data folder"] = data_folder()
+    raw, checksums = folder / "MNIST" / "raw", probed.get("checksums") or {}
+    present = intact = 0
+    if _find_unpacked(raw) is not None:  # then no load reads the packed files
+        names, intact = [], len(UNPACKED)
+    for path in (raw / name for name in names):
         try:
-            content = (raw / name).read_bytes()
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            faults.append(f"{raw / name} cannot be read: {error.strerror}.")
+            problem(f"{path} cannot be read: {error.strerror}.")
             continue
-        there.append(name)
-        wrong = _fault(content, checksums[name]) if name in checksums else None
-        if wrong:
-            faults.append(
-                f"{raw / name} {wrong}. The next load fetches it again; without a network, "
-                "put the original in its place."
+        present += 1
+        damage = _fault(content, checksums[path.name]) if checksums else None
+        if damage:
+            problem(
+                f"{path} {damage}. The next load downloads it again, or put the original there."
             )
-        elif name in checksums:
-            whole.append(name)
-    count = len(MNIST_FILES)
-    # A class may share a whole copy, read-only.
-    if len(whole) < count and (obstacle := _obstacle(folder)):
-        faults.append(
-            f"No file can be kept in the data folder: {obstacle}. Set NNWEEK_DATA to a "
-            "folder that you may write to."
+        elif checksums:
+            intact += 1
+    is_complete = intact == len(UNPACKED)
+    # A class may share a complete copy that is read-only.
+    if not is_complete and (obstacle := _obstacle(folder)):
+        problem(f"The data folder takes no file ({obstacle}): set NNWEEK_DATA to one of yours.")
+    state = f"{intact} of {len(UNPACKED)} files are there and verified"
+    if present and not checksums:
+        state = f"{present} of {len(UNPACKED)} files are there; only torchvision can verify them"
+    elif not is_complete:
+        found.notes.append(
+            "MNIST is not complete yet: the first notebook that needs it downloads it (12 MB). "
+            "Without a network, put the four original .gz files into a folder and set "
+            "NNWEEK_MNIST_MIRROR to it, or work with the stand-in."
         )
-    if len(whole) == count:
-        state = f"all {count} files are there and verified"
-    elif there and not checksums:
-        state = f"{len(there)} of {count} files are there; only torchvision can verify them"
-    else:
-        state = f"{len(whole)} of {count} files are there and verified"
-        notes.append(
-            "MNIST is not whole yet: the first notebook that needs it fetches it (12 MB). "
-            "Without a network, put the four original .gz files into a folder and name it in "
-            "NNWEEK_MNIST_MIRROR, or work on with the stand-in."
-        )
-    facts.append(("MNIST", state))
-    if os.environ.get("NNWEEK_DATASET") == "stand-in":
-        notes.append("NNWEEK_DATASET forces the stand-in, so no number is MNIST's.")
+    found.facts["MNIST"] = state
 
 
-def _results(tried, facts, faults, notes):
-    """What the days have left so far, and which exercises have passed."""
-    if tried.get("numpy", ("",))[0]:
+def _results(found, probed):
+    """What the days have recorded so far, and which exercises have passed."""
+    problem = found.problems.append
+    if probed.get("numpy", ("",))[0]:
         return
     from nnweek import checks
     from nnweek.results import results_file
 
-    path = results_file()
-    names, broken = collections.defaultdict(set), 0
+    path, content = results_file(), b""
+    names, incomplete = {}, 0
     try:
-        lines = path.read_bytes().splitlines()
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        lines = []
+        pass
     except OSError as error:
-        lines = []
-        faults.append(f"The results file {path} cannot be read: {error.strerror}.")
-    for line in filter(None, lines):
+        problem(f"{path} cannot be read ({error.strerror}): set NNWEEK_RESULTS to another file.")
+    for line in filter(None, content.splitlines()):
         try:
             entry = json.loads(line)
-            names[entry["dataset"]].add(entry["name"])
+            names.setdefault(entry["dataset"], set()).add(entry["name"])
         except (ValueError, KeyError, TypeError):
-            broken += 1
+            incomplete += 1
     names.pop("checks", None)  # the exercises, below
-    counts = [f"{len(found)} of {dataset}" for dataset, found in sorted(names.items())]
-    facts.append(("results", f"{path}\n{_and(counts) or 'none yet'}"))
-    if broken:
-        notes.append(f"{broken} line(s) of the results file are not whole, and passed over.")
+    counts = ", ".join(f"{len(names[dataset])} of {dataset}" for dataset in sorted(names))
+    found.facts["results"] = f"{path}\n{counts or 'none yet'}"
+    if incomplete:
+        found.notes.append(f"Incomplete lines of the results file, skipped: {incomplete}.")
     if path.parent.is_dir() and (obstacle := _obstacle(path.parent)):
-        faults.append(f"No result can be kept: {obstacle}.")
-    facts.append(("exercises", "\n".join(map(str.strip, repr(checks.progress()).splitlines()))))
+        problem(f"No result can be saved ({obstacle}): set NNWEEK_RESULTS to a file of yours.")
+    found.facts["exercises"] = "\n".join(map(str.strip, repr(checks.progress()).splitlines()))
 
 
-# --- Small things ------------------------------------------------------------------------
+# --- Helpers -----------------------------------------------------------------------------
+
+
+def _installed(library):
+    """Return the version in a library's metadata, or "" if it is not installed."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _notebook_damage(path):
+    """Say why Jupyter and the book cannot read a notebook; None if they can."""
+    try:
+        content = path.read_bytes()
+        notebook = json.loads(content)
+        if "cells" in notebook:
+            return None
+        if "worksheets" in notebook:
+            return "has the format of 2014"
+    except (OSError, ValueError, TypeError):
+        pass
+    return "is damaged" if content.strip() else "is empty"
 
 
 def _obstacle(folder):
-    """Say why a folder, which need not exist yet, cannot take a file; None where it can."""
+    """Say why a folder, which need not exist yet, cannot take a file; None if it can."""
     folder = Path(folder).absolute()
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
-        return f"{folder} is no folder"
+        return f"{folder} is not a folder"
     try:
         with tempfile.TemporaryFile(dir=folder):
             return None
@@ -422,19 +409,14 @@ def _obstacle(folder):
 
 
 def _without_home(text):
-    """Write `~` for the home folder, under both of its names where it is a link."""
+    """Write `~` for the home folder, including the folder that it may be a link to."""
     home = os.path.expanduser("~")
     for name in {home, os.path.realpath(home)}:
-        if len(name) > 1:  # no home at all is "~", and some services have "/"
+        if len(name) > 1:  # without a home it is "~", and some services have "/"
             text = re.sub(re.escape(name) + r"(?![\w.-])", "~", text)
     return text
 
 
-def _parts(version):
-    """The numbers of a version, to compare by: "2.6.0+cpu" → (2, 6, 0)."""
-    return tuple(map(int, re.match(r"[\d.]*", version).group().strip(".").split(".")))
-
-
-def _and(names):
-    names = list(names)
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+def _numbers(version):
+    """Return the numbers of a version, to compare by: "2.6.0+cpu" → (2, 6, 0)."""
+    return tuple(map(int, re.findall(r"\d+", version.partition("+")[0])[:3]))

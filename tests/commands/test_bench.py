@@ -1,8 +1,12 @@
-"""The benchmark measures what it says, and writes all of it down."""
+"""`nnweek bench` measures what it says, and writes all of it down."""
 
+import contextlib
+import io
 import json
+import math
+import subprocess
 
-import numpy as np
+import nbformat
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -13,100 +17,99 @@ from nnweek.models import MNISTMLP
 from nnweek.training import evaluate, train_one_epoch
 
 
-def test_the_usual_code_does_the_same_work_as_ours(digits):
-    """Otherwise the two could not be compared: same pixels, same steps, same numbers."""
-    train_loader, _, _ = make_loaders(digits, 32, device="cpu")
+def test_usual_data_set_returns_the_same_pixels_as_ours(digits):
+    _, _, loader = make_loaders(digits, 32, device="cpu")
     mean, std = pixel_statistics(digits.train_images)
-    usual = bench.AsTorchvision(digits.test_images, digits.test_labels, mean, std)
-    _, _, test_loader = make_loaders(digits, 32, device="cpu")
-    for (image, label), ours, our_label in zip(usual, *test_loader.dataset.tensors, strict=True):
+    usual = bench.TorchvisionDigits(digits.test_images, digits.test_labels, mean, std)
+    for (image, label), ours, our_label in zip(usual, *loader.dataset.tensors, strict=True):
         assert torch.allclose(image, ours, atol=1e-6)
         assert label == our_label
 
-    images, labels = train_loader.dataset.tensors
+
+def test_usual_loop_takes_the_same_steps_as_ours(digits):
+    images, labels = make_loaders(digits, 32, device="cpu")[0].dataset.tensors
     one, other = MNISTMLP(seed=0), MNISTMLP(seed=0)
-    usual = DataLoader(TensorDataset(images, labels), 32)
-    ours = BatchLoader(images, labels, 32)
-    by_usual = bench.usual_pass(one, usual, "cpu", torch.optim.SGD(one.parameters(), lr=0.1))
-    by_ours = train_one_epoch(
-        other, ours, torch.optim.SGD(other.parameters(), lr=0.1), bench.CRITERION
-    )
-    assert by_usual == pytest.approx(by_ours)
+    usual, ours = DataLoader(TensorDataset(images, labels), 32), BatchLoader(images, labels, 32)
+    first, second = (torch.optim.SGD(model.parameters(), lr=0.1) for model in (one, other))
+    expected = train_one_epoch(other, ours, second, bench.CRITERION)
+    assert bench.usual_epoch(one, usual, "cpu", first) == pytest.approx(expected)
     assert all(map(torch.equal, one.parameters(), other.parameters()))
-    assert bench.usual_pass(one, usual, "cpu") == pytest.approx(
-        evaluate(other, ours, bench.CRITERION)
-    )
+    expected = evaluate(other, ours, bench.CRITERION)
+    assert bench.usual_epoch(one, usual, "cpu") == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_the_floor_multiplies_what_a_step_multiplies(digits, backward):
-    """Counted by PyTorch itself: as many floating-point operations as the real step has."""
+def test_floor_has_as_many_operations_as_a_real_epoch(backward, digits):
     from torch.utils.flop_counter import FlopCounterMode
 
-    train_loader, _, _ = make_loaders(digits, 32, device="cpu")
+    loader, _, _ = make_loaders(digits, 32, device="cpu")
     model = MNISTMLP(seed=0)
     with FlopCounterMode(display=False) as floor:
-        bench.bare_products(model, train_loader, backward=backward)
+        bench.gemm_floor(model, loader, backward=backward)
     with FlopCounterMode(display=False) as real:
         if backward:
             optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-            train_one_epoch(model, train_loader, optimizer, bench.CRITERION)
+            train_one_epoch(model, loader, optimizer, bench.CRITERION)
         else:
-            evaluate(model, train_loader, bench.CRITERION)
+            evaluate(model, loader, bench.CRITERION)
     assert floor.get_total_flops() == real.get_total_flops() > 0
 
 
-def test_turns_alternate_and_the_first_is_not_counted():
+def test_functions_are_interleaved_after_a_warm_up():
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in "ab"}
-    times = bench.in_turns(works, 3)
+    times = bench.interleaved(works, 3)
     assert calls == ["a", "b"] * 4
     assert {name: len(spent) for name, spent in times.items()} == {"a": 3, "b": 3}
-    assert bench.ratio({"a": [2, 9, 8], "b": [1, 3, 8]}, "a", "b") == 2, "the median within turns"
+    assert bench.ratio({"a": [2, 9, 8], "b": [1, 3, 8]}, "a", "b") == 2, "median within rounds"
+    assert bench.medians({"a": [2, 9, 8]}) == {"a": 8}
 
 
-def test_lenet_has_the_weights_that_it_names():
+def test_lenet_has_61706_parameters():
     assert sum(p.numel() for p in bench.lenet().parameters()) == 61_706
 
 
-def test_the_benchmark_in_its_short_form_writes_every_part(monkeypatch, tmp_path, capsys):
+def test_quick_benchmark_writes_every_part(monkeypatch, tmp_path, digits, capsys):
+    def run_here(command, **_):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(command[-1], {})
+        return subprocess.CompletedProcess(command, 0, printed.getvalue())
+
     monkeypatch.setenv("NNWEEK_DATASET", "stand-in")
+    monkeypatch.setattr(bench, "load_mnist", lambda: digits)
+    monkeypatch.setattr(bench.subprocess, "run", run_here)
     path = tmp_path / "bench.json"
-    bench.main(["--quick", "--output", str(path)])
+    assert bench.main(["--quick", "--output", str(path)]) == 0
     results = json.loads(path.read_text(encoding="utf-8"))
-    assert list(results)[:5] == [
-        "machine",
-        "against the usual code",
-        "many at once",
-        "convolutions",
-        "starting",
-    ]
+    titles = ["machine", "compared with the usual loader", "many models", "LeNet-5", "startup"]
+    assert list(results)[:5] == titles
+    assert len(results["startup"]) == 4
 
     def numbers(value):
         if isinstance(value, dict):
-            return [n for part in value.values() for n in numbers(part)]
+            return [number for part in value.values() for number in numbers(part)]
         return [value] if isinstance(value, (int, float)) else []
 
-    assert min(numbers(results)) > 0
-    assert np.isfinite(numbers(results)).all()
-    assert "written: " in capsys.readouterr().out
+    assert all(0 < number < math.inf for number in numbers(results))
+    assert f"Written: {path}" in capsys.readouterr().out
 
 
-def test_a_notebook_that_fails_is_named(tmp_path):
-    import nbformat
-
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
-    nbformat.write(notebook, tmp_path / "day-00-broken.ipynb")
-    with pytest.raises(RuntimeError, match=r"day-00-broken\.ipynb failed[\s\S]*ZeroDivisionError"):
-        bench.notebooks(tmp_path)
+def test_failure_of_a_new_process_is_quoted(monkeypatch, tmp_path):
+    (tmp_path / "nnweek.py").write_text("raise ImportError('no such thing')")
+    monkeypatch.chdir(tmp_path)  # where a new process searches first
+    with pytest.raises(RuntimeError, match=r"process failed:[\s\S]*no such thing"):
+        bench.startup_times(1)
 
 
-def test_a_notebook_s_memory_is_that_of_its_kernel(tmp_path):
-    import nbformat
-
+def test_memory_of_a_notebook_is_that_of_its_kernel(tmp_path):
     code = "import numpy as np\nkept = np.ones(40_000_000)"  # 320 MB
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     nbformat.write(notebook, tmp_path / "day-00-large.ipynb")
     measured = bench.notebooks(tmp_path)["day-00-large"]
     assert 320 < measured["peak_mib"] < 1_000
     assert measured["seconds"] > 0
+
+    notebook.cells[0].source = "1 / 0"
+    nbformat.write(notebook, tmp_path / "day-00-broken.ipynb")
+    with pytest.raises(RuntimeError, match=r"day-00-broken\.ipynb failed[\s\S]*ZeroDivisionError"):
+        bench.notebooks(tmp_path)
