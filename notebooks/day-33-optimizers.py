@@ -835,10 +835,10 @@ checks.lr_sweep(best_lr, GRIDS)
 # <details>
 # <summary>A solution</summary>
 #
-# In one line: `best_lr = lr_sweep(scores)`, with
+# In one line: `best_lr = best_rates(scores)`, with
 #
 # ```python
-# def lr_sweep(scores):
+# def best_rates(scores):
 #     # scores[name][rate] is the validation accuracy of one run.
 #     return {name: max(by_rate, key=by_rate.get) for name, by_rate in scores.items()}
 # ```

@@ -1,12 +1,19 @@
 """Exercises whose checks name the mistake (from Day 29 on).
 
 `checks.backward(backward)` compares your function with the right answer, and with what
-each known mistake would have produced. The `Verdict` says whether it passed, and which
-mistake it looks like if not. Ask again, and the hint becomes more direct.
+each known mistake would have produced. The `Verdict` says whether it passed and, if not,
+which mistake it looks like. Each further attempt gets a more direct hint.
 
-To add an exercise, write it as an `Exercise` into its day's module (`day29.py` shows how),
-its solution into `solutions.py` (or `solutions_torch.py`) under the same name, and its name
-into the list below.
+To add an exercise, declare it as an `Exercise` in its day's module (`day29.py` shows how),
+write its solution in `solutions.py` (or `solutions_torch.py`) under the same name, and add
+its name to the lists below.
+
+A check passes through these modules, none of which imports a later one: `sandbox` (call a
+function safely), `comparing` (numbers), `wording` (sentences), `running` (probes and
+observations), `recognising` (which mistake it is), `exercise` (declarations). Then come
+`loops` (what Days 31 and 32 share) and one module of exercises per day. `instrumented_loops`
+and `instrumented_networks` record what PyTorch code does, `faulty_runs` logs the runs that
+Day 34 diagnoses, and `progress_store` keeps what has passed.
 """
 
 import inspect
@@ -61,11 +68,6 @@ __all__ = [
 _DAYS = (day29, day30, day31, day32, day33, day34)
 EXERCISES = {exercise.name: exercise for day in _DAYS for exercise in day.EXERCISES}
 
-_SOLUTIONS = {
-    "test_suite": "suite",
-    "diagnose": "answers",
-}  # where the function's name is not the exercise's
-
 
 def solution(name):
     """Show a reference solution. Introduced on Day 29.
@@ -74,20 +76,19 @@ def solution(name):
         name: an exercise's name, such as "backward".
 
     Returns:
-        Its source code, which displays itself; `.text` is the plain string.
+        A `Listing` of its source code; `.text` is the plain string.
 
     Raises:
         ValueError: if there is no such exercise.
     """
-    _known(name)
-    source = inspect.getsource(getattr(solutions, _SOLUTIONS.get(name, name)))
+    source = inspect.getsource(getattr(solutions, _exercise(name).name))
     return Listing(source.rstrip())
 
 
 def hint(name):
     """Return the next hint, without another attempt. Introduced on Day 29.
 
-    It takes up the mistake that the last check named, or the exercise itself.
+    The hint is on the mistake that the last check named, or on the exercise itself.
 
     Args:
         name: an exercise's name, such as "backward".
@@ -95,7 +96,7 @@ def hint(name):
     Raises:
         ValueError: if there is no such exercise.
     """
-    return printable(_known(name).hint())
+    return printable(_exercise(name).hint())
 
 
 def progress():
@@ -107,9 +108,9 @@ def progress():
     )
 
 
-def _known(name):
-    """Return the exercise of that name, or raise with the list of names."""
-    name = getattr(name, "name", name)  # checks.hint(checks.backward) is as clear
+def _exercise(name):
+    """Return the exercise of that name; raise a ValueError that lists the names if there is none."""
+    name = getattr(name, "name", name)  # checks.hint(checks.backward) works as well
     if name not in EXERCISES:
         raise ValueError(f"name must be one of {', '.join(EXERCISES)}; got {name!r}")
     return EXERCISES[name]

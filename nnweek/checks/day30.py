@@ -1,9 +1,14 @@
-"""The exercises of Day 30: activations, initial weights, and tests that find mistakes."""
+"""The exercises of Day 30: activations, initial weights, and tests that find mistakes.
+
+The keyword-only arguments of a right answer are the steps that its mistakes replace.
+"""
 
 import numpy as np
 
 from nnweek.checks.day29 import mistaken_backwards
 from nnweek.checks.exercise import Exercise, Mistake, Probe, close
+from nnweek.checks.running import TrialRun
+from nnweek.checks.sandbox import described
 from nnweek.scratch import sigmoid as _stable_sigmoid
 
 # --- relu_grad -----------------------------------------------------------------------------------
@@ -13,13 +18,11 @@ def _relu_grad(z, *, slope=lambda z: np.heaviside(z, 0.5)):
     return slope(z)
 
 
-def _either_at_zero(got, wanted):
-    """Right where z ≠ 0; at the kink, which `wanted` marks by ½, anything from 0 to 1."""
+def _any_slope_at_kink(got, wanted):
+    """Accept any slope from 0 to 1 at the kink (z = 0), which `wanted` marks by ½."""
     kink = wanted == 0.5
-    at_kink = got[kink]
-    return close(np.where(kink, 0, got), np.where(kink, 0, wanted)) and bool(
-        ((at_kink >= 0) & (at_kink <= 1)).all()
-    )
+    in_range = (got[kink] >= 0) & (got[kink] <= 1)
+    return bool(in_range.all()) and close(np.where(kink, 0, got), np.where(kink, 0, wanted))
 
 
 def _relu_grad_probes():
@@ -28,31 +31,35 @@ def _relu_grad_probes():
         z = rng.uniform(0.1, 3, size=shape) * np.where(rng.random(shape) < 0.5, -1, 1)
         yield Probe((z,), {"z.shape": shape})
     with_zeros = np.array([[0.0, 1.5, -2.0], [-0.5, 0.0, 3.0]])
-    yield Probe((with_zeros,), {"z.shape": (2, 3)}, accept=_either_at_zero)
+    yield Probe((with_zeros,), {"z.shape": (2, 3)}, accept=_any_slope_at_kink)
 
 
-def _parts(observations):
-    """Yield (z, the slope that came) for z > 0 and z < 0; nothing if one is unusable."""
-    pairs = [(s.probe.args[0], s.outputs.get("the slope")) for s in observations]
-    if all(got is not None and got.shape == z.shape and np.isfinite(got).all() for z, got in pairs):
-        for z, got in pairs:
-            yield (z[z > 0], got[z > 0]), (z[z < 0], got[z < 0])
+def _by_sign(observations):
+    """Return (positive z, their slopes, negative z, their slopes), or None if one is unusable."""
+    pairs = [(o.probe.args[0], o.outputs.get("slope")) for o in observations]
+    if any(got is None or got.shape != z.shape or not np.isfinite(got).all() for z, got in pairs):
+        return None
+    z, slope = (
+        np.concatenate([array.ravel() for array in arrays]) for arrays in zip(*pairs, strict=True)
+    )
+    return z[z > 0], slope[z > 0], z[z < 0], slope[z < 0]
 
 
 def _leaks(observations):
-    """Right for z > 0, and a slope of its own for z < 0."""
-    parts = list(_parts(observations))
-    if parts and all(close(up, np.ones_like(z)) and down.all() for (z, up), (_, down) in parts):
-        return {"leak": f"{parts[0][1][1][0]:.4g}"}
+    """Whether the slope is right for z > 0 and not 0 for any z < 0."""
+    if parts := _by_sign(observations):
+        _, above, _, below = parts
+        if close(above, np.ones_like(above)) and below.all():
+            return {"leak": f"{below[0]:.4g}"}
     return None
 
 
-def _grows(observations):
-    """The value of a (perhaps leaky) ReLU: z for z > 0, and something else for z < 0."""
-    parts = list(_parts(observations))
-    return bool(parts) and all(
-        close(up, z) and not close(down, below) for (z, up), (below, down) in parts
-    )
+def _returns_values(observations):
+    """Whether these are the values of a (perhaps leaky) ReLU: z for z > 0, but not for z < 0."""
+    if parts := _by_sign(observations):
+        positive, above, negative, below = parts
+        return close(above, positive) and not close(below, negative)
+    return False
 
 
 relu_grad = Exercise(
@@ -61,33 +68,33 @@ relu_grad = Exercise(
     signature="relu_grad(z)",
     task="returns the derivative of ReLU at every entry of z, an array like z",
     right=_relu_grad,
-    outputs=("the slope",),
+    outputs=("slope",),
     probes=_relu_grad_probes,
     mistakes=(
         Mistake(
             "all-ones",
-            "A slope of 1 everywhere is that of the identity; ReLU is flat for z < 0.",
+            "A slope of 1 everywhere belongs to the identity; ReLU is flat for z < 0.",
             (
-                "What does ReLU return for −2, and for −3? What is the slope between?",
+                "What does ReLU return for −2, and for −3? What is the slope in between?",
                 "The slope is 1 where z > 0 and 0 where z < 0.",
             ),
             variants=({"slope": np.ones_like},),
         ),
         Mistake(
             "returns-relu",
-            "These are ReLU's values, not its slope.",
+            "These are the values of ReLU, not its slope.",
             (
-                "How steep is ReLU at z = 3, and how steep at z = 5?",
+                "How steep is ReLU at z = 3, and how steep is it at z = 5?",
                 "For every z > 0 the slope is 1, however large z is.",
             ),
             variants=({"slope": lambda z: np.maximum(0, z)},),
-            detect=_grows,
+            detect=_returns_values,
         ),
         Mistake(
             "sign-function",
-            "This is the sign of z, with −1 for z < 0; ReLU is flat there, it does not fall.",
+            "This is the sign of z, which is −1 for z < 0. ReLU is flat there; it does not fall.",
             (
-                "What does ReLU return for −2, and for −3? What is the slope between?",
+                "What does ReLU return for −2, and for −3? What is the slope in between?",
                 "Where z < 0 the slope is 0, not −1.",
             ),
             variants=({"slope": np.sign}, {"slope": lambda z: np.where(z > 0, 1, -1)},
@@ -95,7 +102,7 @@ relu_grad = Exercise(
         ),
         Mistake(
             "leaky",
-            "For z < 0 some slope is left, as in a leaky ReLU; the plain one is flat there.",
+            "For z < 0 some slope is left, as in a leaky ReLU. The plain ReLU is flat there.",
             (
                 "What does ReLU return for −2, and for −3?",
                 "Where z < 0 the slope is exactly 0.",
@@ -105,15 +112,15 @@ relu_grad = Exercise(
         ),
     ),
     hints=(
-        "Draw ReLU: how steep is it left of 0, how steep right of it?",
-        "A comparison of z with 0 gives the answer at once; at 0 itself both are fine.",
+        "Sketch ReLU: how steep is it to the left of 0, and how steep to the right?",
+        "Comparing z with 0 gives the answer at once; at 0 itself, both slopes are fine.",
     ),
 )  # fmt: skip
 
 
 # --- sigmoid -------------------------------------------------------------------------------------
 
-# Beyond this, float32 cannot tell 1 + exp(z) from 1, and a sigmoid of 0 is as good.
+# A clip matters only for |z| < 30: beyond that, 0 and 1 are good enough, as in float32.
 _TAIL = np.array([[-2.0, -4, -7, -10, -13, -16, -19, -22], [-25, -27, -29, -29.9, 4, 7, 10, 13]])
 _EXTREME = np.array([[-1000.0, -800, -400, -120], [120, 400, 800, 1000]])
 
@@ -127,49 +134,49 @@ def _activation_probes():
 
 
 def _overflows(observations):
-    """Whether a large |z| brought NumPy's overflow warning, or something not finite."""
+    """Whether a large |z| caused an overflow warning or error, or a result that is not finite."""
     for observation in observations:
         for warning in observation.warnings:
             if "overflow" in warning:
-                return {"seen": f"NumPy warned: “{warning}”."}
-        for name, got in observation.outputs.items():
-            if (
-                name in observation.right
-                and not np.isfinite(got).all()
-                and observation is observations[-1]
-            ):
-                value = got[~np.isfinite(got)][0]
-                return {"seen": f"The result holds {value:g}."}
+                return {"symptom": f"NumPy warned: “{warning}”."}
+        if observation is observations[-1]:
+            for name in observation.right:
+                got = observation.outputs.get(name, np.zeros(()))
+                if not np.isfinite(got).all():
+                    return {"symptom": f"The result contains {got[~np.isfinite(got)][0]:g}."}
         if observation.problem and "OverflowError" in observation.problem.text:
-            return {"seen": observation.problem.text}
+            return {"symptom": observation.problem.text}
     return None
 
 
-def _clip(observations):
-    """Whether the tail stays where it is from some c < 30 on, as if z had been clipped."""
-    tail = observations[2]
-    got = tail.outputs.get("the sigmoid")
+def _clipped(observations):
+    """Whether the sigmoid stops falling at some z = −c above −30, as if z had been clipped to ±c.
+
+    The value where it stops, the floor, gives c = ln(1/floor − 1). Example: a floor of 4.54e-5
+    gives c = 10. It is a clip if σ is right for |z| < c and stays at the floor for z < −c.
+    """
+    got = observations[2].outputs.get("sigmoid")  # on _TAIL
     if got is None or got.shape != _TAIL.shape:
         return None
-    floor = got[1, 3]
+    floor = got[1, 3]  # at z = −29.9
     if not 1.1 * _stable_sigmoid(-29.9) < floor < 0.45:
         return None
     c = float(np.log(1 / floor - 1))
     for observation in observations[:3]:
         (z,) = observation.probe.args
-        inside, got = np.abs(z) < c - 1e-3, observation.outputs.get("the sigmoid")
+        inside, got = np.abs(z) < c - 1e-3, observation.outputs.get("sigmoid")
         if got is None or not close(got[inside], _stable_sigmoid(z[inside])):
             return None
-        below = got[z < -c]
-        if not np.allclose(below, floor, rtol=1e-2, atol=0):
+        if not np.allclose(got[z < -c], floor, rtol=1e-2, atol=0):
             return None
     return {"clip": f"{c:.3g}", "floor": f"{floor:.3g}"}
 
 
+_OVERFLOW = "The exponential of a large number does not fit into a float."
 _OVERFLOW_HINTS = (
-    "What is exp(1000)? For which sign of z does your exponential grow, and could you write "
-    "it so that its argument is never positive?",
-    "For z ≥ 0 use exp(−z), for z < 0 the equal form with exp(z); `np.where` computes both "
+    "What is exp(1000)? For which sign of z does your exponential grow? Could you write it so "
+    "that its argument is never positive?",
+    "For z ≥ 0 use exp(−z), for z < 0 the equivalent form with exp(z); `np.where` computes both "
     "branches everywhere. Or use `np.logaddexp`, or clip z at ±500.",
 )
 
@@ -184,22 +191,21 @@ sigmoid = Exercise(
     signature="sigmoid(z)",
     task="returns 1 / (1 + exp(−z)) for every entry of z, up to |z| = 1000 without a warning",
     right=_sigmoid,
-    outputs=("the sigmoid",),
+    outputs=("sigmoid",),
     probes=_activation_probes,
     mistakes=(
         Mistake(
             "missing-minus",
-            "This falls where the sigmoid rises: it is the sigmoid of −z.",
+            "This function falls where the sigmoid rises: it is the sigmoid of −z.",
             (
                 "Should a large z give a value near 1 or near 0? What do you get?",
-                "In 1 / (1 + exp(−z)) the exponent has a minus.",
+                "In 1 / (1 + exp(−z)) the exponent has a minus sign.",
             ),
             variants=({"argument": np.negative},),
         ),
         Mistake(
             "tanh-instead",
-            "This is the hyperbolic tangent, which runs from −1 to 1; the sigmoid runs from 0 to "
-            "1.",
+            "This is the hyperbolic tangent, which goes from −1 to 1. The sigmoid goes from 0 to 1.",
             (
                 "What should the value at z = 0 be?",
                 "The sigmoid is never negative. It is ½ (1 + tanh(z/2)), if you want to use tanh.",
@@ -208,25 +214,25 @@ sigmoid = Exercise(
         ),
         Mistake(
             "overflow",
-            "The exponential of a large number does not fit into a float.",
+            _OVERFLOW,
             _OVERFLOW_HINTS,
             detect=_overflows,
-            finding="At |z| up to 1000: {seen}",
+            finding="For |z| up to 1000: {symptom}",
         ),
         Mistake(
             "clipped-too-tight",
-            "The input or the result was clipped so early that the sigmoid stops falling.",
+            "The input or the result was clipped so tightly that the sigmoid stops falling.",
             (
-                "What are σ(−25) and σ(−29)? Are yours different from each other?",
+                "What are σ(−25) and σ(−29)? Do your two values differ?",
                 "Overflow starts near |z| = 709 in float64; a clip at ±500 is wide enough.",
             ),
-            detect=_clip,
-            finding="From z = −{clip} down, your values stay at {floor}; σ(−29.9) is 1e-13.",
+            detect=_clipped,
+            finding="Below z = −{clip}, your values stay at {floor}; σ(−29.9) is 1e-13.",
         ),
     ),
     hints=(
         "Write the formula, then ask what happens at z = −1000.",
-        "Choose, for each sign of z, the form whose exponential stays below 1.",
+        "For each sign of z, choose the form whose exponential stays below 1.",
     ),
 )
 
@@ -248,12 +254,12 @@ sigmoid_grad = Exercise(
     signature="sigmoid_grad(z)",
     task="returns the derivative of the sigmoid at the pre-activation z, an array like z",
     right=_sigmoid_grad,
-    outputs=("the slope",),
+    outputs=("slope",),
     probes=_activation_probes,
     mistakes=(
         Mistake(
             "derivative-in-z",
-            "s(1 − s) is right for s = σ(z), but z itself was put in for s.",
+            "s(1 − s) is right for s = σ(z), but here z itself was used as s.",
             (
                 "In σ′ = σ(1 − σ), is σ the input or the output of the sigmoid?",
                 "Compute s = σ(z) first.",
@@ -264,7 +270,7 @@ sigmoid_grad = Exercise(
             "applied-twice",
             "The sigmoid was applied twice: this is the slope at σ(z), not at z.",
             (
-                "What is handed to you, z or σ(z)? How often does a sigmoid occur in your code?",
+                "Is your argument z or σ(z)? How often does a sigmoid occur in your code?",
                 "Take s = σ(z) once, then s(1 − s).",
             ),
             variants=({"slope": lambda z: _logistic_slope(_stable_sigmoid(_stable_sigmoid(z)))},),
@@ -280,9 +286,9 @@ sigmoid_grad = Exercise(
         ),
         Mistake(
             "tanh-derivative",
-            "1 − s² is the slope of tanh; the sigmoid's is s(1 − s).",
+            "1 − s² is the slope of tanh; the slope of the sigmoid is s(1 − s).",
             (
-                "At z = 0 the sigmoid is steepest: is your value there 0.25?",
+                "The sigmoid is steepest at z = 0: is your value there 0.25?",
                 "The rule 1 − s² belongs to tanh; for the sigmoid it is s − s².",
             ),
             variants=(
@@ -292,14 +298,14 @@ sigmoid_grad = Exercise(
         ),
         Mistake(
             "overflow",
-            "The exponential of a large number does not fit into a float.",
+            _OVERFLOW,
             _OVERFLOW_HINTS,
             detect=_overflows,
-            finding="At |z| up to 1000: {seen}",
+            finding="For |z| up to 1000: {symptom}",
         ),
     ),
     hints=(
-        "Write the derivative with the sigmoid's own value in it.",
+        "Write the derivative in terms of the value of the sigmoid.",
         "σ′(z) = σ(z)(1 − σ(z)): with a sigmoid that is safe for large |z|, this is safe too.",
     ),
 )
@@ -313,7 +319,7 @@ def _init_weights(fan_in, fan_out, rng, *, std=lambda i, o: np.sqrt(2 / i)):
 
 
 def _init_probes():
-    # 24,000 draws: the spread is known to 0.5 %, the shape's fourth moment to 0.03.
+    # 24,000 draws determine the standard deviation to 0.5 % and the fourth moment to 0.03.
     for fan_in, fan_out, seed in ((300, 80, 1), (80, 300, 2), (300, 80, 1), (300, 80, 3)):
         yield Probe(
             (fan_in, fan_out, np.random.default_rng(seed)),
@@ -323,7 +329,7 @@ def _init_probes():
 
 
 def _same_spread(got, wanted):
-    """Whether two draws have the same standard deviation, and the first is centred like it."""
+    """Whether `got` has the standard deviation of `wanted` and a mean near 0."""
     return bool(
         np.isfinite(got).all()
         and abs(got.std() - wanted.std()) < 0.03 * wanted.std()
@@ -332,19 +338,19 @@ def _same_spread(got, wanted):
 
 
 def _he_normal(got, wanted):
-    """Whether a draw could be He normal, truncated or not: spread, centre, shape, no repeats.
+    """Whether `got` could be He normal, truncated or not: spread, mean, kurtosis, no repeats.
 
-    Each band is at least six standard errors wide, so that chance never fails a right answer.
+    Each band is at least six standard errors wide, so a right answer never fails by chance.
     """
     if not _same_spread(got, wanted):
         return False
-    bell = 2.1 < ((got / got.std()) ** 4).mean() < 3.5  # normal 3, truncated 2.4, uniform 1.8
-    return bool(bell and np.unique(got).size > 0.9 * got.size)
+    kurtosis = ((got / got.std()) ** 4).mean()  # normal 3, truncated 2.4, uniform 1.8
+    return bool(2.1 < kurtosis < 3.5 and np.unique(got).size > 0.9 * got.size)
 
 
 def _draws(observations):
-    """Return the arrays that came, or None if they are not all arrays of the right shape."""
-    draws = [observation.outputs.get("the weights") for observation in observations]
+    """Return the weights of all probes, or None if one has a wrong shape or is not finite."""
+    draws = [observation.outputs.get("weights") for observation in observations]
     for draw, observation in zip(draws, observations, strict=True):
         if draw is None or draw.shape != observation.probe.args[:2] or not np.isfinite(draw).all():
             return None
@@ -352,7 +358,7 @@ def _draws(observations):
 
 
 def _when(condition):
-    """Make a `tells` from a condition on the draws and the numbers that it shows."""
+    """Make a `Mistake.detect` of a condition on the draws; it describes the first draw."""
 
     def detect(observations):
         draws = _draws(observations)
@@ -369,83 +375,74 @@ def _when(condition):
     return detect
 
 
-def _ignores(draws):
-    first, _, again, other = draws
-    return np.array_equal(first, other) or not np.array_equal(first, again)
+def _ignores_rng(draws):
+    first, _, same_seed, other_seed = draws
+    return np.array_equal(first, other_seed) or not np.array_equal(first, same_seed)
 
 
 _SPREAD = (
-    "With fan_in = {fan_in} and fan_out = {fan_out} your weights have mean {mean} and standard "
+    "With fan_in = {fan_in} and fan_out = {fan_out}, your weights have mean {mean} and standard "
     "deviation {std}, where 0 and {right_std} were expected."
 )
 
 
 def _wrong_scale(id_, explanation, hints, *formulas):
-    return Mistake(
-        id_,
-        explanation,
-        hints,
-        variants=tuple({"std": formula} for formula in formulas),
-        finding=_SPREAD,
-    )
+    variants = tuple({"std": formula} for formula in formulas)
+    return Mistake(id_, explanation, hints, variants, finding=_SPREAD)
 
+
+_EQUAL_UNITS = "If two hidden units start out equal, what could ever make them different?"
 
 init_weights = Exercise(
     name="init_weights",
     day=30,
     signature="init_weights(fan_in, fan_out, rng)",
-    task="draws weights (fan_in, fan_out) by He's rule for ReLU, from a normal distribution",
+    task="draws weights (fan_in, fan_out) from a normal distribution, by He's rule for ReLU",
     right=_init_weights,
-    outputs=("the weights",),
+    outputs=("weights",),
     probes=_init_probes,
     matches=_same_spread,
     mistakes=(
         Mistake(
             "zeros",
-            "With every weight 0, all hidden units compute the same and get the same gradient.",
-            (
-                "If two hidden units start out equal, what could ever make them different?",
-                "The weights must be random numbers, drawn from `rng`.",
-            ),
+            "If every weight is 0, all hidden units compute the same and get the same gradient.",
+            (_EQUAL_UNITS, "The weights must be random numbers, drawn from `rng`."),
             detect=_when(lambda draws: not any(d.any() for d in draws)),
             finding="All weights are 0.",
         ),
         Mistake(
             "constant",
             "All entries are equal, so all hidden units compute the same and stay the same.",
-            (
-                "If two hidden units start out equal, what could ever make them different?",
-                "Draw one number for each entry: the draw needs a size.",
-            ),
+            (_EQUAL_UNITS, "Draw one number per entry: the draw needs a size."),
             detect=_when(lambda draws: all(np.ptp(d) == 0 for d in draws)),
             finding="All weights are {mean}.",
         ),
         Mistake(
             "ignores-rng",
-            "The numbers do not depend on the generator that was handed over: nobody can repeat "
-            "them, or nobody can get others.",
+            "The numbers do not depend on the generator that was passed in: either they cannot be "
+            "reproduced, or no seed changes them.",
             (
-                "Call it twice with generators of the same seed, and with those of two seeds. What "
-                "should agree?",
+                "Call it with two generators of the same seed, then with two of different seeds. "
+                "Which results should agree?",
                 "Draw from `rng` itself, and from nothing else.",
             ),
-            detect=_when(_ignores),
-            finding="Generators with equal seeds gave different weights, or those with different "
-            "seeds equal ones.",
+            detect=_when(_ignores_rng),
+            finding="Generators with equal seeds gave different weights, or generators with "
+            "different seeds gave equal ones.",
         ),
         Mistake(
             "all-positive",
-            "No weight is negative, so every hidden unit leans the same way.",
+            "No weight is negative, so all hidden units respond in much the same way.",
             (
                 "What is the mean of your weights, and what should it be?",
                 "A normal distribution around 0 gives both signs.",
             ),
             detect=_when(lambda draws: all(d.min() >= 0 for d in draws)),
-            finding="The weights lie between {least} and {most}.",
+            finding="The weights are between {least} and {most}.",
         ),
         _wrong_scale(
             "unit-std",
-            "There is no scaling: with many inputs the sums, and then the activations, explode.",
+            "There is no scaling: with many inputs, the sums explode, and so do the activations.",
             (
                 "What is the variance of a sum of fan_in independent terms?",
                 "Multiply the draws by a factor that depends on fan_in.",
@@ -454,10 +451,10 @@ init_weights = Exercise(
         ),
         _wrong_scale(
             "xavier",
-            "This is Xavier's (Glorot's) rule, made for tanh; ReLU loses half of the variance, "
-            "which He's rule makes up for.",
+            "This is Xavier's (Glorot's) rule, which was made for tanh. ReLU halves the variance, "
+            "and He's rule makes up for that.",
             (
-                "Half of the hidden values become 0 in a ReLU. What does that do to the variance?",
+                "A ReLU sets half of the hidden values to 0. What does that do to the variance?",
                 "The variance is 2 / fan_in.",
             ),
             lambda i, o: np.sqrt(1 / i),
@@ -465,20 +462,19 @@ init_weights = Exercise(
         ),
         _wrong_scale(
             "fan-out",
-            "The scale comes from the number of outputs, not of inputs.",
+            "The scale depends on the number of outputs instead of the number of inputs.",
             (
-                "Over how many terms does the sum in one hidden unit run?",
-                "It is fan_in that counts: the number of rows.",
+                "How many terms does the sum in one hidden unit have?",
+                "What counts is fan_in, the number of rows.",
             ),
             lambda i, o: np.sqrt(2 / o),
             lambda i, o: np.sqrt(1 / o),
         ),
         _wrong_scale(
             "variance-not-std",
-            "The draws were multiplied by the variance; it takes its square root, the standard "
-            "deviation.",
+            "The draws were multiplied by the variance instead of the standard deviation, its root.",
             (
-                "If x has variance 1, which variance has 3x?",
+                "If x has variance 1, what is the variance of 3x?",
                 "Multiply by the square root of 2 / fan_in.",
             ),
             lambda i, o: 2 / i,
@@ -488,27 +484,27 @@ init_weights = Exercise(
         ),
         Mistake(
             "wrong",
-            "Many entries are equal; units with equal weights compute the same.",
+            "Many entries are equal, and units with equal weights compute the same.",
             (
-                "How many numbers do you draw, and how many entries has the array?",
-                "Draw (fan_in, fan_out) numbers, one for each entry.",
+                "How many numbers do you draw, and how many entries does the array have?",
+                "Draw (fan_in, fan_out) numbers, one per entry.",
             ),
             detect=_when(lambda draws: np.unique(draws[0]).size <= 0.9 * draws[0].size),
-            finding="Of the entries only {distinct} are different from each other.",
+            finding="Only {distinct} of the entries are distinct.",
         ),
         Mistake(
             "wrong",
-            "That is not a normal distribution with He's variance.",
+            "This is not a normal distribution with He's variance.",
             (
                 "Plot a histogram of your weights: is it a bell around 0, and how wide?",
                 "The mean is 0, the variance 2 / fan_in, and the distribution normal.",
             ),
-            detect=lambda observations: _draws(observations) and any(s.wrong for s in observations),
+            detect=lambda observations: _draws(observations) and any(o.wrong for o in observations),
             finding=_SPREAD,
         ),
     ),
     hints=(
-        "Which variance keeps the size of the activations through a layer with a ReLU?",
+        "Which variance preserves the size of the activations through a layer with a ReLU?",
         "Draw standard normal numbers of the right shape from `rng`, and scale them.",
     ),
 )
@@ -523,7 +519,7 @@ def _softmax(scores):
 
 
 def _of_arrays(implementation):
-    """Let an implementation take lists, too: a suite may hand over what it likes."""
+    """Let an implementation accept lists too: a suite may pass what it likes."""
 
     def backward(X, y, W1, b1, W2, b2):
         return implementation(*map(np.asarray, (X, y, W1, b1, W2, b2)))
@@ -543,14 +539,14 @@ def _right_vectorised(X, y, W1, b1, W2, b2):
 
 
 def _right_with_rows(X, y, W1, b1, W2, b2):
-    """The same, with biases as (1, H) and (1, C)."""
+    """The same, with bias gradients of shape (1, H) and (1, C)."""
     dW1, db1, dW2, db2 = _right_vectorised(X, y, W1, b1, W2, b2)
     return dW1, db1[None, :], dW2, db2[None, :]
 
 
 @_of_arrays
 def _right_example_by_example(X, y, W1, b1, W2, b2):
-    """The mean of the gradients of single examples, each an outer product."""
+    """The mean of the gradients of single examples, which are outer products."""
     totals = [np.zeros(np.shape(p)) for p in (W1, np.ravel(b1), W2, np.ravel(b2))]
     for x, label in zip(X, y, strict=True):
         z1 = x @ W1 + np.ravel(b1)
@@ -588,21 +584,32 @@ _RIGHT = {
 }
 
 
+def _try_suite(function, implementation):
+    """Call a suite; an exception counts as the answer False and is kept in the log."""
+    try:
+        return function(implementation)
+    except (Exception, SystemExit) as error:
+        problem = described(error)
+        if problem.id != "raised":
+            raise
+        return TrialRun(False, log=problem.text)
+
+
 def _suite_probes():
     for name, implementation in (_RIGHT | mistaken_backwards()).items():
         yield Probe((implementation,), {"implementation": name})
 
 
-def _said(observations):
-    """Return two dictionaries: what was said of the right ones, and of the mistaken ones."""
-    said = {s.probe.context["implementation"]: bool(s.outputs["the answer"]) for s in observations
-            if "the answer" in s.outputs}  # fmt: skip
-    return {n: said.pop(n) for n in _RIGHT if n in said}, said
+def _answers(observations):
+    """Return {implementation: the suite's answer} for the right and for the mistaken ones."""
+    answers = {o.probe.context["implementation"]: bool(o.outputs["the answer"])
+               for o in observations if "the answer" in o.outputs}  # fmt: skip
+    return {name: answers.pop(name) for name in _RIGHT if name in answers}, answers
 
 
 def _always(answer):
     def detect(observations):
-        right, mistaken = _said(observations)
+        right, mistaken = _answers(observations)
         return {*right.values(), *mistaken.values()} == {answer} and {
             "errors": _errors(observations)
         }
@@ -611,19 +618,19 @@ def _always(answer):
 
 
 def _errors(observations):
-    texts = [text for s in observations for text in s.warnings if s.probe.context["implementation"]
-             in _RIGHT and text.startswith("raised ")]  # fmt: skip
-    return f"It {texts[0]}" if texts else ""
+    """Return a sentence on the first exception that a right implementation caused, or ""."""
+    errors = [o.log for o in observations if o.log and o.probe.context["implementation"] in _RIGHT]
+    return f"It raised {errors[0]}" if errors else ""
 
 
 def _false_alarm(observations):
-    right, _ = _said(observations)
-    condemned = [name for name, answer in right.items() if not answer]
-    return condemned and {"condemned": ", ".join(condemned), "errors": _errors(observations)}
+    right, _ = _answers(observations)
+    rejected = [name for name, answer in right.items() if not answer]
+    return rejected and {"rejected": ", ".join(rejected), "errors": _errors(observations)}
 
 
 def _survivors(observations):
-    _, mistaken = _said(observations)
+    _, mistaken = _answers(observations)
     alive = [id_ for id_, answer in mistaken.items() if answer]
     return alive and {"alive": ", ".join(alive), "how_many": len(alive), "of": len(mistaken)}
 
@@ -636,11 +643,11 @@ test_suite = Exercise(
     right=lambda implementation: np.bool_(implementation in _RIGHT.values()),
     outputs=("the answer",),
     probes=_suite_probes,
-    when_raised=False,
+    trial=_try_suite,
     mistakes=(
         Mistake(
             "always-true",
-            "A test that cannot fail is worth nothing: every mistaken implementation passed, too.",
+            "A test that cannot fail is worth nothing: every mistaken implementation passed too.",
             (
                 "What does your suite compare the gradients with?",
                 "Compare all four gradients with finite differences of the loss.",
@@ -650,43 +657,43 @@ test_suite = Exercise(
         ),
         Mistake(
             "always-false",
-            "A test that nothing passes tells nothing: right implementations were condemned, too.",
+            "A test that nothing can pass is worth nothing: it rejected right implementations too.",
             (
                 "Run your suite on an implementation that you trust. Which comparison fails?",
-                "Is the loss in your suite the mean cross-entropy, and the tolerance above "
-                "rounding? May a bias gradient be (H,) as well as (1, H)?",
+                "Is the loss in your suite the mean cross-entropy, and is the tolerance larger than "
+                "rounding errors? Does it accept a bias gradient of shape (H,) as well as (1, H)?",
             ),
             detect=_always(False),
             finding="Your suite called every implementation wrong. {errors}",
         ),
         Mistake(
             "false-alarm",
-            "A right implementation may sum in another order, and return a bias gradient as (H,) "
-            "or (1, H).",
+            "A right implementation may sum in any order, and return a bias gradient as (H,) or "
+            "(1, H).",
             (
-                "Do you compare floats with ==, or the shapes more strictly than the task says?",
+                "Do you compare floats with ==, or check shapes more strictly than the task does?",
                 "Compare with a tolerance, and flatten the bias gradients before you compare.",
             ),
             detect=_false_alarm,
-            finding="Your suite condemned right implementations: {condemned}. {errors}",
+            finding="Your suite rejected right implementations: {rejected}. {errors}",
         ),
         Mistake(
             "survivors",
-            "On the inputs that your suite tries, these give the same numbers as a right one, or "
-            "the output that they spoil is not compared.",
+            "On the inputs that your suite tries, they give the same numbers as a right one, or "
+            "your suite does not compare the output that is wrong.",
             (
-                "What would an input look like on which such a mistake changes a number?",
-                "Several rows, some hidden values above and some below 0, biases that are not 0, "
-                "all sizes different, and all four gradients compared.",
+                "On what kind of input would such a mistake change a number?",
+                "Use several rows, hidden values above and below 0, biases that are not 0 and "
+                "sizes that all differ, and compare all four gradients.",
             ),
             detect=_survivors,
             finding="{how_many} of {of} mistaken implementations survived your suite: {alive}.",
         ),
     ),
     hints=(
-        "You need no right implementation: finite differences of the loss are the judge.",
-        "Make a small network with random numbers, and compare each of the four gradients with "
-        "centred differences, with a tolerance.",
+        "You need no right implementation: compare with finite differences of the loss.",
+        "Make a small network of random numbers, and compare each of its four gradients with "
+        "centred differences, up to a tolerance.",
     ),
 )
 

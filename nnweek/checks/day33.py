@@ -1,4 +1,7 @@
-"""The exercises of Day 33: two optimizers' steps by hand, and a fair search for their rates."""
+"""The exercises of Day 33: two optimizers' steps by hand, and a fair search for learning rates.
+
+The keyword-only arguments of a right answer are the steps that its mistakes replace.
+"""
 
 import math
 import sys
@@ -7,33 +10,27 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
+from nnweek.checks.steps import identity, zero
+from nnweek.checks.wording import SOME_RIGHT
 
 
-def _keep(x):
-    return x
-
-
-def _nothing(_):
-    return 0
-
-
-def _other_way_round(returned):
+def _reversed(returned):
     return returned[::-1]
 
 
 # --- Arrays, tensors or numbers --------------------------------------------------------------------
-# The formulas speak of one weight, so a function that works for NumPy arrays only is as right
-# as one for tensors only, for matrices only, or for single numbers.
+# The formulas describe a single weight, so a function may work for NumPy arrays, for tensors,
+# for matrices or for single numbers only.
 
 
 def _on_tensors(function):
-    """The function, given tensors that share the arrays' memory."""
+    """Adapt a function that takes tensors; they share the memory of the arrays."""
     torch = sys.modules.get("torch")
-    return torch and _converting(function, torch.from_numpy, _keep)
+    return torch and _converting(function, torch.from_numpy, identity)
 
 
 def _on_matrices(function):
-    """The function, given the same numbers in two rows."""
+    """Adapt a function that takes matrices; they hold the numbers of an array in two rows."""
     return _converting(function, lambda x: x.reshape(2, -1), np.ravel)
 
 
@@ -46,7 +43,7 @@ def _converting(function, convert, back):
 
 
 def _on_numbers(function):
-    """The function, given one number of each array after the other."""
+    """Adapt a function that takes single numbers; it is called once per entry."""
 
     def entry_by_entry(*args):
         size = next(a.size for a in args if isinstance(a, np.ndarray))
@@ -61,7 +58,7 @@ def _on_numbers(function):
     return entry_by_entry
 
 
-_FORMS = (_on_tensors, _on_numbers, _on_matrices)
+_ADAPTERS = (_on_tensors, _on_numbers, _on_matrices)
 
 
 # --- momentum_step -------------------------------------------------------------------------------
@@ -80,11 +77,11 @@ def _momentum_step(
     *,
     velocity=_velocity,
     along=lambda new, v, g, lr, mu: new,
-    rate=_keep,
+    rate=identity,
     sign=-1,
     keeps=lambda new, v: new,
-    start=_keep,
-    finish=_keep,
+    start=identity,
+    finish=identity,
 ):
     new = velocity(v, g, lr, mu)
     return finish((start(w) + sign * rate(lr) * along(new, v, g, lr, mu), keeps(new, v)))
@@ -104,7 +101,7 @@ def _momentum_probes():
 
 
 def _along_the_gradient(observations):
-    """Whether every step, also where there was a velocity, is a multiple of the gradient."""
+    """Whether every step, even with an earlier velocity, is a multiple of the gradient."""
     for observation in observations:
         w, g, *_ = observation.probe.args
         got = observation.outputs.get("w")
@@ -112,15 +109,16 @@ def _along_the_gradient(observations):
             return False
         if got is None or got.shape != w.shape or not np.isfinite(got).all():
             return False
-        times = ((w - got) * g).sum() / (g * g).sum()
-        if np.abs(w - got - times * g).max() > 1e-4 or times < 1e-3:
+        factor = ((w - got) * g).sum() / (g * g).sum()
+        if np.abs(w - got - factor * g).max() > 1e-4 or factor < 1e-3:
             return False
     return True
 
 
-_BOTH = (
-    "{agree} came out right; {outputs} did not: {where} is {got}, where {expected} was expected."
-)
+# The learning rate is part of the velocity, added to it or, as in many books, subtracted.
+_RATE_IN_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": _without_rate}
+_STEP_AS_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate}
+
 
 momentum_step = Exercise(
     name="momentum_step",
@@ -131,33 +129,32 @@ momentum_step = Exercise(
     outputs=("w", "v"),
     probes=_momentum_probes,
     may_change=("w", "v"),
-    adapters=_FORMS,
+    adapters=_ADAPTERS,
     mistakes=(
         Mistake(
             "ascent",
-            "The step went along the velocity of the gradients, which is uphill: the loss grows.",
+            "The step followed the sum of the gradients, which points uphill: the loss grows.",
             (
-                "With v = 0 and a positive gradient, should the weight become larger or smaller?",
+                "If v = 0 and the gradient is positive, should the weight become larger or smaller?",
                 "The step is subtracted from the weight.",
             ),
             variants=(
                 {"sign": 1},
                 {"velocity": lambda v, g, lr, mu: mu * v - g},
-                {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate},
-                {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": _without_rate,
-                 "sign": 1},
+                _STEP_AS_VELOCITY,
+                {**_RATE_IN_VELOCITY, "sign": 1},
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "velocity-lost",
-            "The velocity is the memory of the earlier gradients, and here it is lost: it plays "
-            "no part in the step, or it is not handed on to the next one.",
+            "The velocity is the memory of earlier gradients. Here it is lost: either the step does "
+            "not use it, or it is not passed on to the next step.",
             (
-                "If the gradient were 0 from now on, would the weight roll on for a while? What "
-                "would the next call get as its v?",
+                "If the gradient were 0 from now on, would the weight keep moving for a while? "
+                "Which v would the next call get?",
                 "The new velocity is μ times the old one plus the gradient. The weight steps "
-                "along the new velocity, and that one is returned.",
+                "along the new velocity, and the new velocity is returned.",
             ),
             variants=(
                 {"velocity": lambda v, g, lr, mu: g},
@@ -169,76 +166,75 @@ momentum_step = Exercise(
                 {"velocity": lambda v, g, lr, mu: lr * g, "rate": _without_rate},
             ),
             detect=_along_the_gradient,
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "other-convention",
-            "The idea is right and the bookkeeping another: your velocity holds the step itself, "
-            "sign and learning rate included, as many books write it. PyTorch's holds a sum of "
-            "gradients, and the rate comes in when the weight moves.",
+            "Your idea is right, but the bookkeeping differs: your velocity holds the step itself, "
+            "with its sign and learning rate, as many books define it. PyTorch's velocity holds a "
+            "sum of gradients, and the learning rate is applied when the weight moves.",
             (
-                "With a new learning rate tomorrow, what should become of the velocity collected "
-                "so far? In your version the old rate is still in it.",
-                "Leave lr and the minus out of the velocity: v ← μv + g, and only then "
+                "If the learning rate changes later, what should happen to the velocity collected "
+                "so far? Yours still contains the old rate.",
+                "Leave lr and the minus sign out of the velocity: v ← μv + g, and only then "
                 "w ← w − lr·v.",
             ),
             variants=(
-                {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate,
-                 "sign": 1},
-                {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": _without_rate},
+                {**_STEP_AS_VELOCITY, "sign": 1},
+                _RATE_IN_VELOCITY,
                 {"velocity": lambda v, g, lr, mu: mu * v - g, "sign": 1},
             ),
         ),
         Mistake(
             "damped",
-            "The gradient came in weighed by 1 − μ: that is a running mean, as Adam keeps it. "
-            "Here the velocity is a sum, so its steps are 1/(1 − μ) times as long.",
+            "The gradient was weighted by 1 − μ: that gives a running mean, as in Adam. Momentum "
+            "needs a sum, whose steps are 1/(1 − μ) times as long.",
             (
-                "If the gradient were the same g for ever, where would your velocity settle: at g, "
+                "If the gradient were the same g forever, where would your velocity settle: at g, "
                 "or at g/(1 − μ)?",
-                "The gradient is added whole, with no factor in front of it.",
+                "The gradient is added as it is, without a factor.",
             ),
             variants=({"velocity": lambda v, g, lr, mu: mu * v + (1 - mu) * g},),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "old-velocity",
-            "The weight stepped along the velocity from before this gradient, so every gradient "
+            "The weight stepped along the old velocity, without this gradient, so every gradient "
             "acts one step late.",
             (
-                "In the first step of all, v is 0. How far does your weight move then?",
-                "Update the velocity first, then step along the updated one.",
+                "In the very first step, v is 0. How far does your weight move then?",
+                "Update the velocity first, then step along the updated velocity.",
             ),
             variants=({"along": lambda new, v, g, lr, mu: v},),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "nesterov",
-            "This is Nesterov's variant, which looks one step ahead: it moves along g + μv where "
+            "This is Nesterov's variant, which looks one step ahead: it moves along g + μv, whereas "
             "plain momentum moves along v.",
             (
-                "How often does μ come into your step, and how often into the two formulas?",
+                "How often does μ appear in your step, and how often in the two formulas?",
                 "Once the velocity is updated, the weight moves by lr times it and nothing else.",
             ),
             variants=(
                 {"along": lambda new, v, g, lr, mu: g + mu * new},
-                {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate,
-                 "sign": 1, "along": lambda new, v, g, lr, mu: mu * new - lr * g},
+                {**_STEP_AS_VELOCITY, "sign": 1,
+                 "along": lambda new, v, g, lr, mu: mu * new - lr * g},
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
-            "The old velocity came in whole: without the factor μ it never fades.",
+            "The old velocity was added without the factor μ, so it never fades.",
             (
-                "Where does μ come in? What does it do to the velocity of ten steps ago?",
+                "Where do you use μ? What does it do to the velocity of ten steps ago?",
                 "The old velocity is multiplied by μ before the gradient is added.",
             ),
             variants=({"velocity": lambda v, g, lr, mu: v + g},),
         ),
         Mistake(
             "wrong",
-            "The gradient never came in: the velocity only fades.",
+            "The gradient is missing: the velocity only fades.",
             (
                 "From v = 0, would your weight ever move?",
                 "The gradient is added to μ times the old velocity.",
@@ -249,34 +245,34 @@ momentum_step = Exercise(
             "wrong",
             "The velocity is right, but the step has the same length whatever the learning rate.",
             (
-                "Where does `lr` come in?",
+                "Where does your function use `lr`?",
                 "The weight moves by lr times the new velocity.",
             ),
             variants=({"rate": _without_rate},),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
-            "Both arrays are there, but in the other order.",
+            "Both arrays are right, but their order is reversed.",
             (
-                "Which of the two comes first in what is asked for?",
+                "Which of the two should come first?",
                 "Return the weight first, then the velocity.",
             ),
-            variants=({"finish": _other_way_round},),
+            variants=({"finish": _reversed},),
         ),
         Mistake(
             "wrong",
             "This is the change of the weight, not the weight after the change.",
             (
-                "What should come back first when lr is 0?",
+                "If lr is 0, what should the first output be?",
                 "Return the old weight minus the step.",
             ),
-            variants=({"start": _nothing}, {"start": _nothing, "sign": 1}),
+            variants=({"start": zero}, {"start": zero, "sign": 1}),
         ),
     ),
     hints=(
         "Two lines: first the velocity, from the old one and the gradient; then the weight.",
-        "The new velocity is μv + g, and the weight moves by lr times it, downhill. Return both.",
+        "The new velocity is μv + g, and the weight moves downhill by lr times it. Return both.",
     ),
 )  # fmt: skip
 
@@ -284,15 +280,15 @@ momentum_step = Exercise(
 # --- adam_step -----------------------------------------------------------------------------------
 
 
-def _weighed(old, new, beta):
+def _average(old, new, beta):
     return beta * old + (1 - beta) * new
 
 
-def _summed(old, new, beta):
+def _sum(old, new, beta):
     return beta * old + new
 
 
-def _weighed_the_other_way(old, new, beta):
+def _swapped_average(old, new, beta):
     return (1 - beta) * old + beta * new
 
 
@@ -300,7 +296,7 @@ def _correction(beta, t):
     return 1 - beta**t
 
 
-def _none(beta, t):
+def _no_correction(beta, t):
     return 1
 
 
@@ -315,24 +311,24 @@ def _adam_step(
     beta2,
     eps,
     *,
-    betas=_keep,
-    for_corrections=_keep,
-    average_m=_weighed,
-    average_v=_weighed,
+    betas=identity,
+    correction_betas=identity,
+    average_m=_average,
+    average_v=_average,
     of_v=np.square,
-    time=_keep,
+    time=identity,
     correct_m=_correction,
     correct_v=_correction,
     denominator=lambda v, eps, c: v**0.5 + eps,
-    start=_keep,
+    start=identity,
     sign=-1,
-    rate=_keep,
+    rate=identity,
     keeps=lambda m, v, m_hat, v_hat: (m, v),
-    finish=_keep,
+    finish=identity,
 ):
     beta1, beta2 = betas((beta1, beta2))
     m, v = average_m(m, g, beta1), average_v(v, of_v(g), beta2)
-    beta1, beta2 = for_corrections((beta1, beta2))
+    beta1, beta2 = correction_betas((beta1, beta2))
     c = correct_v(beta2, time(t))
     m_hat, v_hat = m / correct_m(beta1, time(t)), v / c
     w = start(w) + sign * rate(lr) * m_hat / denominator(v_hat, eps, c)
@@ -345,257 +341,255 @@ def _adam_probes():
     def probe(size, t, lr, beta1, beta2, eps, **more):
         w, g = rng.standard_normal((2, size))
         g = g + np.sign(g) / 2  # none near 0
-        # Large beside g, so that v stays positive even where g itself went into it.
+        # v is so large that it stays positive even if g is averaged instead of its square.
         m, v = rng.standard_normal(size), rng.uniform(2, 4, size)
         if t == 1:
             m, v = np.zeros((2, size))
-        about = {"t": t, "lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
-        return Probe((w, g, m, v, t, lr, beta1, beta2, eps), about, **more)
+        context = {"t": t, "lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
+        return Probe((w, g, m, v, t, lr, beta1, beta2, eps), context, **more)
 
     yield probe(6, 3, 0.3, 0.8, 0.9, 1e-8)
     yield probe(4, 2, 0.2, 0.9, 0.7, 1e-8)
     yield probe(8, 7, 0.4, 0.6, 0.8, 1e-8)
-    # So late that the corrections are over: here eps can be large, and yet it makes no
-    # difference whether they were folded into the learning rate, as Kingma and Ba propose.
+    # So late that the corrections are 1: eps can be large here, and an answer that folds them into
+    # the learning rate, as Kingma and Ba propose, still gives the same result.
     yield probe(6, 2000, 0.3, 0.8, 0.9, 0.5)
     # At the first step, t − 1 divides by zero.
     yield probe(6, 1, 0.3, 0.9, 0.8, 1e-8, targets="off-by-one-t")
 
 
+_WEIGHTS = "The old value is weighted by β, the new one by 1 − β."
+
 adam_step = Exercise(
     name="adam_step",
     day=33,
     signature="adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8)",
-    task="returns (w, m, v) after Adam's step number t, the first of which is t = 1",
+    task="returns (w, m, v) after step t of Adam, where the first step is t = 1",
     right=_adam_step,
     outputs=("w", "m", "v"),
     probes=_adam_probes,
     may_change=("w", "m", "v"),
-    adapters=_FORMS,
+    adapters=_ADAPTERS,
     mistakes=(
         Mistake(
             "no-bias-correction",
-            "m and v start at 0, so in the first steps both are too small; without the "
-            "correction, those steps have a wrong length.",
+            "m and v start at 0, so both are too small in the first steps; without the "
+            "correction, those steps have the wrong length.",
             (
-                "After one step from m = 0, how large is m beside the gradient, and v beside its "
-                "square? What does the division by 1 − βᵗ do to them?",
-                "The weight moves by m̂ and v̂: m divided by 1 − β₁ᵗ, v divided by 1 − β₂ᵗ.",
+                "After one step from 0, how do m and v compare with the gradient and its square? "
+                "What does the division by 1 − βᵗ do to them?",
+                "The step uses m̂ and v̂: m divided by 1 − β₁ᵗ, and v divided by 1 − β₂ᵗ.",
             ),
-            variants=({"correct_m": _none, "correct_v": _none},),
-            finding=_BOTH,
+            variants=({"correct_m": _no_correction, "correct_v": _no_correction},),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "only-m-corrected",
-            "The mean was corrected for its start at 0, and the mean square was not: in the first "
-            "steps the denominator is too small, and the steps are too long.",
+            "The mean was corrected for its start at 0, but the mean square was not: in the first "
+            "steps the denominator is too small, so the steps are too long.",
             (
-                "Both averages start at 0. Which of the two enters your step as it is?",
-                "Divide v by 1 − β₂ᵗ before the root.",
+                "Both averages start at 0. Which of the two enters your step uncorrected?",
+                "Divide v by 1 − β₂ᵗ before you take the root.",
             ),
-            variants=({"correct_v": _none},),
-            finding=_BOTH,
+            variants=({"correct_v": _no_correction},),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "only-v-corrected",
-            "The mean square was corrected for its start at 0, and the mean was not: the first "
+            "The mean square was corrected for its start at 0, but the mean was not: the first "
             "steps are too short.",
             (
-                "Both averages start at 0. Which of the two enters your step as it is?",
+                "Both averages start at 0. Which of the two enters your step uncorrected?",
                 "Divide m by 1 − β₁ᵗ in the step.",
             ),
-            variants=({"correct_m": _none},),
-            finding=_BOTH,
+            variants=({"correct_m": _no_correction},),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "off-by-one-t",
-            "The correction was made for the step before or after: t is the number of this step, "
-            "and the first step is number 1.",
+            "The correction is that of the step before or after: t is the number of this step, and "
+            "the first step has number 1.",
             (
-                "After the first step, by which factor is m too small? Put t = 1 into your "
+                "After the first step, by what factor is m too small? Put t = 1 into your "
                 "correction: is it that factor?",
-                "Use t as it comes in: it is 1 in the first step, and neither t + 1 nor t − 1 "
-                "stands in the formulas.",
+                "Use t as it is passed in: it is 1 in the first step, and the formulas contain "
+                "neither t + 1 nor t − 1.",
             ),
             variants=(
                 {"time": lambda t: t + 1},
                 {"time": lambda t: t - 1},
                 {"time": lambda t: max(t - 1, 1)},
             ),
-            finding="{first} {agree} came out right.",
+            finding="{first} {agreement}.",
         ),
         Mistake(
             "corrects-stored-moments",
-            "The step is right, but the corrected averages were handed on. The next step would "
-            "correct them again, and the averages would no longer be averages.",
+            "The step is right, but the corrected averages were returned. The next step would "
+            "correct them again, and they would no longer be averages.",
             (
-                "The next call gets the m and v that you return. Which of them should it get: the "
-                "running averages, or what was made of them for this one step?",
-                "Keep m̂ and v̂ under names of their own, and return m and v.",
+                "The next call gets the m and v that you return. Should it get the running averages, "
+                "or the values corrected for this one step?",
+                "Give m̂ and v̂ names of their own, and return m and v.",
             ),
             variants=(
                 {"keeps": lambda m, v, m_hat, v_hat: (m_hat, v_hat)},
                 {"keeps": lambda m, v, m_hat, v_hat: (m_hat, v)},
                 {"keeps": lambda m, v, m_hat, v_hat: (m, v_hat)},
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "v-of-g",
-            "v averaged the gradient where it should average its square, so it may even become "
-            "negative, and its root NaN.",
+            "v averages g instead of g², so it may even become negative, and its root NaN.",
             (
-                "m is the mean of g. Of what is v the mean?",
-                "Square the gradient before it goes into v.",
+                "m is the mean of g. What is v the mean of?",
+                "Square the gradient before you average it into v.",
             ),
-            variants=({"of_v": _keep}, {"of_v": np.abs}),
-            finding=_BOTH,
+            variants=({"of_v": identity}, {"of_v": np.abs}),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "no-root",
-            "The step was divided by v̂ itself. Its root has the size of a gradient, so that the "
-            "size cancels; v̂ has the size of a gradient squared.",
+            "The step was divided by v̂ itself. The root of v̂ has the size of a gradient, so the "
+            "size cancels; v̂ has the size of a squared gradient.",
             (
                 "If every gradient were ten times as large, how much longer would Adam's step be, "
-                "and how much longer is yours?",
+                "and how much longer would yours be?",
                 "The denominator is the root of v̂, plus ε.",
             ),
             variants=(
                 {"denominator": lambda v, eps, c: v + eps},
                 {"denominator": lambda v, eps, c: v * c**0.5 + eps},  # folded into the rate
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "eps-inside-root",
-            "ε was added to v̂ before the root was taken; there it counts as √ε, which for 1e-8 "
+            "ε was added to v̂ before the root was taken. There it acts as √ε, which for ε = 1e-8 "
             "is ten thousand times as much.",
             (
-                "For v̂ = 0, what is your denominator: ε, or its root?",
+                "If v̂ = 0, what is your denominator: ε, or its root?",
                 "Take the root first, then add ε.",
             ),
             variants=({"denominator": lambda v, eps, c: (v + eps) ** 0.5},),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "swapped-betas",
-            "β₁ and β₂ have changed places: β₁ belongs to the mean m, β₂ to the mean square v.",
+            "β₁ and β₂ are swapped: β₁ belongs to the mean m, β₂ to the mean square v.",
             (
                 "By default β₁ is the smaller one. Which of the two averages should forget faster?",
-                "Go through each line: with m stands beta1, with v stands beta2, also in the "
-                "corrections.",
+                "Go through each line: m uses beta1 and v uses beta2, even in the corrections.",
             ),
             variants=(
-                {"betas": _other_way_round},
-                {"betas": _other_way_round, "for_corrections": _other_way_round},
-                {"for_corrections": _other_way_round},
+                {"betas": _reversed},
+                {"betas": _reversed, "correction_betas": _reversed},
+                {"correction_betas": _reversed},
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "ascent",
             "The step went along the gradient, which is uphill: the loss grows.",
             (
-                "With a positive gradient, should the weight become larger or smaller?",
+                "If the gradient is positive, should the weight become larger or smaller?",
                 "The step is subtracted from the weight.",
             ),
             variants=({"sign": 1},),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
-            "ε plays no part, or it does not stand where it should: it is added to the root of "
-            "v̂, so that the division is never by 0.",
+            "ε has no effect, or it is in the wrong place: it is added to the root of v̂, so that "
+            "the step never divides by 0.",
             (
                 "For a weight whose gradients were all 0, what is the denominator of your step?",
-                "The whole denominator is √v̂ + ε, with the ε that comes in.",
+                "The denominator is √v̂ + ε, with the ε that is passed in.",
             ),
             variants=(
                 {"denominator": lambda v, eps, c: v**0.5},
                 {"denominator": lambda v, eps, c: v**0.5 + 1e-8},
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
-            "The correction has β·t where it should have βᵗ, t times as a factor.",
+            "The correction has β·t where it should have βᵗ, the product of t factors β.",
             (
-                "How much of the start at 0 is left after t steps, if each step leaves the "
-                "fraction β of it?",
+                "If each step leaves a fraction β of the start at 0, how much is left after t steps?",
                 "The corrections are 1 − β₁ᵗ and 1 − β₂ᵗ: β to the power of t.",
             ),
             variants=(
                 {"correct_m": lambda beta, t: 1 - beta * t,
                  "correct_v": lambda beta, t: 1 - beta * t},
             ),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
-            "The new gradient came in whole, without its weight 1 − β: these are sums that grow, "
-            "not averages.",
+            "The new gradient was added without its weight 1 − β: these are sums, not averages.",
             (
-                "If the gradient were the same g for ever, where should m settle?",
-                "The old value is weighed by β, the new one by 1 − β.",
+                "If the gradient were the same g forever, where should m settle?",
+                _WEIGHTS,
             ),
             variants=(
-                {"average_m": _summed, "average_v": _summed},
-                {"average_m": _summed},
-                {"average_v": _summed},
+                {"average_m": _sum, "average_v": _sum},
+                {"average_m": _sum},
+                {"average_v": _sum},
             ),
         ),
         Mistake(
             "wrong",
-            "The weights of old and new have changed places: β belongs to the old value.",
+            "The weights of old and new are swapped: β belongs to the old value.",
             (
-                "With β = 0.9, is the average meant to remember, or to forget?",
-                "The old value is weighed by β, the new one by 1 − β.",
+                "With β = 0.9, is the average meant to remember or to forget?",
+                _WEIGHTS,
             ),
             variants=(
-                {"average_m": _weighed_the_other_way, "average_v": _weighed_the_other_way},
-                {"average_m": _weighed_the_other_way},
-                {"average_v": _weighed_the_other_way},
+                {"average_m": _swapped_average, "average_v": _swapped_average},
+                {"average_m": _swapped_average},
+                {"average_v": _swapped_average},
             ),
         ),
         Mistake(
             "wrong",
-            "All three are there, but in another order.",
+            "All three arrays are right, but in the wrong order.",
             (
-                "In which order are the three asked for?",
+                "In which order does the task ask for the three?",
                 "Return the weight first, then m, then v.",
             ),
             variants=(
                 {"finish": lambda r: (r[1], r[2], r[0])},
                 {"finish": lambda r: (r[0], r[2], r[1])},
-                {"finish": _other_way_round},
+                {"finish": _reversed},
             ),
         ),
         Mistake(
             "wrong",
             "This is the change of the weight, not the weight after the change.",
             (
-                "What should come back first when lr is 0?",
+                "If lr is 0, what should the first output be?",
                 "Return the old weight minus the step.",
             ),
-            variants=({"start": _nothing}, {"start": _nothing, "sign": 1}),
-            finding=_BOTH,
+            variants=({"start": zero}, {"start": zero, "sign": 1}),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
             "The step has the same length whatever the learning rate is.",
             (
-                "Where does `lr` come in?",
-                "The step is lr times the corrected mean, over the denominator.",
+                "Where does your function use `lr`?",
+                "The step is lr times the corrected mean, divided by the denominator.",
             ),
             variants=({"rate": _without_rate},),
-            finding=_BOTH,
+            finding=SOME_RIGHT,
         ),
     ),
     hints=(
-        "Five lines: the two running averages, the two corrections, the step. Write one after "
-        "the other and compare each with its formula.",
+        "Five lines: two running averages, two corrections, one step. Write them one by one, and "
+        "compare each with its formula.",
         "m averages g with β₁, v averages g² with β₂; both are divided by 1 − βᵗ for the step "
-        "only; the weight moves by lr · m̂ / (√v̂ + ε), downhill. Return w, m, v.",
+        "only; the weight moves downhill by lr · m̂ / (√v̂ + ε). Return w, m, v.",
     ),
 )  # fmt: skip
 
@@ -604,7 +598,7 @@ adam_step = Exercise(
 
 
 def _number(value):
-    """Return a float, or None where `value` is no number."""
+    """Return `value` as a float, or None if it is not a number."""
     if isinstance(value, (str, bytes, bool, np.bool_)):
         return None
     try:
@@ -614,7 +608,7 @@ def _number(value):
 
 
 def _rates(grid):
-    """Return a grid as a list of floats in order, or None where it is none."""
+    """Return a grid as a sorted list of floats, or None if it is not a grid."""
     if isinstance(grid, (str, bytes)) or not isinstance(grid, Iterable):
         return None
     rates = [_number(rate) for rate in grid]
@@ -622,16 +616,16 @@ def _rates(grid):
 
 
 def _same(a, b, rel_tol=1e-3):
-    """Whether two rates are the same but for rounding."""
+    """Whether two rates are the same except for rounding."""
     return math.isclose(a, b, rel_tol=rel_tol)
 
 
 def _judge_sweep(best_lr_by_optimizer, grid=None):
-    """Return None, or (id, what was seen), for {optimizer: chosen rate} and the grid."""
+    """Return None if the answer is right, or (id, finding); see `lr_sweep`."""
     best = best_lr_by_optimizer
     if not isinstance(best, Mapping):
         return "wrong-type", (
-            "The answer should be a dictionary, {optimizer: the rate you chose}; it is of type "
+            "The answer should be a dictionary, {optimizer: the rate that you chose}; got "
             f"{type(best).__name__}."
         )
     by_optimizer = isinstance(grid, Mapping) and any(isinstance(key, str) for key in grid)
@@ -644,38 +638,38 @@ def _judge_sweep(best_lr_by_optimizer, grid=None):
     for name, lr in chosen.items():
         if lr is None:
             value = best[name]
-            return "wrong-type", f"For {name} one number is asked, got {value!r:.60}."
+            return "wrong-type", f"The rate for {name} should be one number; got {value!r:.60}."
     if not grids or None in grids.values():
         return "wrong-type", (
-            "The check also wants the grid that was searched: a list of rates, or a dictionary "
+            "The check also needs the grid that you searched: a list of rates, or a dictionary "
             "{optimizer: list of rates}."
         )
     for name, lr in chosen.items():
         if not math.isfinite(lr):
-            return "not-finite", f"The rate for {name} is {lr}. Was a run that diverged chosen?"
+            return "not-finite", f"The rate for {name} is {lr}. Did you choose a run that diverged?"
     if not all(math.isfinite(rate) for rates in grids.values() for rate in rates):
-        return "not-finite", "A rate of the grid is infinite or NaN."
+        return "not-finite", "A rate in the grid is infinite or NaN."
 
     missing = [str(name) for name in grids if name not in chosen]
     unknown = [str(name) for name in chosen if name not in grids]
     if missing or unknown:
-        text = [f"{', '.join(missing)}: no rate was chosen."] if missing else []
-        text += [f"{', '.join(unknown)}: there is no grid of that name."] if unknown else []
+        text = [f"There is no rate for {', '.join(missing)}."] if missing else []
+        text += [f"There is no grid for {', '.join(unknown)}."] if unknown else []
         return "wrong", " ".join(text)
     if len(chosen) < 2:
         return "wrong", (
-            f"There is a rate for {next(iter(chosen))} only. A comparison needs each optimizer "
-            "at its own best."
+            f"There is only a rate for {next(iter(chosen))}. A comparison needs two or more "
+            "optimizers, each at its own best rate."
         )
 
     on_grid = {}
     for name, lr in chosen.items():
         near = min(grids[name], key=lambda rate: abs(rate - lr), default=None)
-        # One digit is enough to say which is meant: 0.03 for 10**-1.5.
+        # One digit is enough to identify a rate: 0.03 means 10**-1.5.
         if near is None or not _same(lr, near, rel_tol=0.06):
             return "wrong", (
-                f"The rate for {name}, {lr:.4g}, is none of those that were tried: "
-                f"{_listed(grids[name])}. What was never run cannot have been the best."
+                f"The rate for {name}, {lr:.4g}, is not one of those that you tried: "
+                f"{_listed(grids[name])}. A rate that never ran cannot be the best."
             )
         on_grid[name] = near
 
@@ -683,18 +677,18 @@ def _judge_sweep(best_lr_by_optimizer, grid=None):
         if _same(lr, grids[name][0]) or _same(lr, grids[name][-1]):
             end = "largest" if _same(lr, grids[name][-1]) else "smallest"
             return "edge-of-grid", (
-                f"For {name} you chose {lr:.4g}, the {end} of the rates that were tried: "
+                f"For {name} you chose {lr:.4g}, the {end} of the rates that you tried: "
                 f"{_listed(grids[name])}."
             )
     first = next(iter(on_grid.values()))
     if all(_same(lr, first) for lr in on_grid.values()):
         names = " and ".join(map(str, on_grid))
-        return "shared-lr", f"One rate, {first:.4g}, was chosen for {names} alike."
+        return "shared-lr", f"You chose the same rate, {first:.4g}, for {names}."
     return None
 
 
 def _listed(rates):
-    return ", ".join(f"{rate:.3g}" for rate in rates)
+    return ", ".join(f"{rate:.3g}" for rate in rates) or "none"
 
 
 lr_sweep = Question(
@@ -706,32 +700,31 @@ lr_sweep = Question(
     mistakes=(
         Mistake(
             "edge-of-grid",
-            "Beyond the end of the grid nothing was tried, so the best rate may lie out there: "
+            "You tried nothing beyond the end of the grid, so the best rate may be out there: "
             "the sweep has shown a direction, not a best rate.",
             (
                 "Along the grid, does the score rise up to your rate and fall again after it? On "
                 "one side of it there is nothing to compare with.",
-                "Add rates beyond that end, run them, and choose again. A best rate has tried "
-                "neighbours on both sides.",
+                "Add rates beyond that end, run them, and choose again. You know that a rate is the "
+                "best only if you tried neighbours on both sides.",
             ),
         ),
         Mistake(
             "shared-lr",
-            "One rate for all is an equal number, not an equal chance: for SGD the rate is a "
-            "factor on the gradient, for Adam about the length of a step.",
+            "The same rate for all is not a fair comparison: in SGD the rate is a factor on the "
+            "gradient, in Adam it is about the length of a step.",
             (
-                "Did you look for the best rate of each optimizer in its own runs, or take one "
-                "optimizer's best for the other as well?",
-                "For each optimizer on its own: of all its rates, take the one with the best "
-                "validation score.",
+                "Did you look for the best rate of each optimizer in its own runs, or use the best "
+                "rate of one optimizer for the other as well?",
+                "For each optimizer separately, take the rate with the best validation score.",
             ),
         ),
     ),
     hints=(
-        "For each optimizer: at which rate was its validation score best, and were rates on both "
-        "sides of it tried?",
-        "Take the best rate of each optimizer from its own runs. If it is the first or last of "
-        "the grid, widen the grid before you choose.",
+        "For each optimizer: at which rate was its validation score best, and did you try rates on "
+        "both sides of it?",
+        "Take the best rate of each optimizer from its own runs. If it is the first or the last "
+        "rate of the grid, widen the grid before you choose.",
     ),
 )
 

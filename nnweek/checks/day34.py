@@ -1,4 +1,4 @@
-"""The exercises of Day 34: how far a step went, and *Diagnose this run*."""
+"""The exercises of Day 34: the length of a step, and *Diagnose this run*."""
 
 import difflib
 import re
@@ -42,10 +42,10 @@ update_ratio = Exercise(
     mistakes=(
         Mistake(
             "not-a-ratio",
-            "This is how long the step was. Whether that is much depends on how large the "
-            "weights are.",
+            "This is the length of the step. Whether that is large depends on the size of the "
+            "weights.",
             (
-                "A step of length 1 is nothing for weights of norm 1,000. What is it compared with?",
+                "A step of length 1 is tiny for weights of norm 1,000. What is it compared with?",
                 "Divide by the norm of the weights before the step.",
             ),
             variants=({"compared": lambda change, weights: change},),
@@ -55,16 +55,16 @@ update_ratio = Exercise(
             "The weights are divided by the change: a small step gives a large number.",
             (
                 "A step of 0 should give 0. What does yours give?",
-                "The change is above the line, the weights are below.",
+                "The change is the numerator, the weights are the denominator.",
             ),
             variants=({"compared": lambda change, weights: weights / change},),
         ),
         Mistake(
             "difference-of-norms",
-            "The two norms are compared, not the weights. A step that only turns the weights "
-            "leaves their norm as it was, however far it went.",
+            "The two norms are compared, not the weights. A step that only rotates the weights "
+            "does not change their norm, however long it is.",
             (
-                "Weights that go from (1, 0) to (0, 1) have moved. What does yours say?",
+                "Weights that go from (1, 0) to (0, 1) have moved. What does your function return?",
                 "Subtract first, then take the norm.",
             ),
             variants=(
@@ -81,27 +81,24 @@ update_ratio = Exercise(
         ),
         Mistake(
             "no-root",
-            "The squares were added up and divided, without the root: this is the square of "
-            "the ratio.",
+            "The sums of squares were divided, without the root: this is the square of the ratio.",
             (
-                "What has the unit of a weight: a sum of squares, or its root?",
+                "Which of the two has the unit of a weight: a sum of squares, or its root?",
                 "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
             ),
             variants=({"size": lambda x: (np.asarray(x) ** 2).sum()},),
         ),
         Mistake(
             "mean-of-ratios",
-            "Each weight's change was divided by that weight and the results were averaged. "
-            "Weights near 0 then decide alone.",
+            "Each weight's change was divided by that weight, and the results were averaged. The "
+            "weights near 0 then dominate the mean.",
             (
                 "A weight of 0.000001 that moves by 0.01: how much does it add to your mean?",
-                "Two norms over the whole array first, one division at the end.",
+                "First two norms over the entire array, then one division.",
             ),
-            variants=(
-                {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b,
-                 "size": lambda x: np.abs(x).mean()},
-                {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b,
-                 "size": np.mean},
+            variants=tuple(
+                {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b, "size": size}
+                for size in (lambda x: np.abs(x).mean(), np.mean)
             ),
         ),
     ),
@@ -114,67 +111,67 @@ update_ratio = Exercise(
 
 # --- diagnose ------------------------------------------------------------------------------------
 
-# What a cause would look like: said of an answer that is wrong, to compare with the curves.
-_WOULD_BE = {
+# What a cause would look like: for a wrong answer, to compare with the curves.
+_LOOKS_LIKE = {
     "dead-at-start": "no gradient would reach any weight, not even in the first step",
     "healthy": "both losses would fall and stay together, and no other curve would look odd",
-    "labels-shuffled": "the training images would be learnt, and validation would be guessing "
-    "to the end",
+    "labels-shuffled": "the training images would be memorised, and validation would stay at "
+    "guessing",
     "learning-rate-too-high": "the first step would be about as long as the weights themselves, "
     "and the loss would shoot up before it falls",
-    "learning-rate-too-low": "every step would be tiny beside the weights, and the loss would "
-    "creep down in nearly a straight line",
-    "no-shuffle": "the batch's loss would rise and fall with the class that is being shown",
+    "learning-rate-too-low": "every step would be tiny compared with the weights, and the loss "
+    "would creep down in nearly a straight line",
+    "no-shuffle": "the batch's loss would rise and fall with the class in the batch",
     "overfitting": "training would reach its best, and the validation loss would turn and rise, "
     "with a validation accuracy well above guessing",
     "relu-on-logits": "some class would never be predicted, and training and validation would "
     "stop together at the same height",
 }
 
-# Where to look in a run that has a cause, from general to direct.
-_LOOK = {
+# Hints on a run with that cause, from general to direct.
+_RUN_HINTS = {
     "dead-at-start": (
         "Look at `Gradient/layer 1` and `Dead units`, at step 0.",
         "What is the gradient of a unit that is 0 for every image? What can change, then?",
     ),
     "healthy": (
-        "Go through its curves one after the other: does any of them look odd?",
-        "Each fault leaves a mark in at least one curve. Compare this run's losses, `Dead units` "
-        "and `Predicted/rarest` with those of the other runs: where is its mark?",
+        "Go through its curves one by one: does any of them look odd?",
+        "Each fault shows in at least one curve. Compare this run's losses, `Dead units` and "
+        "`Predicted/rarest` with those of the other runs: where does it show?",
     ),
     "labels-shuffled": (
-        "Look at `Accuracy/val` beside `Accuracy/train`. What would guessing give?",
-        "What it learnt holds for the images that it has seen, and for no others, not a bit. What "
-        "must be wrong with the lesson?",
+        "Compare `Accuracy/val` with `Accuracy/train`. What would guessing give?",
+        "What it learnt works on the images that it has seen, and on no others. What must be wrong "
+        "with the data it learnt from?",
     ),
     "learning-rate-too-high": (
         "Look at `Update ratio/layer 1` at step 0, and at the first twenty values of `Loss/step`.",
-        "A step as long as the weights leaves nothing of them. What sets the length of a step?",
+        "A step as long as the weights wipes them out. What sets the length of a step?",
     ),
     "learning-rate-too-low": (
         "Look at `Update ratio/layer 1` and compare it with the other runs.",
-        "The direction is right and the gradient is there. Then what keeps the steps so short?",
+        "The gradient is there and its direction is right. What keeps the steps so short?",
     ),
     "no-shuffle": (
         "Look at `Loss/step` closely: does it go up and down at random, or in a pattern?",
-        "Between two jumps the loss of the batch falls to almost nothing, and `Predicted/commonest` "
-        "moves with it. What may the images of one such stretch have in common?",
+        "Between two jumps the batch's loss falls to almost 0, and `Predicted/commonest` moves with "
+        "it. What may the images between two jumps have in common?",
     ),
     "overfitting": (
         "Find the lowest point of `Loss/val`. What does `Accuracy/train` do from there on?",
-        "Validation is well above guessing, so something true was learnt, and early. What is left "
-        "to learn from a few images that have been seen many times?",
+        "Validation is well above guessing, so the network learnt something true, and early. What "
+        "is left to learn from a few images that it has seen many times?",
     ),
     "relu-on-logits": (
         "Look at `Predicted/rarest`, from its first value to its last.",
-        "Training and validation are equally far from good, so it is nothing about new images. "
-        "What could keep a class from ever having the largest logit?",
+        "Training and validation are equally bad, so new images are not the problem. What could "
+        "prevent a class from ever having the largest logit?",
     ),
 }
 
 
 class _Diagnosis(Question):
-    """A `Question` that counts what is right, and points at the next run."""
+    """A `Question` that counts the right causes, and points at the next run to look at."""
 
     def __call__(self, answers=None):
         with sandbox.undisturbed():
@@ -182,10 +179,10 @@ class _Diagnosis(Question):
         if mistake is None:
             return self._verdict(None, "")
         if mistake == "not-attempted":
-            lines = [f"Your turn: `{self.signature}` {self.task}."]
+            lines = [self._your_turn()]
         key = mistake, *lines[1:]
-        lines = [*lines, progress_store.next_hint(self.name, key, hints or self.hints)]
-        return self._verdict(mistake, "\n".join(lines))
+        hint = progress_store.next_hint(self.name, key, hints or self.hints)
+        return self._verdict(mistake, "\n".join([*lines, hint]))
 
 
 def _judge(answers):
@@ -193,34 +190,27 @@ def _judge(answers):
     if answers is None or answers is Ellipsis:
         return "not-attempted", [], ()
     if not isinstance(answers, Mapping):
-        return (
-            "wrong-type",
-            [
-                "The answer should be a dictionary, {run: cause}, such as "
-                f'{{"{faulty_runs.RUNS[0]}": "healthy"}}; it is of type {type(answers).__name__}.'
-            ],
-            (),
+        line = (
+            "The answer should be a dictionary {run: cause}, such as "
+            f'{{"{faulty_runs.RUNS[0]}": "healthy"}}, but its type is {type(answers).__name__}.'
         )
+        return "wrong-type", [line], ()
     given, lines = {}, []
     for run, cause in answers.items():
         if cause is None or cause is Ellipsis or (isinstance(cause, str) and not cause.strip()):
             continue
-        name = _known(str(run).replace("\\", "/").rstrip("/").rpartition("/")[2], faulty_runs.RUNS)
+        folder = str(run).replace("\\", "/").rstrip("/").rpartition("/")[2]
+        name = _spelled(folder, faulty_runs.RUNS)
         if name not in faulty_runs.RUNS:
-            lines.append(f"There is no run `{run}`{_meant(name, faulty_runs.RUNS)}")
+            lines.append(f"There is no run `{run}`{_suggestion(name, faulty_runs.RUNS)}")
             continue
         if not isinstance(cause, str):
-            return (
-                "wrong-type",
-                [
-                    f"The cause of `{name}` should be a string, it is of type {type(cause).__name__}."
-                ],
-                (),
-            )
-        given[name] = _known(cause, faulty_runs.CAUSES)
+            line = f"The cause of `{name}` should be a string, but its type is "
+            return "wrong-type", [f"{line}{type(cause).__name__}."], ()
+        given[name] = _spelled(cause, faulty_runs.CAUSES)
         if given[name] not in faulty_runs.CAUSES:
             lines.append(
-                f"`{cause}` is not on the list of causes{_meant(given[name], faulty_runs.CAUSES)}"
+                f"`{cause}` is not on the list of causes{_suggestion(given[name], faulty_runs.CAUSES)}"
             )
     if not given and not lines:
         return "not-attempted", [], ()
@@ -237,28 +227,29 @@ def _judge(answers):
     for cause in faulty_runs.CAUSES:
         twice = [run for run in truth if given.get(run) == cause]
         if len(twice) > 1:
-            lines.append(f"`{cause}` stands {len(twice)} times; each cause was planted once.")
+            lines.append(f"You gave `{cause}` {len(twice)} times; each cause occurs once.")
     if wrong:
         run = wrong[0]
         lines.append(f"Look at `{run}` next.")
-        if given[run] in _WOULD_BE:
-            lines[-1] += f" If it were `{given[run]}`, {_WOULD_BE[given[run]]}. Is that so?"
+        if given[run] in _LOOKS_LIKE:
+            lines[-1] += f" If it were `{given[run]}`, {_LOOKS_LIKE[given[run]]}. Is that so?"
     elif open_:
         run = open_[0]
-        praise = "" if lines else "What you gave is right. "
+        praise = "" if lines else "Your answers so far are right. "
         lines.append(f"{praise}Look at `{run}` next.")
     else:
-        return "wrong", [count, *lines], ("All eight runs have their cause; mend the names.",)
-    return "wrong", [count, *lines], _LOOK[truth[run]]
+        return "wrong", [count, *lines], ("All eight runs have their cause; fix the names.",)
+    return "wrong", [count, *lines], _RUN_HINTS[truth[run]]
 
 
-def _known(name, names):
-    """Return the one of `names` with the same letters, or `name` as it came."""
+def _spelled(name, names):
+    """Return the one of `names` that has the same letters, or `name` unchanged."""
     letters = {re.sub(r"[^a-z]", "", known): known for known in names}
     return letters.get(re.sub(r"[^a-z]", "", name.lower()), name)
 
 
-def _meant(name, names):
+def _suggestion(name, names):
+    """Suggest the most similar name, or list them all."""
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     return f"; did you mean `{near[0]}`?" if near else f". They are: {', '.join(names)}."
 
@@ -272,7 +263,7 @@ diagnose = _Diagnosis(
     mistakes=(),
     hints=(
         "Begin with the run that differs most from the others, and with the curves at step 0.",
-        "Three questions part the runs: does the training loss fall? Does the validation loss "
+        "Three questions tell the runs apart: does the training loss fall? Does the validation loss "
         "follow it? And if both stop, is every class still predicted?",
     ),
 )

@@ -1,4 +1,4 @@
-"""Runs with planted faults, logged for *Diagnose this run* (Day 34)."""
+"""Training runs with injected faults, logged for *Diagnose this run* (Day 34)."""
 
 import random
 from pathlib import Path
@@ -22,7 +22,7 @@ TRAIN, VAL, SCORED = 5_000, 500, 1_000  # images; fewer where the data set is sm
 HIDDEN, LEARNING_RATE = 64, 1e-3
 SEED = 3
 
-# What a cause changes in the healthy run.
+# How each cause changes the healthy run: keyword arguments of `_run`.
 FAULTS = {
     "dead-at-start": {"hidden_bias": -10.0},
     "healthy": {},
@@ -36,27 +36,30 @@ FAULTS = {
 
 
 def true_causes():
-    """Return {run: cause}, which run of `log_faulty_runs` has which fault. Introduced on Day 34."""
+    """Return {run: cause} for the runs of `log_faulty_runs`. Introduced on Day 34."""
     return dict(zip(RUNS, random.Random(34).sample(CAUSES, len(CAUSES)), strict=True))
 
 
 def log_faulty_runs(data, log_dir="runs/diagnose"):
-    """Train eight small networks, seven of them with a planted fault, and log them.
+    """Train eight small networks, seven of them with an injected fault, and log them.
 
-    Each run trains 784-64-64-10 for 400 batches of 32 with Adam, on the CPU, in a folder
-    whose name says nothing. Every run has the same tags. Logged at every step: `Loss/step`,
-    the batch's own loss. Logged before the first step and then every 20 steps, all with the
-    weights of that moment: `Loss/…` and `Accuracy/…` of up to 1,000 of the images that it
-    learns from (`train`) and of images that it does not (`val`); `Gradient/layer …`, the
-    norm of each weight matrix's gradient in the step that follows; `Update ratio/layer …`,
-    how long that step was beside the weights; `Dead units`, the share of hidden units that
-    are 0 for every validation image; and `Predicted/rarest`, `Predicted/commonest`, the
-    share of the validation images that get the class predicted least and most often.
+    Each run trains 784-64-64-10 for 400 batches of 32 with Adam, on the CPU. The name of its
+    folder does not reveal the cause. Every run has the same tags:
+
+    - at every step, `Loss/step`: the loss of the batch;
+    - before the first step and then every 20 steps, with the weights at that moment:
+      `Loss/…` and `Accuracy/…` on up to 1,000 of the training images (`train`) and on the
+      validation images (`val`); `Gradient/layer …`, the norm of each weight matrix's gradient
+      in the next step; `Update ratio/layer …`, the norm of that step divided by the norm of
+      the weights; `Dead units`, the share of hidden units that are 0 for every validation
+      image; and `Predicted/rarest`, `Predicted/commonest`, the share of the validation images
+      that get the class predicted least and most often.
+
     Introduced on Day 34.
 
     Args:
         data: `nnweek.mnist.Digits`.
-        log_dir: the folder for the eight runs; earlier runs of the same names are replaced.
+        log_dir: the folder for the eight runs; earlier runs with these names are replaced.
 
     Returns:
         The names of the runs, which are folders in `log_dir`.
@@ -64,7 +67,7 @@ def log_faulty_runs(data, log_dir="runs/diagnose"):
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # networks this small gain nothing from several
+    torch.set_num_threads(1)  # networks this small gain nothing from more threads
     try:
         train, val = _images(data)
         for name, cause in true_causes().items():
@@ -86,6 +89,7 @@ def _run(
     in_order_of_class=False,
     relu_on_logits=False,
 ):
+    """Train one network and log it; each keyword is a fault."""
     import torch
     from torch import nn
 
@@ -116,10 +120,10 @@ def _run(
             yield from (in_order if in_order_of_class else order).split(BATCH)
 
     with open_run(log_dir) as writer:
-        # The last round takes no step: it only looks at where the steps before have led.
+        # The last round only logs: it takes no step.
         for step, batch in zip(range(STEPS + 1), batches(), strict=False):
-            looking = step % EVERY == 0
-            if looking:
+            log_all = step % EVERY == 0
+            if log_all:
                 for tag, value in _scores(model, scored, val).items():
                     writer.add_scalar(tag, value, step)
             loss = nn.functional.cross_entropy(model(pixels[batch]), labels[batch])
@@ -128,7 +132,7 @@ def _run(
             loss.backward()
             if step == STEPS:
                 break
-            before = [layer.weight.detach().clone() for layer in layers] if looking else []
+            before = [layer.weight.detach().clone() for layer in layers] if log_all else []
             optimizer.step()
             for number, (layer, old) in enumerate(zip(layers, before, strict=False), start=1):
                 change = (layer.weight.detach() - old).norm() / old.norm()
@@ -137,7 +141,7 @@ def _run(
 
 
 def _images(data):
-    """(images, labels) to learn from and to validate on: normalised, flat tensors."""
+    """Return (images, labels) for training and for validation, as normalised, flat tensors."""
     import torch
 
     from nnweek.loaders import pixel_statistics
@@ -145,8 +149,8 @@ def _images(data):
     order = np.random.default_rng(SEED).permutation(len(data.train_images))
     n_val = min(VAL, len(order) // 5)
     val, rest = order[:n_val], order[n_val:]
-    # The first image of every class, then the second of every class, and so on: so the
-    # first 50 images hold all classes, too.
+    # The first image of every class, then the second of every class, and so on: even the
+    # first 50 images contain all classes.
     rank = np.zeros(len(rest), dtype=int)
     for digit in range(10):
         of_class = data.train_labels[rest] == digit
@@ -162,11 +166,11 @@ def _images(data):
 
 
 def _scores(model, train, val):
-    """{tag: value} of a model as it stands."""
+    """Return {tag: value} of a model in its present state."""
     import torch
     from torch import nn
 
-    found, alive = {}, []
+    scores, alive = {}, []
     with torch.no_grad():
         for part, (pixels, labels) in (("train", train), ("val", val)):
             x = pixels
@@ -174,10 +178,10 @@ def _scores(model, train, val):
                 x = module(x)
                 if isinstance(module, nn.ReLU) and x.shape[1] == HIDDEN and part == "val":
                     alive.append((x > 0).any(dim=0))
-            found[f"Loss/{part}"] = nn.functional.cross_entropy(x, labels).item()
-            found[f"Accuracy/{part}"] = (x.argmax(dim=1) == labels).float().mean().item()
+            scores[f"Loss/{part}"] = nn.functional.cross_entropy(x, labels).item()
+            scores[f"Accuracy/{part}"] = (x.argmax(dim=1) == labels).float().mean().item()
     shares = torch.bincount(x.argmax(dim=1), minlength=10) / len(x)
-    found["Dead units"] = 1 - torch.cat(alive).float().mean().item()
-    found["Predicted/rarest"] = shares.min().item()
-    found["Predicted/commonest"] = shares.max().item()
-    return found
+    scores["Dead units"] = 1 - torch.cat(alive).float().mean().item()
+    scores["Predicted/rarest"] = shares.min().item()
+    scores["Predicted/commonest"] = shares.max().item()
+    return scores

@@ -1,10 +1,10 @@
 """Instrumented training: a fixture that records what a loop does to it (Days 31 and 32).
 
-A loop is tried on a *fixture*: a small network, an optimizer, a criterion and batches, all of
-them PyTorch's own and each noting in one log what happens to it. Nothing here asks how the
-learner's code is written: a step is a step, whether it came with a closure or not.
+A loop is tried on a *fixture*: a small network, an optimizer, a criterion and batches. They are
+subclasses of PyTorch's own, and each records in one log what happens to it. How the learner's
+code is written does not matter: a step is a step, with or without a closure.
 
-This module needs PyTorch; the days' modules import it when an exercise is played.
+This module needs PyTorch; `loops.run_trial` imports it when a trial runs.
 """
 
 import contextlib
@@ -16,40 +16,37 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nnweek.checks.exercise import TrialRun
+from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
 from nnweek.runtime import get_device
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What a loop is tried on: sizes of the batches, and how the steps are taken."""
-
-    seed: int
-    batches: tuple  # sizes; all but the last are equal
-    lr: float = 0.2
-    momentum: float = 0.8
-    smoothing: float = 0.0  # of the labels: a criterion of one's own would leave it out
-
-
 @dataclass
-class Log:
-    """What happened on a stage, one list of events for each call of the learner's function.
+class LoopLog:
+    """What happened to a fixture.
 
-    An event is a tuple that begins with its name: ("forward", is it in train mode (None: in
-    part), does autograd record, number of the batch or None), ("scored", what the criterion
-    got), ("backward", is an old gradient still there), ("step", is there any gradient).
+    Attributes:
+        calls: a list of events per call of the learner's function. An event is a tuple:
+            ("forward", in train mode (None if only in part), autograd records, number of the
+            batch or None), ("scored", the criterion's input), ("backward", an old gradient was
+            still there) or ("step", there is any gradient).
+        values: what each call returned.
+        moved: whether each call changed the parameters.
+        sizes: the sizes of the batches.
+        train_mode_after: whether the model is in train mode after the call.
+        records_after: whether autograd records after the call.
+        raised: what ended the last call early.
     """
 
     calls: list = field(default_factory=list)
-    values: list = field(default_factory=list)  # what each call returned
-    moved: list = field(default_factory=list)  # whether each call changed the parameters
+    values: list = field(default_factory=list)
+    moved: list = field(default_factory=list)
     sizes: tuple = ()
     train_mode_after: bool = True
-    records_after: bool = True  # whether autograd does
-    raised: Problem | None = None  # what ended the last call early
+    records_after: bool = True
+    raised: Problem | None = None
 
-    def note(self, *event):
+    def record(self, *event):
         self.calls[-1].append(event)
 
     def events(self, name):
@@ -63,12 +60,12 @@ class _FixedDropout(nn.Dropout):
     """Dropout that drops the same units every time, so that its numbers can be compared."""
 
     def forward(self, x):
-        kept = torch.arange(x.shape[-1], device=x.device) % 3 > 0
-        return x * kept * 1.5 if self.training else x
+        mask = torch.arange(x.shape[-1], device=x.device) % 3 > 0
+        return x * mask * 1.5 if self.training else x
 
 
 class _FixedNorm(nn.BatchNorm1d):
-    """A batch norm whose running statistics stay: one pass does not change the next."""
+    """Batch norm with constant running statistics: one pass does not change the next."""
 
     def forward(self, x):
         running = (None, None) if self.training else (self.running_mean, self.running_var)
@@ -76,7 +73,7 @@ class _FixedNorm(nn.BatchNorm1d):
 
 
 class _Network(nn.Module):
-    """784-12-10 with what differs between train and eval mode: dropout and a batch norm."""
+    """784-12-10, with batch norm and dropout, which differ between train and eval mode."""
 
     def __init__(self, log):
         super().__init__()
@@ -84,36 +81,34 @@ class _Network(nn.Module):
         self.norm = _FixedNorm(12)
         self.dropout = _FixedDropout(1 / 3)
         self.scores = nn.Linear(12, 10)
-        self.log, self.fingerprints = log, []
+        self.log, self.batches = log, []
 
     def forward(self, x):
         x = x.flatten(1)
         logits = self.scores(self.dropout(torch.tanh(self.norm(self.hidden(x)))))
         modes = {module.training for module in self.modules()}
         in_train_mode = modes.pop() if len(modes) == 1 else None
-        self.log.note("forward", in_train_mode, logits.requires_grad, self._batch(x))
+        self.log.record("forward", in_train_mode, logits.requires_grad, self._batch(x))
         if logits.requires_grad:
             logits.register_hook(self._backward)
         return logits
 
     def _batch(self, x):
-        """Return which batch this is, or None for anything else."""
-        found = [
-            number
-            for number, images in enumerate(self.fingerprints)
-            if images.shape == x.shape and torch.equal(images, x)
-        ]
-        return found[0] if found else None
+        """Return the number of the batch, or None for any other images."""
+        for number, images in enumerate(self.batches):
+            if images.shape == x.shape and torch.equal(images, x):
+                return number
+        return None
 
     def _backward(self, gradient):
         old = any(p.grad is not None and bool(p.grad.any()) for p in self.parameters())
-        self.log.note("backward", old)
+        self.log.record("backward", old)
 
 
 class _Criterion(nn.CrossEntropyLoss):
     def forward(self, input, target):
-        with contextlib.suppress(RuntimeError):  # inside torch.func no numbers can be had
-            self.log.note("scored", input.detach().cpu().double().numpy())
+        with contextlib.suppress(RuntimeError):  # inside torch.func there are no numbers
+            self.log.record("scored", input.detach().cpu().double().numpy())
         return super().forward(input, target)
 
 
@@ -124,17 +119,17 @@ class _Optimizer(torch.optim.SGD):
             with torch.enable_grad():
                 loss = closure()
         gradients = [p.grad for group in self.param_groups for p in group["params"]]
-        self.log.note("step", any(g is not None and bool(g.any()) for g in gradients))
+        self.log.record("step", any(g is not None and bool(g.any()) for g in gradients))
         super().step()
         return loss
 
 
-class _Ended(Exception):
-    """The learner's function raised; the stage's log says what."""
+class _FunctionRaised(Exception):
+    """The learner's function raised; the log holds the error."""
 
 
-class Fixture:
-    """A network, its optimizer, a criterion and batches, made from a `Setup`, and their log."""
+class TrainingFixture:
+    """A network, its optimizer, a criterion and batches for a `LoopSetup`, and their log."""
 
     def __init__(self, setup):
         device = get_device()
@@ -145,7 +140,7 @@ class Fixture:
 
         count, size = sum(setup.batches), setup.batches[0]
         images = draw(count, 1, 28, 28)
-        self.log = Log(sizes=setup.batches)
+        self.log = LoopLog(sizes=setup.batches)
         with torch.random.fork_rng(devices=[]):
             self.model = _Network(self.log).to(torch.float32)
         with torch.no_grad():
@@ -154,7 +149,7 @@ class Fixture:
                 parameter.copy_(scale * draw(*parameter.shape))
             self.model.norm.weight.add_(1)
             self.model.norm.running_var.add_(draw(12).abs())
-            # About half of the labels are what the network says, so that it is often right.
+            # Three fifths of the labels are the network's answers, so that it is often right.
             self.log.calls.append([])
             answers = self.model.eval()(images).argmax(dim=1)
             self.log.calls.clear()
@@ -164,14 +159,14 @@ class Fixture:
         images, labels = images.to(device), labels.to(device)
         self.model.to(device)
         self.batches = list(zip(images.split(size), labels.split(size), strict=True))
-        self.model.fingerprints = [batch.flatten(1) for batch, _ in self.batches]
+        self.model.batches = [batch.flatten(1) for batch, _ in self.batches]
         self.loader = DataLoader(TensorDataset(images, labels), batch_size=size)
         self.criterion = _Criterion(label_smoothing=setup.smoothing).to(device)
         self.optimizer = _Optimizer(self.model.parameters(), lr=setup.lr, momentum=setup.momentum)
         self.criterion.log = self.optimizer.log = self.log
 
     def call(self, function, *arguments):
-        """Call the learner's function, and note what it returns and whether it moved."""
+        """Call the learner's function; record its value and whether the parameters changed."""
         before = self.parameters()
         self.log.calls.append([])
         try:
@@ -180,7 +175,7 @@ class Fixture:
                 self.log.records_after = torch.is_grad_enabled()
         except Exception as error:
             self.log.raised = described(error)
-            raise _Ended from error
+            raise _FunctionRaised from error
         self.log.values.append(value)
         self.log.moved.append(bool(np.abs(self.parameters() - before).max() > 1e-7))
         self.log.train_mode_after = self.model.training
@@ -195,33 +190,29 @@ def _vector(tensors):
     return np.concatenate([t.detach().cpu().double().numpy().ravel() for t in tensors])
 
 
-def _nothing(value):
-    return value is None or value is Ellipsis
-
-
 def _with_fixture(trial):
-    """Give a play its stage, and end it where the learner's function raises."""
+    """Turn (function, fixture) → `TrialRun` into a trial, which ends if the function raises."""
 
     @functools.wraps(trial)
     def run(function, setup):
-        fixture = Fixture(setup)
+        fixture = TrainingFixture(setup)
         try:
-            return trial(function, setup, fixture)
-        except _Ended:
+            return trial(function, fixture)
+        except _FunctionRaised:
             return TrialRun(problem=fixture.log.raised, log=fixture.log)
 
     return run
 
 
 @_with_fixture
-def try_steps(function, setup, fixture):
-    """Play `train_step` on one batch after the other."""
+def try_steps(function, fixture):
+    """Try `train_step` on one batch after the other."""
     fixture.model.train()
     values, observed, changed = [], {}, {}
     for number, (images, labels) in enumerate(fixture.batches, start=1):
         given = images.clone(), labels.clone()
         value = fixture.call(function, fixture.model, *given, fixture.optimizer, fixture.criterion)
-        if _nothing(value):
+        if value is None or value is Ellipsis:
             return TrialRun(value)
         values.append(value)
         observed[f"the parameters after step {number}"] = fixture.parameters()
@@ -232,8 +223,8 @@ def try_steps(function, setup, fixture):
 
 
 @_with_fixture
-def try_epochs(function, setup, fixture):
-    """Play `train_one_epoch`: a model that comes in eval mode."""
+def try_epochs(function, fixture):
+    """Try `train_one_epoch` on a model in eval mode."""
     fixture.model.eval()
     value = fixture.call(
         function, fixture.model, fixture.loader, fixture.optimizer, fixture.criterion
@@ -242,14 +233,13 @@ def try_epochs(function, setup, fixture):
 
 
 @_with_fixture
-def try_evaluation(function, setup, fixture):
-    """Play `evaluate`: a model that comes in train mode."""
+def try_evaluation(function, fixture):
+    """Try `evaluate` on a model in train mode."""
     fixture.model.train()
     value = fixture.call(function, fixture.model, fixture.loader, fixture.criterion)
+    trainable = sum(p.requires_grad for p in fixture.model.parameters())
     observed = {
         "the parameters": fixture.parameters(),
-        "how many parameters can be trained": sum(
-            p.requires_grad for p in fixture.model.parameters()
-        ),
+        "how many parameters can be trained": trainable,
     }
     return TrialRun(value, observed, fixture.log)

@@ -1,6 +1,17 @@
 """Instrumented networks: record which weights a network uses and what it computes (Day 31).
 
-This module needs PyTorch; `day31.py` imports it when an exercise is tried.
+A learner's network may be written in any way, so its layers are not looked up by name:
+
+1. `_UsedTensors` watches every PyTorch function during one forward pass and records the tensors
+   that no function made: these are the weights, listed in `parameters()` or not.
+2. Each of them is overwritten by known values, chosen by its *size*: 784·256 numbers are the
+   first matrix, whatever its layout. The square matrix is symmetric and both hidden biases are
+   equal, so it does not matter which is which, nor whether a matrix is transposed.
+3. The logits then depend on the two activations only, and are compared with those of every
+   pair of known activations.
+
+Afterwards the network gets its own weights back. This module needs PyTorch; `day31` imports it
+when a trial runs.
 """
 
 import functools
@@ -12,7 +23,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from nnweek.checks.exercise import TrialRun, close, kind
+from nnweek.checks.comparing import close, kind
+from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
 
 SIZES = (28 * 28, 256, 256, 10)
@@ -20,19 +32,19 @@ SIZES = (28 * 28, 256, 256, 10)
 
 @dataclass
 class NetworkLog:
-    """What is known of a network after some images went through it.
+    """What is known of a network after a forward pass.
 
     Attributes:
-        layers: how many matrices it multiplied with; 0 where that is not known.
-        widths: of these, as text.
-        wide_enough: whether they are the widths that are asked for.
+        layers: how many matrices it multiplied with; 0 if that is not known.
+        widths: the widths of these layers, as text.
+        wide_enough: whether these are the expected widths.
         biases: how many of its vectors could be biases.
-        unregistered: weights that it uses and does not list as its parameters, as text.
-        frozen: whether a parameter that it uses asks for no gradient.
+        unregistered: the shapes of weights that it uses but does not list as parameters.
+        frozen: whether a parameter that it uses does not require a gradient.
         cut: whether a parameter that it uses gets no gradient through the graph.
-        transposed: whether a matrix is stored as (in, out), or otherwise than `nn.Linear` does.
-        not_flat: what met the first layer where that is no row of pixels, as text.
-        is_affine: whether the whole network is one affine map.
+        transposed: whether a matrix is stored as (in, out), unlike in `nn.Linear`.
+        not_flat: a sentence on the first layer's input if that is not rows of pixels.
+        is_affine: whether the network as a whole is one affine map.
     """
 
     layers: int = 0
@@ -47,22 +59,21 @@ class NetworkLog:
     is_affine: bool = False
 
 
-class _Uses(TorchFunctionMode):
-    """Notes every tensor that PyTorch's functions are handed and that none of them made."""
+class _UsedTensors(TorchFunctionMode):
+    """Records every tensor that PyTorch's functions are given and that none of them made."""
 
     def __init__(self, images):
         super().__init__()
-        self.made = {id(images): images}  # kept, so that no other tensor gets its id
+        self.made = {id(images): images}  # a reference, so that no other tensor gets its id
         self.used = {}
         self.last = ()  # the shapes of the last call's tensors
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        given = [t for t in _flat((args, kwargs or {})) if isinstance(t, torch.Tensor)]
-        # Not every call concerns numbers: `x.shape` is one, too.
-        getter = getattr(function, "__name__", "") == "__get__"
-        if not getter:
-            self.last = [tuple(t.shape) for t in given]
-        for tensor in given:
+        inputs = [t for t in _flat((args, kwargs or {})) if isinstance(t, torch.Tensor)]
+        # Reading an attribute, such as `x.shape`, is a call as well.
+        if getattr(function, "__name__", "") != "__get__":
+            self.last = [tuple(t.shape) for t in inputs]
+        for tensor in inputs:
             if id(tensor) not in self.made and tensor.is_floating_point():
                 self.used[id(tensor)] = tensor
         result = function(*args, **(kwargs or {}))
@@ -73,6 +84,7 @@ class _Uses(TorchFunctionMode):
 
 
 def _flat(thing):
+    """Yield the items of nested dictionaries, lists and tuples."""
     if isinstance(thing, dict):
         thing = tuple(thing.values())
     if isinstance(thing, (list, tuple)):
@@ -83,10 +95,7 @@ def _flat(thing):
 
 
 def _probe_weights(seed):
-    """Draw weights for 784-256-256-10 by size, such that it does not matter which is which.
-
-    Both hidden biases are equal and the square matrix is symmetric: no layout needs guessing.
-    """
+    """Draw weights for 784-256-256-10: {how many numbers: values of that tensor}."""
     draw = np.random.default_rng(seed)
     inputs, hidden, _, classes = SIZES
     first = draw.standard_normal((hidden, inputs)) * 1.3 / inputs**0.5
@@ -106,31 +115,33 @@ def _images(seed, count=7):
 
 
 class _Reference(nn.Module):
+    """784-256-256-10 with given functions after its three layers."""
+
     def __init__(self, first, second, finish):
         super().__init__()
         self.linear = nn.ModuleList(nn.Linear(i, o) for i, o in zip(SIZES, SIZES[1:], strict=False))
-        self.between = first, second, finish
+        self.functions = first, second, finish
 
     def forward(self, x):
         x = x.flatten(1)
-        for linear, bend in zip(self.linear, self.between, strict=True):
-            x = bend(linear(x))
+        for linear, function in zip(self.linear, self.functions, strict=True):
+            x = function(linear(x))
         return x
 
 
 def network(first, second, finish):
-    """Return 784-256-256-10 with these functions behind its three layers."""
+    """Return 784-256-256-10 with these functions after its three layers."""
     return _Reference(first, second, finish)
 
 
 def try_network(function, seed):
-    """Play `mlp`: give the network known weights, and send images through it."""
+    """Try `mlp`: give the network known weights, and send images through it."""
     module = function()
     if module is None or module is Ellipsis:
         return TrialRun(module)
     if not isinstance(module, nn.Module):
-        what = "a class and not an object of it" if isinstance(module, type) else kind(module)
-        text = f"It returned {what}, where a network, an `nn.Module`, was expected."
+        what = "a class instead of an instance" if isinstance(module, type) else kind(module)
+        text = f"It returned {what}, where a network (an `nn.Module`) was expected."
         return TrialRun(problem=Problem("wrong-type", text))
 
     modes = [(part, part.training) for part in module.modules()]
@@ -140,13 +151,13 @@ def try_network(function, seed):
         parameter = next(module.parameters(), torch.empty(0, dtype=torch.float32))
         images = _images(seed).to(parameter)
         if any(is_lazy(p) for p in module.parameters()):
-            module(images)  # lazy layers learn their sizes
-        uses = _Uses(images)
+            module(images)  # lazy layers get their sizes
+        uses = _UsedTensors(images)
         try:
             with torch.enable_grad(), uses:
                 logits = module(images)
         except (RuntimeError, ValueError, IndexError) as error:
-            log.not_flat = _met(uses.last)
+            log.not_flat = _wrong_input(uses.last)
             if not log.not_flat:
                 raise
             return TrialRun(log=log, problem=described(error))
@@ -154,26 +165,26 @@ def try_network(function, seed):
             text = f"Its `forward` returned {kind(logits)}, where logits were expected."
             return TrialRun(log=log, problem=Problem("wrong-type", text))
         if logits.ndim == 4:
-            log.not_flat = f"Images of shape (7, 1, 28, 28) came out as {tuple(logits.shape)}."
+            log.not_flat = f"Images of shape (7, 1, 28, 28) became {tuple(logits.shape)}."
 
         used = list(uses.used.values())
         _describe(log, module, used)
-        asking = [t for t in used if t.requires_grad]
-        if asking:
+        trainable = [t for t in used if t.requires_grad]
+        if trainable:
             log.cut = not logits.requires_grad or None in torch.autograd.grad(
-                logits, asking, torch.ones_like(logits), allow_unused=True
+                logits, trainable, torch.ones_like(logits), allow_unused=True
             )
         statistics = {id(buffer) for buffer in module.buffers()}
         tensors = [(t, t.detach().clone()) for t in used if id(t) not in statistics]
         weights = _probe_weights(seed)
         with torch.no_grad():
             for tensor, _ in tensors:
-                _deal(tensor, weights)
-            logits, *moved, none = (module(scale * images) for scale in (1, 2, -1, 0))
-            # On a line through 0, an affine map is as straight to the left as to the right.
+                _overwrite(tensor, weights)
+            logits, doubled, negated, at_0 = (module(scale * images) for scale in (1, 2, -1, 0))
+            # For an affine f, f(s·x) − f(0) = s · (f(x) − f(0)), also for a negative s.
             log.is_affine = all(
-                torch.allclose(there - none, scale * (logits - none), atol=1e-3)
-                for there, scale in zip(moved, (2, -1), strict=True)
+                torch.allclose(scaled - at_0, scale * (logits - at_0), atol=1e-3)
+                for scaled, scale in ((doubled, 2), (negated, -1))
             )
         return TrialRun(logits, log=log)
     finally:
@@ -184,48 +195,44 @@ def try_network(function, seed):
             part.training = training
 
 
-def _met(shapes):
-    """Say what met the first layer, where that is not rows of pixels; else nothing."""
+def _wrong_input(shapes):
+    """Describe the first layer's input if it is not rows of pixels, else return ""."""
     expects_pixels = [s for s in shapes if len(s) == 2 and SIZES[0] in s]
     others = [s for s in shapes if len(s) != 2 or SIZES[0] not in s]
     if not expects_pixels or not others or others[0][-1:] == SIZES[:1]:
         return ""
-    return f"The first layer expects rows of 784 numbers, and was given the shape {others[0]}."
+    return f"The first layer expects rows of 784 numbers, but got the shape {others[0]}."
 
 
 def _as_matrix(tensor):
-    """Return a tensor's shape as that of a matrix, or None for what is a vector at most."""
+    """Return a tensor's shape as that of a matrix, or None for vectors and scalars."""
     shape = tensor.shape[0] if tensor.ndim else 1, tensor[:1].numel() if tensor.ndim else 1
     return shape if min(shape) > 1 else None
 
 
 def _describe(log, module, used):
-    """Write into the log what the tensors tell that a network uses."""
+    """Record in the log what the used tensors say about the network."""
     own = {id(parameter) for parameter in module.parameters()}
     weights = [t for t in used if _as_matrix(t)]
     vectors = [t for t in used if not _as_matrix(t) and t.numel() > 1]
     statistics = {id(buffer) for buffer in module.buffers() if not _as_matrix(buffer)}
-    lost = [
-        str(tuple(t.shape))
-        for t in weights + vectors
-        if id(t) not in own and id(t) not in statistics
-    ]
-    log.unregistered = ", ".join(lost)
+    unregistered = (t for t in weights + vectors if id(t) not in own | statistics)
+    log.unregistered = ", ".join(str(tuple(t.shape)) for t in unregistered)
     log.frozen = any(id(t) in own and not t.requires_grad for t in used)
     log.layers, log.biases = len(weights), len(vectors)
 
     shapes = [_as_matrix(t) for t in weights]
-    wanted = list(zip(SIZES[1:], SIZES, strict=False))
-    log.wide_enough = sorted(map(sorted, shapes)) == sorted(map(sorted, wanted))
-    log.transposed = log.wide_enough and any(s not in wanted for s in shapes)
+    expected = list(zip(SIZES[1:], SIZES, strict=False))
+    log.wide_enough = sorted(map(sorted, shapes)) == sorted(map(sorted, expected))
+    log.transposed = log.wide_enough and any(s not in expected for s in shapes)
     chain = [SIZES[0]]
     for shape in shapes:
         chain.append(shape[0] if shape[1] == chain[-1] else shape[1])
     log.widths = "-".join(map(str, chain))
 
 
-def _deal(tensor, weights):
-    """Give a tensor its known weights, whatever its layout; leave any other as it is."""
+def _overwrite(tensor, weights):
+    """Give a tensor the known values of its size, in either layout; leave others unchanged."""
     values = weights.get(tensor.numel())
     if values is not None:
         if values.ndim == 2 and tensor.shape[0] == values.shape[1] != values.shape[0]:
@@ -262,18 +269,18 @@ _ACTIVATIONS = {
 
 @functools.cache
 def _by_activations(seed):
-    """Return {(first activation, second): the logits} with the known weights."""
+    """Return {(first activation, second activation): logits} with the known weights."""
     inputs, hidden, _, classes = SIZES
     weights = {size: torch.tensor(values) for size, values in _probe_weights(seed).items()}
     bias = weights[hidden]
     z1 = _images(seed).double().flatten(1) @ weights[inputs * hidden].T + bias
-    found = {}
-    for first, bend in _ACTIVATIONS.items():
-        z2 = bend(z1) @ weights[hidden * hidden].T + bias
-        for second, bend_again in _ACTIVATIONS.items():
-            logits = bend_again(z2) @ weights[hidden * classes].T + weights[classes]
-            found[first, second] = logits.numpy()
-    return found
+    logits = {}
+    for first, activation1 in _ACTIVATIONS.items():
+        z2 = activation1(z1) @ weights[hidden * hidden].T + bias
+        for second, activation2 in _ACTIVATIONS.items():
+            z3 = activation2(z2) @ weights[hidden * classes].T + weights[classes]
+            logits[first, second] = z3.numpy()
+    return logits
 
 
 def activations(got, seed=31):

@@ -1,7 +1,7 @@
-"""What the checks remember about the learner: what has passed, which hints were given (Day 29).
+"""The learner's progress: which exercises have passed, which hints were given (Day 29).
 
-Passes are kept between sessions beside the days' results (`nnweek.results`), under the
-data set "checks". Where that file cannot be written they last as long as the session.
+Passes are kept between sessions in the shared results file (`nnweek.results`), under the data
+set "checks". If that file cannot be written, they last as long as the session.
 """
 
 import contextlib
@@ -10,21 +10,21 @@ import io
 from nnweek import results
 
 _passed = set()
-_shown = {}  # exercise → (its last mistake, how many hints on it were given, its hints)
+_given_hints = {}  # exercise → (its last mistake, number of hints given on it, its hints)
 
 
 def keep_pass(exercise, day):
-    """Remember that an exercise has passed; the file is touched once per session."""
+    """Record that an exercise has passed; the file is written once per session."""
     if exercise in _passed:
         return
     _passed.add(exercise)
-    # Progress is a courtesy: a folder that cannot be written deserves no message here.
+    # A folder that cannot be written is not worth a message here: the check itself worked.
     with contextlib.redirect_stderr(io.StringIO()):
         results.record(exercise, "passed", dataset="checks", day=day)
 
 
 def passes():
-    """Return the names of all exercises that have passed, in this session or before."""
+    """Return the names of all exercises that have passed, in this session or an earlier one."""
     try:
         return _passed | set(results.recorded("checks"))
     except OSError:
@@ -32,19 +32,19 @@ def passes():
 
 
 def next_hint(exercise, mistake, hints):
-    """Return the first of `hints`, and each time the same mistake comes again the next."""
-    last, count, _ = _shown.get(exercise, (None, 0, ()))
+    """Return the first of `hints`, and the next one each time the mistake is repeated."""
+    last, count, _ = _given_hints.get(exercise, (None, 0, ()))
     count = count + 1 if last == mistake else 1
-    _shown[exercise] = (mistake, count, hints)
+    _given_hints[exercise] = (mistake, count, hints)
     return hints[min(count, len(hints)) - 1]
 
 
 def last_hints(exercise):
     """Return (mistake, hints) of the exercise's last hint, or None."""
-    shown = _shown.get(exercise)
-    return shown and (shown[0], shown[2])
+    given = _given_hints.get(exercise)
+    return given and (given[0], given[2])
 
 
 def forget(exercise):
     """Start the hints of an exercise from the first again."""
-    _shown.pop(exercise, None)
+    _given_hints.pop(exercise, None)

@@ -1,7 +1,7 @@
-"""Running a learner's function so that nothing it does can hurt the notebook (Day 29).
+"""Run a learner's function so that nothing it does can harm the notebook (Day 29).
 
-A check must survive whatever it is given: exceptions, endless loops, a terabyte of
-zeros, a reseeded generator. And it must leave the notebook as it found it.
+A check must survive whatever it is given: exceptions, endless loops, a terabyte of zeros, a
+reseeded generator. And it must leave the notebook as it found it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ except ImportError:  # Windows, Pyodide
     resource = None
 
 SECONDS = 10.0  # for one call; a first `import torch` inside it may take several
-MEMORY = 8 * 2**30  # bytes on top of what the process has; importing torch maps 3 GiB
+MEMORY = 8 * 2**30  # bytes in addition to what the process has; importing torch maps 3 GiB
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _LIBRARIES = (
@@ -39,7 +39,7 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there is nothing to compare: one of the generic ids, and what to say about it."""
+    """Why there is nothing to compare: a generic id, and the text of the verdict."""
 
     id: str
     text: str
@@ -47,12 +47,12 @@ class Problem:
 
 @dataclass
 class Outcome:
-    """What one call did: its value or its problem, its warnings, the arguments it changed."""
+    """What one call did: its value or problem, its warnings, and the arguments afterwards."""
 
     value: object = None
     problem: Problem | None = None
     warnings: list = field(default_factory=list)
-    arguments: tuple = ()  # as the call left them
+    arguments: tuple = ()  # after the call
     timed_out: bool = False
 
 
@@ -76,8 +76,8 @@ def call(function, arguments):
             outcome.timed_out = True
             outcome.problem = Problem(
                 "raised",
-                f"It was stopped after {SECONDS:g} seconds without an answer. Does a loop's "
-                "condition ever become false?",
+                f"It was stopped after {SECONDS:g} seconds without an answer. Does the condition of "
+                "every loop become false?",
             )
         except (Exception, SystemExit) as error:
             outcome.problem = described(error)
@@ -87,11 +87,11 @@ def call(function, arguments):
 
 @contextlib.contextmanager
 def undisturbed():
-    """Put back, afterwards, the state that a learner's function may have changed."""
+    """Restore, at the end, the global state that a learner's function may have changed."""
     python, old_numpy = random.getstate(), np.random.get_state()
     torch = sys.modules.get("torch")
     if torch is not None:
-        kept = (torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled())
+        before = (torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled())
     try:
         with np.errstate(all="ignore"), np.printoptions(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -100,14 +100,14 @@ def undisturbed():
         random.setstate(python)
         np.random.set_state(old_numpy)
         if torch is not None:
-            torch.set_rng_state(kept[0])
-            torch.set_default_dtype(kept[1])
-            torch.set_grad_enabled(kept[2])
+            torch.set_rng_state(before[0])
+            torch.set_default_dtype(before[1])
+            torch.set_grad_enabled(before[2])
 
 
 @contextlib.contextmanager
 def _time_limit(seconds):
-    """Raise `TimeUp` after so many seconds, where the platform has timers for it."""
+    """Raise `TimeUp` after so many seconds, if the platform has timers."""
     if (
         not hasattr(signal, "setitimer")
         or threading.current_thread() is not threading.main_thread()
@@ -122,7 +122,7 @@ def _time_limit(seconds):
     running = True
     started = time.monotonic()
     before = signal.signal(signal.SIGALRM, stop)
-    # It fires again and again: a bare `except:` inside the loop may swallow the first.
+    # The timer fires repeatedly: a bare `except:` inside the loop may swallow the first.
     remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)
     try:
         yield
@@ -130,7 +130,7 @@ def _time_limit(seconds):
         running = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
-        if remaining:  # somebody else's alarm: let it ring when it would have
+        if remaining:  # another alarm was set: let it go off at its own time
             left = max(1e-3, remaining - (time.monotonic() - started))
             signal.setitimer(signal.ITIMER_REAL, left, interval)
 
@@ -154,7 +154,7 @@ def _memory_limit(extra):
 
 
 def described(error):
-    """Return the `Problem` that an exception is, by its type, its message and the learner's own line."""
+    """Return an exception as a `Problem`: its type, its message and the learner's own line."""
     trace = error.__traceback__
     innermost = own = None
     while trace is not None:
@@ -172,10 +172,10 @@ def described(error):
         line = linecache.getline(own.tb_frame.f_code.co_filename, own.tb_lineno).strip()
         text += f"\nIt happened in your line {own.tb_lineno}" + (f": `{line}`" if line else ".")
     if isinstance(error, MemoryError):
-        text += "\nThat asks for more memory than there is: what shape has the array it makes?"
+        text += "\nThis needs more memory than there is: what is the shape of the array it makes?"
     return Problem("raised", text)
 
 
 def _is_raise(trace):
-    """Whether the frame stopped at a `raise` statement, and not inside a call into C."""
+    """Whether the frame stopped at a `raise` statement, not inside a call into C."""
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE

@@ -1,7 +1,7 @@
 """Reference solutions that need PyTorch (Days 31 and 32).
 
-They stand apart so that the NumPy days need no torch; `nnweek.checks.solutions` hands them
-out under the same names.
+They are in a module of their own so that the NumPy days need no torch; `nnweek.checks.solutions`
+returns them under the same names.
 """
 
 import torch

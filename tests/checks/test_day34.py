@@ -1,6 +1,7 @@
-"""Day 34's exercises: how far a step went, and *Diagnose this run*."""
+"""The checks of Day 34: the length of a step, and *Diagnose this run*."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ ANSWERS = solutions.answers()
 
 
 @pytest.fixture(autouse=True)
-def _no_hints_given_yet():
+def no_hints_given():
     progress_store.forget("diagnose")
     progress_store.forget("update_ratio")
 
@@ -48,7 +49,7 @@ def by_mean_squares(before, after):
         lambda b, a: [np.linalg.norm((a - b).ravel(), 2) / np.sqrt((b * b).sum())],
     ],
 )
-def test_the_right_ratio_passes_however_it_is_written(right):
+def test_right_ratio_passes_in_any_style(right):
     assert checks.update_ratio(right)
 
 
@@ -61,10 +62,7 @@ def test_the_right_ratio_passes_however_it_is_written(right):
         ("upside-down", lambda b, a: np.linalg.norm(b) / np.linalg.norm(a - b)),
         ("upside-down", lambda b, a: 1 / by_loops(b, a)),
         ("upside-down", lambda b, a: torch.tensor(b).norm() / torch.tensor(b - a).norm()),
-        (
-            "difference-of-norms",
-            lambda b, a: abs(np.linalg.norm(a) - np.linalg.norm(b)) / np.linalg.norm(b),
-        ),
+        ("difference-of-norms", lambda b, a: abs(1 - np.linalg.norm(a) / np.linalg.norm(b))),
         ("difference-of-norms", lambda b, a: np.linalg.norm(a) / np.linalg.norm(b) - 1),
         ("difference-of-norms", lambda b, a: 1 - np.sqrt((a**2).sum() / (b**2).sum())),
         ("no-root", lambda b, a: ((a - b) ** 2).sum() / (b**2).sum()),
@@ -75,12 +73,12 @@ def test_the_right_ratio_passes_however_it_is_written(right):
         ("mean-of-ratios", lambda b, a: ((a - b) / b).mean()),
     ],
 )
-def test_each_mistake_is_named(mistake, wrong):
+def test_every_mistake_is_named(mistake, wrong):
     verdict = checks.update_ratio(wrong)
     assert verdict.mistake == mistake, verdict
 
 
-def test_an_unknown_mistake_is_caught():
+def test_unknown_mistake_is_wrong():
     verdict = checks.update_ratio(lambda b, a: np.linalg.norm(a - b) / np.linalg.norm(a))
     assert verdict.mistake == "wrong"
 
@@ -88,7 +86,7 @@ def test_an_unknown_mistake_is_caught():
 # --- diagnose: the check ---------------------------------------------------------------------------
 
 
-def test_the_solution_passes_and_is_the_truth():
+def test_solution_passes_and_is_true():
     assert faulty_runs.true_causes() == ANSWERS
     assert sorted(ANSWERS.values()) == sorted(faulty_runs.CAUSES)
     assert checks.diagnose(ANSWERS)
@@ -105,7 +103,7 @@ def test_the_solution_passes_and_is_the_truth():
         lambda cause: cause.replace("-", ""),
     ],
 )
-def test_spelling_does_not_matter(spelled):
+def test_spelling_of_names_does_not_matter(spelled):
     assert checks.diagnose({spelled(run): spelled(cause) for run, cause in ANSWERS.items()})
     assert checks.diagnose({f"runs/diagnose/{run}/": cause for run, cause in ANSWERS.items()})
 
@@ -113,7 +111,7 @@ def test_spelling_does_not_matter(spelled):
 @pytest.mark.parametrize(
     "answer", [None, ..., {}, dict.fromkeys(ANSWERS), dict.fromkeys(ANSWERS, ...), {"alder": " "}]
 )
-def test_nothing_filled_in_is_not_attempted(answer):
+def test_blank_answers_are_not_attempted(answer):
     assert checks.diagnose(answer).mistake == "not-attempted"
     assert checks.diagnose().mistake == "not-attempted"
 
@@ -122,11 +120,11 @@ def test_nothing_filled_in_is_not_attempted(answer):
     "answer",
     [[("alder", "healthy")], "healthy", 3, lambda: ANSWERS, ANSWERS | {"elder": 3}, np.ones(3)],
 )
-def test_what_is_no_dictionary_of_strings_is_the_wrong_type(answer):
+def test_other_answers_have_the_wrong_type(answer):
     assert checks.diagnose(answer).mistake == "wrong-type"
 
 
-def test_the_verdict_counts_and_names_the_next_run_but_not_its_cause():
+def test_verdict_names_the_next_run_but_not_its_cause():
     for run, given_instead in itertools.product(ANSWERS, faulty_runs.CAUSES):
         if given_instead == ANSWERS[run]:
             continue
@@ -141,33 +139,33 @@ def test_the_verdict_counts_and_names_the_next_run_but_not_its_cause():
         assert ANSWERS[run] not in again.hint
 
 
-def test_what_is_left_open_is_counted_and_pointed_at():
+def test_unanswered_runs_are_counted_and_named():
     some = {run: cause if run < "elder" else ... for run, cause in ANSWERS.items()}
     verdict = checks.diagnose(some)
     assert verdict.mistake == "wrong"
     assert "3 of 8 right, 5 not answered yet." in verdict.hint
-    assert "What you gave is right. Look at `elder` next." in verdict.hint
+    assert "right. Look at `elder` next." in verdict.hint
 
 
-def test_unknown_names_are_said_and_the_nearest_is_offered():
+def test_unknown_names_get_the_nearest_suggestion():
     answers = ANSWERS | {"elder": "healty", "hazel": "gremlins", "willows": "healthy"}
     hint = checks.diagnose(answers).hint
-    assert "`healty` is not on the list of causes; did you mean `healthy`?" in hint
-    assert "`gremlins` is not on the list of causes. They are: dead-at-start, " in hint
-    assert "There is no run `willows`; did you mean `willow`?" in hint
+    assert re.search("`healty` .* did you mean `healthy`", hint)
+    assert re.search("`gremlins` .* They are: dead-at-start, ", hint)
+    assert re.search("no run `willows`.* did you mean `willow`", hint)
     assert hint.startswith("6 of 8 right.")
     verdict = checks.diagnose(ANSWERS | {"oak": "healthy"})
     assert "8 of 8 right." in verdict.hint
     assert not verdict
 
 
-def test_a_cause_given_twice_is_said():
+def test_repeated_cause_is_reported():
     hint = checks.diagnose(ANSWERS | {"elder": "overfitting"}).hint
-    assert "`overfitting` stands 2 times" in hint
+    assert "`overfitting` 2 times" in hint
 
 
 @given(st.dictionaries(st.sampled_from(faulty_runs.RUNS), st.sampled_from(faulty_runs.CAUSES)))
-def test_only_the_truth_passes(answers):
+def test_random_answers_pass_only_if_true(answers):
     assert bool(checks.diagnose(answers)) == (answers == ANSWERS)
 
 
@@ -177,7 +175,7 @@ LOG_10 = np.log(10)
 
 
 def diagnosis(curves):
-    """The cause, from the curves alone: what a reader of the figures can see."""
+    """Find the cause from the curves alone, as a reader of the figures does."""
     tags = {tag: np.array(values) for tag, (_, values) in curves.items()}
     if (tags["Gradient/layer 1"] == 0).all() and (tags["Dead units"] == 1).all():
         return "dead-at-start"
@@ -209,11 +207,11 @@ def runs(tmp_path_factory):
     return {name: read_scalars(folder / name) for name in names}
 
 
-def test_every_planted_fault_can_be_told_from_its_curves(runs):
+def test_every_injected_fault_shows_in_its_curves(runs):
     assert {run: diagnosis(curves) for run, curves in runs.items()} == ANSWERS
 
 
-def test_every_run_has_the_same_tags_at_the_same_steps(runs):
+def test_runs_have_the_same_tags_and_steps(runs):
     first, *others = runs.values()
     for curves in others:
         assert curves.keys() == first.keys()
@@ -224,7 +222,7 @@ def test_every_run_has_the_same_tags_at_the_same_steps(runs):
     assert first["Loss/val"][0] == list(range(0, faulty_runs.STEPS + 1, faulty_runs.EVERY))
 
 
-def test_each_cause_has_the_mark_that_the_page_speaks_of(runs):
+def test_curves_show_what_the_page_says(runs):
     curves = {cause: runs[run] for run, cause in ANSWERS.items()}
 
     def of(cause, tag):
@@ -247,6 +245,6 @@ def test_each_cause_has_the_mark_that_the_page_speaks_of(runs):
     assert (of("healthy", "Predicted/rarest")[10:] > 0).all()
 
 
-def test_the_names_of_the_runs_do_not_tell():
+def test_names_of_runs_do_not_reveal_the_cause():
     assert list(ANSWERS.values()) != list(faulty_runs.CAUSES)
     assert not any(cause[:3] in run for run, cause in ANSWERS.items())

@@ -1,4 +1,4 @@
-"""The checks themselves: what holds for every exercise, whatever is handed in."""
+"""The checks as such: what holds for every exercise, whatever submission it gets."""
 
 import inspect
 import os
@@ -17,118 +17,108 @@ import numpy as np
 import pytest
 import torch
 
-import nnweek
 from nnweek import checks, results
 from nnweek.checks import progress_store, sandbox, solutions
-from nnweek.checks import verdict as verdict_module
 from nnweek.checks.exercise import Question
-from support.submissions import backward_arrays
+from nnweek.checks.verdict import GENERIC
+from nnweek.checks.wording import sentence
+from support import ROOT
+from support.submissions import backward_arrays, first_verdict
 
-# What asks for an answer, and not for a function, is tested with its day.
-names = [n for n, e in checks.EXERCISES.items() if not isinstance(e, Question)]
-every_exercise = pytest.mark.parametrize("name", names)
-returns_arrays = pytest.mark.parametrize("name", [n for n in names if n != "test_suite"])
-needs_torch = ["mlp", "train_step", "train_one_epoch", "evaluate"]
-
-
-def solved(name):
-    return getattr(solutions, "suite" if name == "test_suite" else name)
-
-
-def fresh(name):
-    progress_store.forget(name)
-    return checks.EXERCISES[name]
+# Questions ask for an answer instead of a function; their day's module tests them.
+NAMES = [name for name, e in checks.EXERCISES.items() if not isinstance(e, Question)]
+NEED_TORCH = ["mlp", "train_step", "train_one_epoch", "evaluate"]
+every_exercise = pytest.mark.parametrize("name", NAMES)
+# A suite's exception is an answer: it calls the implementation wrong.
+every_array = pytest.mark.parametrize("name", [n for n in NAMES if n != "test_suite"])
 
 
-# --- The generic ids -------------------------------------------------------------------------------
+def solution_of(name):
+    return getattr(solutions, name)
+
+
+# --- The generic ids ------------------------------------------------------------------------------
 
 
 @every_exercise
 @pytest.mark.parametrize(
-    "nothing",
+    "placeholder",
     [None, ..., lambda *a, **k: None, lambda *a: ...],
     ids=["None", "...", "returns None", "returns ..."],
 )
-def test_nothing_yet_is_not_attempted(name, nothing):
-    verdict = fresh(name)(nothing)
+def test_placeholder_is_not_attempted(name, placeholder):
+    verdict = first_verdict(name, placeholder)
     assert (verdict.passed, verdict.mistake) == (False, "not-attempted")
-
-
-def test_a_forgotten_return_is_thought_of():
-    assert "return" in fresh("softmax")(lambda logits: None).hint
+    assert "`return`" in verdict.hint, "the return may be missing"
 
 
 @every_exercise
-def test_a_placeholder_that_raises_is_not_attempted(name):
+def test_stub_that_raises_is_not_attempted(name):
     def submission(*args):
         raise NotImplementedError("your turn")
 
     assert checks.EXERCISES[name](submission).mistake == "not-attempted"
 
 
-def test_a_placeholder_in_a_helper_of_ones_own_is_not_attempted():
+def test_stub_in_own_helper_is_not_attempted():
     def helper():
         raise NotImplementedError
 
     assert checks.softmax(lambda logits: helper()).mistake == "not-attempted"
 
 
-def test_not_implemented_out_of_a_library_is_raised():
-    class Halfway(torch.nn.Module):
-        pass
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda logits: torch.empty(2, 2, device="meta").tolist(),
+        lambda logits: torch.nn.Module()(logits),
+    ],
+)
+def test_not_implemented_error_of_a_library_is_raised(function):
+    verdict = checks.softmax(function)
+    assert verdict.mistake == "raised", verdict
+    assert "NotImplementedError" in verdict.hint
 
-    def without_data(logits):
-        return torch.empty(2, 2, device="meta").tolist()
 
-    for function in (without_data, lambda logits: Halfway()(logits)):
-        verdict = checks.softmax(function)
-        assert verdict.mistake == "raised", verdict
-        assert "NotImplementedError" in verdict.hint
-
-
-def test_a_part_that_is_missing_is_not_attempted():
-    def submission(*args):
-        dW1, db1, dW2, db2 = backward_arrays(set())(*args)
-        return None, ..., dW2, db2
-
-    verdict = checks.backward(submission)
+def test_missing_outputs_are_not_attempted():
+    verdict = checks.backward(lambda *args: (None, ..., *solutions.backward(*args)[2:]))
     assert verdict.mistake == "not-attempted"
-    assert "dW1 and db1" in verdict.hint
+    assert "`dW1` and `db1`" in verdict.hint
 
 
-@returns_arrays
-def test_an_exception_is_reported_with_type_message_and_line(name):
+@every_array
+def test_exception_is_reported_with_message_and_line(name):
     def submission(*args):
         scale = 3
         return scale / len([])  # the culprit
 
-    verdict = fresh(name)(submission)
+    verdict = first_verdict(name, submission)
     line = inspect.getsourcelines(submission)[1] + 2
     assert verdict.mistake == "raised"
     assert "ZeroDivisionError: division by zero" in verdict.hint
     assert f"line {line}: `return scale / len([])  # the culprit`" in verdict.hint
 
 
-def test_an_exception_inside_numpy_is_reported_with_the_learners_line():
+def test_exception_inside_numpy_quotes_the_learners_line():
     def submission(logits):
         return np.linalg.inv(logits)
 
-    hint = fresh("softmax")(submission).hint
+    hint = first_verdict("softmax", submission).hint
     assert "LinAlgError" in hint
     assert "`return np.linalg.inv(logits)`" in hint
 
 
 @every_exercise
-def test_leaving_python_is_no_way_out(name):
+def test_sys_exit_does_not_end_the_check(name):
     verdict = checks.EXERCISES[name](lambda *a: sys.exit("bye"))
     assert verdict.mistake in ("raised", "always-false")
 
 
-def test_a_wrong_number_of_arguments_is_raised():
+def test_wrong_number_of_arguments_is_raised():
     assert "argument" in checks.backward(lambda X, y: X).hint
 
 
-def test_an_interrupt_stops_the_check_as_it_stops_a_cell():
+def test_keyboard_interrupt_stops_the_check():
     def submission(logits):
         raise KeyboardInterrupt
 
@@ -136,50 +126,53 @@ def test_an_interrupt_stops_the_check_as_it_stops_a_cell():
         checks.softmax(submission)
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
-@pytest.mark.parametrize("swallow", [False, True])
-def test_an_endless_loop_ends_with_a_message(monkeypatch, swallow):
+needs_timers = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="no timers on this platform"
+)
+
+
+def endless(logits):
+    while True:
+        time.sleep(0.01)
+
+
+def endless_with_bare_except(logits):
+    """Swallows the first few signals."""
+    for _ in range(3):
+        try:
+            time.sleep(60)
+        except:  # noqa: E722
+            continue
+    time.sleep(60)
+
+
+@needs_timers
+@pytest.mark.parametrize("submission", [endless, endless_with_bare_except])
+def test_endless_loop_is_stopped_with_a_message(monkeypatch, submission):
     monkeypatch.setattr(sandbox, "SECONDS", 0.3)
-
-    def submission(logits):
-        while True:
-            try:
-                time.sleep(0.01)
-            except:  # noqa: E722
-                if not swallow:
-                    raise
-
-    def stubborn(logits):
-        for _ in range(3):  # a bare except swallows a few, then the next one comes through
-            try:
-                time.sleep(60)
-            except:  # noqa: E722
-                continue
-        time.sleep(60)
-
     before = signal.getsignal(signal.SIGALRM)
-    verdict = fresh("softmax")(stubborn if swallow else submission)
+    verdict = first_verdict("softmax", submission)
     assert verdict.mistake == "raised"
     assert "0.3 seconds" in verdict.hint
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
-def test_somebody_elses_alarm_still_rings():
-    rang = []
-    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
+@needs_timers
+def test_alarm_of_the_caller_still_goes_off():
+    alarms = []
+    before = signal.signal(signal.SIGALRM, lambda *_: alarms.append(True))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         checks.forward(solutions.forward)
         time.sleep(0.4)
-        assert rang
+        assert alarms
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_check_works_in_another_thread():
+def test_check_works_in_another_thread():
     verdicts = []
     thread = threading.Thread(target=lambda: verdicts.append(checks.softmax(solutions.softmax)))
     thread.start()
@@ -188,7 +181,7 @@ def test_a_check_works_in_another_thread():
 
 
 @pytest.mark.parametrize("size", [2**34, 2**45])
-def test_a_huge_allocation_is_reported(size):
+def test_huge_allocation_is_reported(size):
     if size < 2**40 and not sys.platform.startswith("linux"):
         pytest.skip("only Linux limits the memory of a process")
     verdict = checks.forward(lambda X, *rest: np.ones(size) + X[0, 0])
@@ -203,37 +196,36 @@ def test_endless_recursion_is_reported():
     assert "RecursionError" in checks.softmax(submission).hint
 
 
-@returns_arrays
+@every_array
 @pytest.mark.parametrize(
     "junk",
     ["0.5", {"a": 1}, {1.0, 2.0}, len, 1 + 2j, b"x", (x for x in "abc"), [[1], [2, 3]], object()],
-    ids=lambda junk: type(junk).__name__,  # a repr may tell an address, new in each process
+    ids=lambda junk: type(junk).__name__,  # a repr may contain an address
 )
-def test_junk_is_of_the_wrong_type(name, junk):
+def test_junk_has_the_wrong_type(name, junk):
     if name == "split" and isinstance(junk, list):
-        pytest.skip("two lists of indices are what it asks for")
+        pytest.skip("two lists of indices are a split")
     verdict = checks.EXERCISES[name](lambda *a: junk)
-    assert verdict.mistake in ("wrong-type", "wrong-shape"), verdict
-    if not isinstance(junk, list):
-        assert verdict.mistake == "wrong-type"
+    allowed = ("wrong-type", "wrong-shape") if isinstance(junk, list) else ("wrong-type",)
+    assert verdict.mistake in allowed, verdict
 
 
-def test_more_than_was_asked_for_is_of_the_wrong_type():
-    for function in (
-        lambda *a: (solutions.forward(*a), a[0]),
-        lambda *a: (a[0] @ a[1] @ a[3],) * 2,
-    ):
-        assert checks.forward(function).mistake == "wrong-type"
+@pytest.mark.parametrize(
+    "function",
+    [lambda *a: (solutions.forward(*a), a[0]), lambda *a: (a[0] @ a[1] @ a[3],) * 2],
+)
+def test_two_outputs_instead_of_one_have_the_wrong_type(function):
+    assert checks.forward(function).mistake == "wrong-type"
 
 
 @every_exercise
-def test_a_result_in_place_of_the_function_is_explained(name):
+def test_result_instead_of_function_is_explained(name):
     verdict = checks.EXERCISES[name](np.ones(3))
     assert verdict.mistake == "wrong-type"
     assert "without calling it" in verdict.hint
 
 
-def test_a_number_with_a_graph_is_no_number():
+def test_number_with_a_graph_has_the_wrong_type():
     def submission(probs, y):
         p = torch.tensor(probs, requires_grad=True)
         return -p[range(len(y)), y].clamp_min(1e-9).log().mean()
@@ -258,47 +250,47 @@ def test_a_number_with_a_graph_is_no_number():
         ("init_weights", lambda i, o, rng: solutions.init_weights(o, i, rng)),
     ],
 )
-def test_a_wrong_shape_is_named(name, function):
+def test_wrong_shape_is_named(name, function):
     verdict = checks.EXERCISES[name](function)
     assert verdict.mistake == "wrong-shape", verdict
 
 
-@pytest.mark.parametrize("name", [n for n in names if n not in ("test_suite", "mlp")])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("test_suite", "mlp")])
 def test_nan_is_not_finite(name):
-    def submission(*args):
-        value = solved(name)(*args)
-        spoil = lambda v: np.asarray(v, dtype=float) * np.nan  # noqa: E731
-        return [spoil(v) for v in value] if isinstance(value, (list, tuple)) else spoil(value)
+    def spoiled(value):
+        if isinstance(value, (list, tuple)):
+            return [spoiled(item) for item in value]
+        return np.asarray(value, dtype=float) * np.nan
 
-    verdict = checks.EXERCISES[name](submission)
+    verdict = checks.EXERCISES[name](lambda *args: spoiled(solution_of(name)(*args)))
     expected = "overflow" if name.startswith("sigmoid") else "not-finite"
     assert verdict.mistake == expected, verdict
 
 
-# --- Verdicts ----------------------------------------------------------------------------------------
+# --- Verdicts -------------------------------------------------------------------------------------
 
 
-def test_a_verdict_is_a_truth_value_and_cannot_be_changed():
-    good, bad = checks.forward(solutions.forward), checks.forward(lambda *a: 0)
-    assert good
-    assert not bad
-    assert good.mistake is None
+def test_verdict_is_a_truth_value_and_immutable():
+    right, wrong = checks.forward(solutions.forward), checks.forward(lambda *a: 0)
+    assert right
+    assert not wrong
+    assert right.mistake is None
     with pytest.raises(AttributeError):
-        bad.passed = True
+        wrong.passed = True
 
 
-def test_a_verdict_reads_well_in_a_terminal():
+def test_verdict_reads_well_in_a_terminal():
     assert repr(checks.forward(solutions.forward)) == "✓ forward: passed"
     lines = repr(checks.backward(backward_arrays({"sign"}))).splitlines()
     assert lines[0] == "✗ backward: not yet – sign"
     assert max(map(len, lines)) <= 90
 
 
-def test_a_verdict_in_a_notebook_needs_no_colour_and_escapes_what_came():
+def test_html_verdict_is_escaped_and_needs_no_colour():
     def submission(logits):
         raise ValueError("<script>alert(1)</script> & more")
 
-    page = fresh("softmax")(submission)._repr_html_()
+    page = first_verdict("softmax", submission)._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "✗ softmax: not yet – raised" in page
@@ -307,7 +299,7 @@ def test_a_verdict_in_a_notebook_needs_no_colour_and_escapes_what_came():
     assert page.count("<p") == page.count("</p>")
 
 
-def test_a_verdict_links_to_its_explanation_in_the_published_book(monkeypatch):
+def test_verdict_links_to_its_explanation_in_the_book(monkeypatch):
     monkeypatch.delenv("NNWEEK_BOOK", raising=False)
     verdict = checks.backward(backward_arrays({"sign"}))
     assert re.fullmatch(r"https://.*/what-went-wrong\.html#backward-sign", verdict.address)
@@ -318,113 +310,115 @@ def test_a_verdict_links_to_its_explanation_in_the_published_book(monkeypatch):
     assert 'target="_blank"' in link, "the notebook stays open"
 
 
-def test_a_verdict_in_the_book_links_within_the_book(monkeypatch):
+def test_verdict_inside_the_book_links_within_it(monkeypatch):
     monkeypatch.setenv("NNWEEK_BOOK", "..")
     page = checks.backward(backward_arrays({"sign"}))._repr_html_()
     assert '<a href="../what-went-wrong.html#backward-sign">' in page
 
 
-def test_a_mistake_of_any_exercise_links_to_the_one_place_for_all():
-    assert fresh("softmax")(lambda z: z * np.nan).address.endswith("#not-finite")
-    assert fresh("softmax")(lambda z: z + 7).address.endswith("#wrong")
+def test_generic_mistakes_link_to_one_common_place():
+    assert first_verdict("softmax", lambda z: z * np.nan).address.endswith("#not-finite")
+    assert first_verdict("softmax", lambda z: z + 7).address.endswith("#wrong")
 
 
-def test_where_there_is_nothing_to_explain_there_is_no_link():
-    for verdict in (checks.forward(solutions.forward), checks.forward(None)):
-        assert verdict.address is None
-        assert "<a " not in verdict._repr_html_()
+@pytest.mark.parametrize("submission", [solutions.forward, None])
+def test_verdict_without_a_mistake_has_no_link(submission):
+    verdict = checks.forward(submission)
+    assert verdict.address is None
+    assert "<a " not in verdict._repr_html_()
 
 
-def test_every_generic_id_is_explained_and_no_exercise_takes_its_name():
-    assert set(verdict_module.GENERIC) == {
+def test_generic_ids_are_explained_and_distinct():
+    assert set(GENERIC) == {
         "not-attempted", "raised", "wrong-shape", "wrong-type", "not-finite", "modifies-input",
         "wrong",
     }  # fmt: skip
-    assert not set(verdict_module.GENERIC) & set(checks.EXERCISES)
-    for exercise in checks.EXERCISES.values():
-        for mistake in exercise.mistakes:
-            assert re.fullmatch(r"[A-Za-z0-9-]+", mistake.id), mistake.id
-            assert "{" not in mistake.explanation + mistake.hints[0], mistake.id
+    assert not set(GENERIC) & set(checks.EXERCISES)
 
 
-def test_asking_again_gives_a_more_direct_hint():
-    fresh("backward")
+@pytest.mark.parametrize("name", checks.EXERCISES)
+def test_mistakes_and_hints_are_well_formed(name):
+    exercise = checks.EXERCISES[name]
+    assert exercise.signature in repr(exercise)
+    assert f"Day {exercise.day}" in repr(exercise)
+    for mistake in exercise.mistakes:
+        assert re.fullmatch(r"[A-Za-z0-9-]+", mistake.id), mistake.id
+        assert mistake.explanation.endswith("."), mistake.id
+        for text in (mistake.explanation, *mistake.hints):
+            assert text == sentence(text), "a sentence begins with a capital"
+        assert len(mistake.hints) >= 2, mistake.id
+        assert all(hint and hint == hint.strip() for hint in mistake.hints), mistake.id
+        first = mistake.hints[0]
+        assert "{" not in mistake.explanation + first, mistake.id
+        code = r"\bnp\.|=\s*\w+\[|\.sum\(|\.T\b"
+        assert not re.search(code, first.replace("`axis=`", "")), f"{first} gives code away"
+
+
+def test_each_attempt_gets_a_more_direct_hint():
     wrong = backward_arrays({"no-batch-average"})
-    first, second, third = (checks.backward(wrong).hint for _ in range(3))
+    first = first_verdict("backward", wrong).hint
+    second, third = (checks.backward(wrong).hint for _ in range(2))
     assert first != second
     assert "Divide by N" not in first
     assert "Divide by N" in second
-    assert third == second, "after the last hint it stays"
+    assert third == second, "the last hint stays"
     checks.backward(solutions.backward)
-    assert checks.backward(wrong).hint == first, "after a pass it starts again"
+    assert checks.backward(wrong).hint == first, "a pass resets the hints"
 
 
-def test_the_hints_of_different_mistakes_are_counted_apart():
-    fresh("backward")
-    first = checks.backward(backward_arrays({"sign"})).hint
+def test_hints_on_different_mistakes_are_counted_separately():
+    first = first_verdict("backward", backward_arrays({"sign"})).hint
     checks.backward(backward_arrays({"bias-mean"}))
     assert checks.backward(backward_arrays({"sign"})).hint == first
 
 
 @every_exercise
-def test_hints_without_an_attempt(name):
-    fresh(name)
+def test_hints_are_available_without_an_attempt(name):
+    progress_store.forget(name)
     first, second = checks.hint(name), checks.hint(name)
     assert first != second
     assert checks.hint(name) == second
 
 
-def test_a_hint_after_an_attempt_takes_up_its_mistake():
-    fresh("backward")
-    observation = checks.backward(backward_arrays({"bias-wrong-axis"})).hint
+def test_hint_after_an_attempt_is_on_its_mistake():
+    first = first_verdict("backward", backward_arrays({"bias-wrong-axis"})).hint
     following = checks.hint("backward")
     assert "axis 0" in following
-    assert following not in observation
+    assert following not in first
+
+
+@pytest.mark.parametrize("function", [checks.hint, checks.solution])
+def test_unknown_name_raises_with_the_known_names(function):
+    with pytest.raises(ValueError, match=r"softmax, cross_entropy.*; got 'sofmax'"):
+        function("sofmax")
+
+
+# --- Solutions and progress -----------------------------------------------------------------------
 
 
 @every_exercise
-def test_no_first_hint_gives_code_away(name):
-    exercise = checks.EXERCISES[name]
-    for mistake in exercise.mistakes:
-        assert len(mistake.hints) >= 2, mistake.id
-        assert mistake.explanation.endswith("."), mistake.id
-        first = mistake.hints[0]
-        assert not re.search(r"\bnp\.|=\s*\w+\[|\.sum\(|\.T\b", first.replace("`axis=`", "")), first
-        assert all(hint and hint == hint.strip() for hint in mistake.hints)
-
-
-def test_an_unknown_name_is_an_error_that_lists_the_names():
-    for function in (checks.hint, checks.solution):
-        with pytest.raises(ValueError, match=r"softmax, cross_entropy.*; got 'sofmax'"):
-            function("sofmax")
-
-
-# --- Solutions and progress --------------------------------------------------------------------------
-
-
-@every_exercise
-def test_every_exercise_has_a_solution_that_passes_and_is_shown(name):
-    verdict = checks.EXERCISES[name](solved(name))
+def test_solution_passes_and_is_shown(name):
+    verdict = checks.EXERCISES[name](solution_of(name))
     assert verdict.passed, verdict
-    shown = checks.solution(name)
-    assert shown.text == inspect.getsource(solved(name)).rstrip()
-    assert repr(shown) == shown.text
-    assert re.match(r"```python\n(@.+\n)?def ", shown._repr_markdown_())
-    assert max(map(len, shown.text.splitlines())) <= 84
+    listing = checks.solution(name)
+    assert listing.text == inspect.getsource(solution_of(name)).rstrip()
+    assert repr(listing) == listing.text
+    assert re.match(r"```python\n(@.+\n)?def ", listing._repr_markdown_())
+    assert max(map(len, listing.text.splitlines())) <= 84
 
 
 @every_exercise
-def test_the_signature_is_that_of_the_solution(name):
-    parameters = str(inspect.signature(solved(name)))
-    parameters = re.sub(r"e-0(?=\d)", "e-", parameters)  # as one writes 1e-05
+def test_signature_is_that_of_the_solution(name):
+    parameters = str(inspect.signature(solution_of(name)))
+    parameters = re.sub(r"e-0(?=\d)", "e-", parameters)  # 1e-05 is usually written 1e-5
     assert checks.EXERCISES[name].signature.endswith(parameters)
 
 
-def in_a_new_process(code, **environment):
+def run_in_new_process(code, **environment):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         env={**os.environ, **environment},
-        cwd=os.path.dirname(os.path.dirname(nnweek.__file__)),
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
@@ -433,7 +427,7 @@ def in_a_new_process(code, **environment):
     return done.stdout
 
 
-def test_progress_lasts_from_one_session_to_the_next(tmp_path):
+def test_progress_is_kept_between_sessions(tmp_path):
     file = str(tmp_path / "folder" / "results.jsonl")
     passing = """
         from nnweek import checks
@@ -443,16 +437,16 @@ def test_progress_lasts_from_one_session_to_the_next(tmp_path):
         checks.forward(lambda *a: None)
         print(checks.progress())
     """
-    out = in_a_new_process(passing, NNWEEK_RESULTS=file)
+    out = run_in_new_process(passing, NNWEEK_RESULTS=file)
     assert f"1 of {len(checks.EXERCISES)}" in out
     assert "✓ softmax" in out
     assert "· forward" in out
     again = "from nnweek import checks; print(checks.progress().passed['softmax'])"
-    assert in_a_new_process(again, NNWEEK_RESULTS=file).strip() == "True"
+    assert run_in_new_process(again, NNWEEK_RESULTS=file).strip() == "True"
     assert Path(file).read_text().count("softmax") == 1
 
 
-def test_progress_works_where_nothing_can_be_written(tmp_path):
+def test_progress_works_if_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     code = """
         from nnweek import checks
@@ -461,27 +455,40 @@ def test_progress_works_where_nothing_can_be_written(tmp_path):
         print(checks.progress().passed["softmax"])
     """
     for path in (tmp_path / "file" / "results.jsonl", tmp_path):
-        assert in_a_new_process(code, NNWEEK_RESULTS=str(path)).strip() == "True"
+        assert run_in_new_process(code, NNWEEK_RESULTS=str(path)).strip() == "True"
 
 
-def test_progress_reads_well_in_a_notebook():
+def test_progress_has_html():
     page = checks.progress()._repr_html_()
     assert "Day 29" in page
     assert "currentColor" in page
 
 
-def test_passes_do_not_mix_with_the_days_results(monkeypatch):
+def test_passes_are_separate_from_the_days_results(monkeypatch):
     monkeypatch.setattr(progress_store, "_passed", set())
     checks.softmax(solutions.softmax)
     assert "softmax" in results.recorded("checks")
     assert results.recorded("mnist") == {}
 
 
-# --- Good manners --------------------------------------------------------------------------------------
+# --- The state of the notebook --------------------------------------------------------------------
+
+
+def global_state():
+    return (
+        random.getstate(),
+        str(np.random.get_state()),
+        torch.get_rng_state().tolist(),
+        np.geterr(),
+        str(np.get_printoptions()),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        list(warnings.filters),
+    )
 
 
 @every_exercise
-def test_a_check_leaves_the_notebook_as_it_was(name):
+def test_check_restores_the_global_state(name):
     def rude(*args):
         random.seed(0)
         np.random.seed(0)
@@ -494,33 +501,21 @@ def test_a_check_leaves_the_notebook_as_it_was(name):
         for arg in args:
             if isinstance(arg, np.ndarray):
                 arg[...] = 0
-        return solved(name)(*args)
-
-    def state():
-        return (
-            random.getstate(),
-            str(np.random.get_state()),
-            torch.get_rng_state().tolist(),
-            np.geterr(),
-            str(np.get_printoptions()),
-            torch.get_default_dtype(),
-            torch.is_grad_enabled(),
-            list(warnings.filters),
-        )
+        return solution_of(name)(*args)
 
     random.random(), np.random.rand(), torch.rand(1)
-    before = state()
+    before = global_state()
     checks.EXERCISES[name](rude)
-    assert state() == before
-    assert checks.EXERCISES[name](solved(name)), "nor does it spoil the next check"
+    assert global_state() == before
+    assert checks.EXERCISES[name](solution_of(name)), "the next check is not affected"
 
 
 @every_exercise
-def test_a_check_prints_nothing_and_warns_of_nothing(name, capfd):
+def test_check_prints_and_warns_nothing(name, capfd):
     def noisy(*args):
         warnings.warn("look out", stacklevel=1)
         np.log(np.zeros(2)), np.ones(1) / np.zeros(1)
-        return solved(name)(*args)
+        return solution_of(name)(*args)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -530,13 +525,13 @@ def test_a_check_prints_nothing_and_warns_of_nothing(name, capfd):
 
 
 @every_exercise
-def test_a_strict_learner_is_not_punished(name):
+def test_check_works_under_strict_error_settings(name):
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert checks.EXERCISES[name](solved(name)).passed
+        assert checks.EXERCISES[name](solution_of(name)).passed
 
 
-def test_numpy_alone_is_enough_for_what_does_not_ask_for_a_network():
+def test_numpy_exercises_need_only_numpy():
     code = f"""
         import sys
         class Guard:
@@ -547,19 +542,8 @@ def test_numpy_alone_is_enough_for_what_does_not_ask_for_a_network():
         sys.meta_path.insert(0, Guard())
         from nnweek import checks
         from nnweek.checks import solutions
-        from nnweek.checks.exercise import Question
-        passed = 0
-        for name, exercise in checks.EXERCISES.items():
-            if name not in {needs_torch} and not isinstance(exercise, Question):
-                solution = getattr(solutions, "suite" if name == "test_suite" else name)
-                assert exercise(solution), name
-                passed += 1
-        print(passed, checks.progress()._repr_html_()[:4])
+        for name in {[name for name in NAMES if name not in NEED_TORCH]}:
+            assert checks.EXERCISES[name](getattr(solutions, name)), name
+        print(checks.progress()._repr_html_()[:4])
     """
-    assert in_a_new_process(code).split() == [str(len(names) - len(needs_torch)), "<div"]
-
-
-def test_every_exercise_says_what_it_asks_for():
-    for exercise in checks.EXERCISES.values():
-        assert exercise.signature in repr(exercise)
-        assert f"Day {exercise.day}" in repr(exercise)
+    assert run_in_new_process(code).strip() == "<div"

@@ -1,25 +1,28 @@
-"""Submissions that several test modules hand in; each takes the bugs to plant."""
+"""Submissions that several test modules check; each takes the set of bugs to inject."""
 
 import math
 
 import numpy as np
+import torch
 
 from nnweek import checks
 from nnweek.checks import progress_store
 
 
-def check_anew(name, submission):
-    """Return the verdict, with the hints starting from the first."""
+def first_verdict(name, submission):
+    """Check a submission as if it were the first attempt at the exercise."""
     progress_store.forget(name)
     return checks.EXERCISES[name](submission)
 
 
 def in_float32(function):
-    """The same function, computing in float32 from the first line on."""
+    """Return the same function, computing in float32 from the first line on."""
 
     def convert(value):
         if isinstance(value, list):
             return [convert(item) for item in value]
+        if isinstance(value, torch.Tensor):
+            return value.float()
         is_float = isinstance(value, np.ndarray) and value.dtype.kind == "f"
         return value.astype(np.float32) if is_float else value
 
@@ -129,7 +132,7 @@ def backward_loops(bugs):
 
 
 def backward_sums(bugs):
-    """Sums first, one division at the end; einsum; biases as rows."""
+    """Sums first and one division at the end, with einsum; biases as rows."""
 
     def backward(X, y, W1, b1, W2, b2):
         N, C = len(y), len(b2)
@@ -163,7 +166,7 @@ def backward_sums(bugs):
 
 
 def numerical_steps(bugs):
-    """One array of steps for each entry; x itself is never touched, unless that is the bug."""
+    """One array of steps per entry; x itself never changes, unless that is the bug."""
 
     def numerical_gradient(f, x, eps=1e-5):
         dtype = x.dtype if "integer-truncation" in bugs else float

@@ -1,0 +1,136 @@
+"""Recognise which mistake explains what a submission returned (Day 29).
+
+Every mistake can compute the outputs that it would produce, so recognising one means comparing
+the wrong outputs with those. Say that a `backward` forgets ReLU's mask and also adds 1 to db2,
+so that dW1, db1 and db2 are wrong on every probe:
+
+- "missing-relu-mask" would produce this dW1 and this db1, but not this db2. It is a *partial*
+  explanation. Without the second bug it would be *complete*.
+- "missing-relu-mask" and "sign" together, with both steps replaced, would produce none of them.
+- A mistake that would show on a probe whose outputs are all right is no explanation at all.
+
+`recognise` tries, in this order: one mistake that explains everything; a mistake's own
+`detect`; the mistake that the failing probes were built for; two mistakes made at once; and
+last the partial explanation that covers most outputs.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnweek.checks.comparing import close, wrong_outputs
+
+
+@dataclass
+class Explanation:
+    """Which mistakes explain the observations.
+
+    Attributes:
+        mistakes: one or two; the verdict names the first.
+        shown_by: (observation, output) that shows them; None for the first that is wrong.
+        numbers: further numbers for `Mistake.finding`.
+        is_all: whether nothing is wrong besides the mistake that is named.
+        explained: how many of the wrong outputs it explains.
+    """
+
+    mistakes: list
+    shown_by: tuple | None = None
+    numbers: dict | None = None
+    is_all: bool = True
+    explained: int = 0
+
+
+def recognise(exercise, observations):
+    """Return the `Explanation` of what is wrong, or None."""
+    complete, partial = _explain(exercise, observations, 1)
+    if complete:
+        return complete
+    for mistake in exercise.mistakes:
+        detected = mistake.detect and mistake.detect(observations)
+        if detected:
+            numbers = detected if isinstance(detected, dict) else None
+            return Explanation([mistake], numbers=numbers)
+    failing = [observation for observation in observations if observation.wrong]
+    targets = {observation.probe.targets for observation in failing}
+    if failing and None not in targets:
+        first = failing[0]
+        mistake = next(m for m in exercise.mistakes if m.id == first.probe.targets)
+        return Explanation([mistake], (first, first.wrong[0]))
+    complete, partial_pair = None, None
+    if exercise.max_simultaneous > 1:
+        complete, partial_pair = _explain(exercise, observations, 2)
+    partials = [each for each in (partial, partial_pair) if each]
+    return complete or max(partials, key=lambda each: each.explained, default=None)
+
+
+def _explain(exercise, observations, size):
+    """Look for `size` mistakes that would have produced the wrong outputs.
+
+    A complete explanation leaves no wrong output over, except on probes that were built for
+    another mistake and so may show that one as well. A partial explanation must cover more
+    than chance could: several outputs, and several numbers that are not 0. No explanation
+    holds if it would show on a probe whose outputs are all right.
+
+    Returns:
+        (complete, partial): an `Explanation` or None each. Of several complete ones, the
+        mistake that is listed first counts.
+    """
+    failing = [observation for observation in observations if observation.wrong]
+    partial = None
+    for mistakes, answers in _wrong_answers(exercise, size) if failing else ():
+        matches = [
+            (_evidence(observation, name, answers[observation.number], exercise.matches),
+             observation, name)
+            for observation in failing
+            for name in observation.wrong
+        ]  # fmt: skip
+        shown = [match for match in matches if match[0] is not None]
+        if not shown or any(
+            wrong_outputs(observation.probe, answers[observation.number], observation.right)
+            for observation in observations
+            if not observation.wrong
+        ):
+            continue
+        shown_by = next((match for match in shown if match[0]), shown[0])[1:]
+        untargeted = [match[0] for match in matches if not match[1].probe.targets]
+        if len(shown) == len(matches) or (untargeted and None not in untargeted):
+            return Explanation(mistakes, shown_by, is_all=size == 1), partial
+        enough = len(shown) > (partial.explained if partial else 1)
+        if enough and sum(match[0] for match in shown) > 1:
+            partial = Explanation(mistakes, shown_by, is_all=False, explained=len(shown))
+    return None, partial
+
+
+def _wrong_answers(exercise, size):
+    """Yield (mistakes, their answers on every probe) for all `size` that can be combined.
+
+    Two variants can be combined if they belong to different mistakes and replace different
+    steps; both replacements together are the two mistakes made at once.
+    """
+    variants = [(mistake, steps) for mistake in exercise.mistakes for steps in mistake.variants]
+    for group in itertools.combinations(variants, size):
+        mistakes = [mistake for mistake, _ in group]
+        replaced = [item for _, steps in group for item in steps.items()]
+        if len(dict(replaced)) == len(replaced) and len({m.id for m in mistakes}) == size:
+            yield mistakes, exercise.answers(tuple(replaced))
+
+
+def _evidence(observation, name, answer, matches):
+    """Count the numbers in an output that are those of a mistake, without 0 and NaN.
+
+    Returns:
+        None if the output is not what the mistake would produce, or if the mistake makes no
+        difference to it. 0 if it matches but proves little: an output of zeros, or one that
+        is missing in both.
+    """
+    got, wanted = observation.outputs.get(name), answer.get(name)
+    if got is None or wanted is None:
+        return 0 if got is wanted and observation.outputs and answer else None
+    got, wanted = np.squeeze(got), np.squeeze(wanted)
+    if got.shape != wanted.shape or not matches(got, wanted):
+        return None
+    right = observation.right.get(name)
+    if right is not None and right.shape == wanted.shape and close(wanted, right):
+        return None
+    return int((np.isfinite(wanted) & (wanted != 0)).sum())

@@ -1,0 +1,215 @@
+"""Call a function on a probe and record what it did (Day 29).
+
+`observe` runs a submission in the sandbox and returns an `Observation`; `reference` runs the
+right answer, or a mistaken variant of it, in the same way and returns its outputs.
+
+If an exercise has a `trial`, the trial calls the function in surroundings of its own, such as
+a small network whose optimizer logs each step, and returns a `TrialRun`:
+
+    def trial(function, n, seed):  # the arguments after the function are the probe's
+        value = function(n, seed)
+        again = function(n, seed)
+        return TrialRun(value, observed={"reproducible": value == again})
+"""
+
+import copy
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnweek.checks import sandbox
+from nnweek.checks.comparing import as_numbers, kind, largest_change, wrong_outputs
+from nnweek.checks.sandbox import Problem
+from nnweek.checks.wording import in_words
+
+
+@dataclass
+class TrialRun:
+    """The result of a trial.
+
+    Attributes:
+        value: what the function returned.
+        observed: further outputs, {name: numbers}.
+        log: whatever the mistakes' `detect` looks at.
+        changed: {input: largest change}, for inputs that are not the probe's own.
+        problem: why there is nothing to compare, if so.
+        remark: what the verdict says if the function passes.
+    """
+
+    value: object = None
+    observed: dict = field(default_factory=dict)
+    log: object = None
+    changed: dict = field(default_factory=dict)
+    problem: Problem | None = None
+    remark: str = ""
+
+
+@dataclass
+class Observation:
+    """What a submission did on one probe.
+
+    Attributes:
+        number: the probe's position among the exercise's probes.
+        probe: the `Probe`.
+        right: {output: what is expected}.
+        outputs: {output: what was returned}, as float64 arrays.
+        problem: why there is nothing to compare, if so.
+        timed_out: whether the call had to be stopped.
+        warnings: the texts of the warnings that were issued.
+        changed: {input: largest change}.
+        wrong: the names of the outputs that are not right.
+        log, remark: those of the `TrialRun`.
+    """
+
+    number: int
+    probe: object
+    right: dict
+    outputs: dict = field(default_factory=dict)
+    problem: Problem | None = None
+    timed_out: bool = False
+    warnings: list = field(default_factory=list)
+    changed: dict = field(default_factory=dict)
+    wrong: list = field(default_factory=list)
+    log: object = None
+    remark: str = ""
+
+
+def observe(exercise, function, number, probe, right):
+    """Call a submission on one probe and return the `Observation`, whatever happens."""
+    outcome = sandbox.call(_with_trial(exercise, function), probe.args)
+    observation = Observation(
+        number,
+        probe,
+        right,
+        problem=outcome.problem,
+        timed_out=outcome.timed_out,
+        warnings=outcome.warnings,
+    )
+    if outcome.timed_out:
+        return observation
+    run = _as_run(outcome.value)
+    observation.problem = observation.problem or run.problem
+    observation.log, observation.remark = run.log, run.remark
+    observation.changed.update(run.changed)
+    returned = {name: right[name] for name in right if name not in run.observed}
+    if not observation.problem and (returned or _is_placeholder(run.value)):
+        observation.outputs, observation.problem = _unpack(exercise, run.value, returned)
+    for name, value in run.observed.items():
+        observation.outputs[name], _ = _read(name, value, right.get(name))
+    names = argument_names(exercise.signature)
+    for name, before, after in zip(names, probe.args, outcome.arguments, strict=False):
+        change = largest_change(before, after)
+        if change:
+            observation.changed[name] = change
+    observation.wrong = wrong_outputs(probe, observation.outputs, right)
+    return observation
+
+
+def reference(exercise, probe, steps):
+    """Return {output: array} of the right answer with some of its steps replaced."""
+    function = functools.partial(exercise.right, **steps)
+    try:
+        with np.errstate(all="ignore"):
+            value = _with_trial(exercise, function)(*copy.deepcopy(probe.args))
+    except (ValueError, IndexError):  # a mistake may be impossible with these shapes
+        return {}
+    run = _as_run(value)
+    values = run.value if isinstance(run.value, (list, tuple)) else [run.value]
+    named = zip(_output_names(exercise, len(values)), values, strict=True)
+    return {name: np.asarray(value) for name, value in (*named, *run.observed.items())}
+
+
+def adapt(exercise, function, probe):
+    """Return the function, or the first of its adapted forms that does not raise.
+
+    If all of them raise, the error to report is one that has nothing to do with the form of
+    the arguments.
+    """
+    if not exercise.adapters:
+        return function
+    failed = []
+    forms = (adapter(function) for adapter in exercise.adapters)
+    for candidate in filter(None, [function, *forms]):
+        problem = sandbox.call(candidate, probe.args).problem
+        if not problem or problem.id != "raised":
+            return candidate
+        failed.append((candidate, problem.text))
+    of_the_form = ("AttributeError", "TypeError")
+    return next((form for form, text in failed if not text.startswith(of_the_form)), function)
+
+
+def argument_names(signature):
+    """Return the names of the arguments in a signature such as "forward(X, W1, b1)"."""
+    inside = signature.partition("(")[2].rpartition(")")[0]
+    return [part.partition("=")[0].strip() for part in inside.split(",")]
+
+
+def _with_trial(exercise, function):
+    """Return the function as it is to be called with a probe's arguments."""
+    return functools.partial(exercise.trial, function) if exercise.trial else function
+
+
+def _as_run(value):
+    return value if isinstance(value, TrialRun) else TrialRun(value)
+
+
+def _is_placeholder(value):
+    return value is None or value is Ellipsis
+
+
+def _output_names(exercise, count):
+    """Name `count` outputs; those beyond the expected ones are numbered."""
+    outputs = exercise.outputs
+    if "{}" in outputs[0]:
+        return [outputs[0].format(i) for i in range(count)]
+    return [*outputs, *(f"output {i}" for i in range(len(outputs), count))][:count]
+
+
+def _unpack(exercise, value, right):
+    """Return ({name: array}, problem) from whatever was returned."""
+    if _is_placeholder(value):
+        return {}, Problem("not-attempted", f"It returned {value}.")
+    if len(exercise.outputs) == 1 and "{}" not in exercise.outputs[0]:
+        (name, wanted), *_ = right.items()
+        array, problem = _read(name, value, wanted)
+        return ({} if array is None else {name: array}), problem
+    if not isinstance(value, (list, tuple)):
+        expected = ", ".join(right)
+        text = f"It returned {kind(value)}, where ({expected}) was expected."
+        return {}, Problem("wrong-type", text)
+    named = dict(zip(_output_names(exercise, len(value)), value, strict=True))
+    empty = [name for name, item in named.items() if _is_placeholder(item)]
+    if empty:
+        verb = "is" if len(empty) == 1 else "are"
+        return {}, Problem("not-attempted", f"{in_words(empty)} {verb} still empty.")
+    outputs, problem = {}, None
+    for name, item in named.items():
+        array, trouble = _read(name, item, right.get(name))
+        if array is not None:
+            outputs[name] = array
+        problem = problem or trouble
+    if len(value) != len(right) and not problem:
+        text = f"It returned {len(value)} arrays, where {len(right)} were expected: "
+        problem = Problem("wrong-shape", f"{text}{', '.join(right)}.")
+    return outputs, problem
+
+
+def _read(name, value, wanted):
+    """Return (array, None), or (None, problem) if `value` does not hold what is expected."""
+    array = as_numbers(value)
+    if wanted is not None and wanted.dtype == bool:
+        if array is None or array.size != 1 or not (array == array.astype(bool)).all():
+            text = f"It returned {kind(value)}, where True or False was expected."
+            return None, Problem("wrong-type", text)
+        return array.astype(bool).reshape(()), None
+    a_number = wanted is not None and wanted.ndim == 0
+    # A tuple counts as an array only if its shape matches, not if it holds several answers.
+    several = isinstance(value, tuple) and wanted is not None and np.shape(array) != wanted.shape
+    if array is None or several or (a_number and getattr(value, "requires_grad", False)):
+        what = "a number" if a_number else "an array of numbers"
+        text = f"{in_words([name])} is {kind(value)}, where {what} was expected."
+        return None, Problem("wrong-type", text)
+    if a_number and array.size == 1:
+        array = array.reshape(())
+    return array, None
