@@ -1,8 +1,8 @@
-"""The one file in which the days leave their numbers (Days 29 to 35).
+"""The shared results file: days record measurements, and later days read them.
 
-The file holds one result a line (JSON). A result is appended, never rewritten, so
-that two notebooks may record at once and a crash can cost a line at most; the
-newest line of a name counts.
+The file contains one JSON object per line. Results are appended, never rewritten, so two
+notebooks may record at the same time and a crash costs at most one line. If a name occurs
+more than once, its last line counts.
 """
 
 import errno
@@ -18,22 +18,22 @@ from nnweek.runtime import data_folder
 def results_file():
     """Return the path of the results file; it need not exist yet. Introduced on Day 29.
 
-    It is `NNWEEK_RESULTS` where that is set, else `results.jsonl` in the data folder
-    (`nnweek.runtime.data_folder`), which is the same wherever a notebook is started.
+    It is `NNWEEK_RESULTS` if that is set, else `results.jsonl` in the data folder
+    (`nnweek.runtime.data_folder`), which does not depend on where a notebook is started.
     """
     chosen = os.environ.get("NNWEEK_RESULTS")
     return Path(os.path.expanduser(chosen)) if chosen else data_folder() / "results.jsonl"
 
 
 def record(name, value, *, dataset, day):
-    """Keep a result for Day 35. Introduced on Day 29.
+    """Save a result for a later day. Introduced on Day 29.
 
-    Where the file cannot be written, that is said and the notebook goes on.
+    If the file cannot be written, a message on stderr says so and the notebook continues.
 
     Args:
-        name: what was measured, such as "baseline_test_accuracy".
+        name: what was measured, such as "softmax_regression_test_accuracy".
         value: a number, a string, or lists and dictionaries of them (JSON).
-        dataset: what it was measured on; results of another data set stay apart.
+        dataset: what it was measured on; each data set has its own results.
         day: the day that measured it, 29 to 35.
 
     Raises:
@@ -54,36 +54,62 @@ def record(name, value, *, dataset, day):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab", buffering=0) as file:
-            # One write, so that lines of two writers do not mix; the newline in front
-            # ends a line that a crash may have left half-written.
+            # A single write, so that the lines of two writers do not mix. The newline in
+            # front ends a line that a crash may have left incomplete.
             content = f"\n{line}\n".encode()
-            if file.write(content) < len(content):  # the last bytes of a disk are no error to it
+            if file.write(content) < len(content):  # a nearly full disk raises no error
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        print(f"The result {name!r} could not be kept in {path}: {error}", file=sys.stderr)
+        print(f"The result {name!r} could not be saved in {path}: {error}", file=sys.stderr)
 
 
 def recorded(dataset):
-    """Read the newest result of each name for one data set. Introduced on Day 35.
+    """Read the newest result of each name for one data set. Introduced on Day 32.
 
-    Lines that are not whole, and lines of other data sets, are passed over.
+    Incomplete lines and lines of other data sets are skipped.
+
+    Args:
+        dataset: as passed to `record`.
 
     Returns:
-        {name: {"value": …, "day": …, "time": …}}, empty where nothing was recorded.
+        {name: {"value": …, "day": …, "time": …}}, empty if nothing was recorded.
 
     Raises:
-        OSError: if the file is there and cannot be read.
+        OSError: if the file exists but cannot be read.
     """
     try:
         lines = results_file().read_bytes().splitlines()
     except FileNotFoundError:
         return {}
-    found = {}
+    results = {}
     for line in lines:
         try:
             entry = json.loads(line)
             if entry["dataset"] == dataset:
-                found[entry["name"]] = {key: entry[key] for key in ("value", "day", "time")}
+                results[entry["name"]] = {key: entry[key] for key in ("value", "day", "time")}
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    return found
+    return results
+
+
+def recall(name, measure, *, dataset, day):
+    """Return a recorded result; if there is none, measure and record it. Introduced on Day 35.
+
+    One printed line says which of the two happened.
+
+    Args:
+        name, dataset, day: as for `record`.
+        measure: called without arguments if nothing was recorded; returns the value.
+
+    Raises:
+        OSError: if the file exists and cannot be read.
+        TypeError, ValueError: if the measured value cannot be written as JSON.
+    """
+    found = recorded(dataset).get(name)
+    if found:
+        print(f"Day {day}: {name} was recorded on {found['time'][:10]}")
+        return found["value"]
+    value = measure()
+    record(name, value, dataset=dataset, day=day)
+    print(f"Day {day}: {name} measured now")
+    return value

@@ -22,8 +22,8 @@
 # - train the network, see what the hidden layer buys, and look at the surface it walked down;
 # - read handwritten digits with NumPy alone.
 #
-# **Time** about 200 minutes: a neuron 10, forward 20, loss 20, by hand 25, backward 35, the craft of checking 45,
-# training 15, spirals 10, the surface 10, digits 10.
+# **Time** about 205 minutes: a neuron 10, forward 20, loss 20, by hand 25, backward 35, the craft of checking 45,
+# training 20, spirals 10, the surface 10, digits 10.
 #
 # **You need** Python and NumPy basics, matrix products, and the chain rule from school calculus.
 
@@ -373,8 +373,16 @@ assert difference < 1e-9, difference
 #
 # (`sum(axis=0)` gives a bias its gradient without the leading axis of length one; `keepdims=True` keeps that axis, and
 # both are right here.)
-#
-# **Exercise 4.** Put the lines together. The check knows eleven ways in which people get this wrong.
+
+# %% tags=["hide-input"]
+bugs = {mistake.id for mistake in checks.EXERCISES["backward"].mistakes}
+Markdown(
+    "There are many ways to get these lines wrong. The check of the next "
+    f"exercise recognises **{len(bugs - {'wrong'})}** of them by name."
+)
+
+# %% [markdown]
+# **Exercise 4.** Put the lines together.
 
 
 # %%
@@ -967,6 +975,44 @@ assert errors_at_kink[1e-6].max_error < 1e-6
 # rate* $\eta$.
 #
 # $$W \leftarrow W - \eta\, \frac{\partial L}{\partial W}$$
+#
+# **Exercise 6.** Write one such step for a list of parameters, of any number and any shapes. `grads[i]` is the gradient of
+# `params[i]`.
+
+
+# %%
+def sgd_step(params, grads, lr):
+    """The list of parameters after one step of gradient descent."""
+    ...  # your code
+
+
+checks.sgd_step(sgd_step)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Take one parameter and its gradient first. The gradient points uphill; which way do you go, and how far?
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# `zip(params, grads, strict=True)` gives the pairs. Collect the new arrays in a list and return it: assigning to a loop
+# variable changes no list.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def sgd_step(params, grads, lr):
+#     return [p - lr * g for p, g in zip(params, grads, strict=True)]
+# ```
+# </details>
+#
+# Training repeats four things: the loss, its gradients, the step, and a note of the loss. Here the step is written out
+# for the four arrays of the network, and changes them in place.
 
 
 # %%
@@ -1359,7 +1405,7 @@ assert digit_accuracy >= (0.6 if data.is_stand_in else 0.97), digit_accuracy
 # | through the activation | $dz_1 = (ds\, W_2^\top) \odot [z_1 > 0]$ | `dz1` |
 # | of the first layer | $dW_1 = X^\top dz_1$, $db_1 = \sum_n dz_{1,n}$ | `dW1`, `db1` |
 # | check | centred differences in float64, step $10^{-5}$, norm ratio near $10^{-7}$ or below | `gradient_report` |
-# | step | $W \leftarrow W - \eta\, dW$ | `train_numpy` |
+# | step | $W \leftarrow W - \eta\, dW$ | `sgd_step`, `train_numpy` |
 #
 # From tomorrow on, `TwoLayerMLP`, `grad_check` and `train_numpy` come from the package: `nnweek.scratch` and
 # `nnweek.gradcheck` hold the same code, with its inputs checked.

@@ -1198,10 +1198,10 @@ Markdown(
 
 # %% tags=["remove-cell"]
 results.record(
-    "optimizer_test_difference",
+    "optimizer_test_accuracies",
     {
-        f"{a} minus {b}": [100 * f.mean, 100 * f.low, 100 * f.high]
-        for (a, b), f in comparisons.items()
+        name: {"lr": BEST[name], "test_accuracies": test_acc[name].tolist()}
+        for name in ("SGD", "Adam")
     },
     dataset=data.name,
     day=33,

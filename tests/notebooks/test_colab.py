@@ -1,4 +1,4 @@
-"""The cell that fetches the package in Colab, and what `pip install` gives."""
+"""The Colab cell installs the package, and the wheel contains exactly the package."""
 
 import importlib.util
 import os
@@ -10,10 +10,10 @@ import types
 import zipfile
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from support import ROOT
+from support.notebooks import DAYS, code_cells
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PACKAGE = sorted(
@@ -26,11 +26,10 @@ PACKAGE = sorted(
 @pytest.fixture(scope="module")
 def cell():
     """The first code cell of Day 29, as Colab gets it."""
-    notebook = nbformat.read(ROOT / "notebooks" / "day-29-two-layer-network.ipynb", as_version=4)
-    return next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return code_cells(DAYS[0])[0].source
 
 
-# --- Where there is nothing to do, the cell does nothing -----------------------------------
+# --- The cell without an installation --------------------------------------------------------
 
 
 @pytest.fixture
@@ -44,37 +43,35 @@ def no_processes(monkeypatch):
 
 @pytest.fixture
 def without_nnweek(monkeypatch):
-    """Let the package seem not to be installed."""
+    """Pretend that the package is not installed."""
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name == "nnweek" else real(name)
     )
 
 
-def test_outside_colab_the_cell_does_nothing(cell, no_processes, without_nnweek, monkeypatch):
+def test_cell_does_nothing_outside_colab(cell, no_processes, without_nnweek, monkeypatch):
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
     exec(cell, {})
 
 
-def test_where_the_package_is_there_the_cell_does_nothing(cell, no_processes, monkeypatch):
+def test_cell_does_nothing_if_the_package_is_installed(cell, no_processes, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     exec(cell, {})
 
 
-def test_in_colab_without_the_package_the_cell_would_start_a_process(
-    cell, no_processes, without_nnweek, monkeypatch
-):
-    """So that the two tests above can fail."""
+def test_cell_starts_a_process_in_colab(cell, no_processes, without_nnweek, monkeypatch):
+    """Otherwise the two tests above could not fail."""
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     with pytest.raises(AssertionError, match="the cell started a process"):
         exec(cell, {})
 
 
-# --- A fresh environment --------------------------------------------------------------------
+# --- Installation in a fresh environment ------------------------------------------------------
 
 
 def git(*arguments, cwd):
-    # Without git's own variables: in a hook they would point at the real repository.
+    # In a hook, git's own variables would point to the real repository.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return subprocess.run(
         ["git", *arguments], cwd=cwd, env=env, check=True, capture_output=True, text=True
@@ -83,9 +80,9 @@ def git(*arguments, cwd):
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A git repository of this working tree as it is, with what is not committed yet."""
+    """A git repository with the current working tree, uncommitted changes included."""
     if not (ROOT / ".git").exists():
-        pytest.skip("this tree is no git checkout, so nobody says which of its files belong to it")
+        pytest.skip("not a git checkout, so its own files are unknown")
     copy = tmp_path_factory.mktemp("repository") / "copy"
     listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
@@ -95,13 +92,13 @@ def repository(tmp_path_factory):
     git("init", "--quiet", "--initial-branch=main", cwd=copy)
     git("add", "--all", cwd=copy)
     author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    git(*author, "commit", "--quiet", "--no-verify", "--message=as it is", cwd=copy)
+    git(*author, "commit", "--quiet", "--no-verify", "--message=working tree", cwd=copy)
     return copy
 
 
 @pytest.fixture(scope="module")
 def fresh_python(tmp_path_factory):
-    """The interpreter of a new environment in which only pip is installed."""
+    """The interpreter of a new environment that contains only pip."""
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -109,13 +106,13 @@ def fresh_python(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheels_only(fresh_python, tmp_path_factory):
-    """Settings with which pip finds what the package needs in a folder, and asks nobody else.
+    """Settings that let pip find the requirements in a folder, without an index.
 
-    The index is asked here, once: what goes wrong later is not the network's fault.
+    Only this fixture uses the index, so later failures are not the network's.
     """
     folder = tmp_path_factory.mktemp("wheels")
     needed = re.findall(r'^(?:requires|dependencies) = \["(.+)"\]$', PYPROJECT, re.MULTILINE)
-    assert len(needed) == 2, "the build backend, and what `import nnweek` needs"
+    assert len(needed) == 2, "the build backend and the dependencies"
     try:
         asked = subprocess.run(
             [fresh_python, "-m", "pip", "download", "--quiet", "--dest", folder, *needed],
@@ -124,10 +121,10 @@ def wheels_only(fresh_python, tmp_path_factory):
             timeout=180,
         )
     except subprocess.TimeoutExpired:
-        pytest.skip("the package index has not answered within three minutes")
+        pytest.skip("the package index did not answer within three minutes")
     if asked.returncode:
         why = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
-        pytest.skip(f"no package index within reach, so nothing can be installed: {why}")
+        pytest.skip(f"no package index is reachable: {why}")
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
 
 
@@ -142,10 +139,10 @@ print(nnweek.__file__)
 """
 
 
-def test_in_colab_the_cell_brings_this_very_package(
+def test_cell_installs_this_package_in_colab(
     cell, repository, fresh_python, wheels_only, tmp_path, monkeypatch
 ):
-    """In a fresh environment, with the address on GitHub answered by this working tree."""
+    """In a fresh environment; git fetches this working tree instead of the address on GitHub."""
     address = re.search(r'^Repository = "([^"]+)"', PYPROJECT, re.MULTILINE)[1]
     (tmp_path / "cell.py").write_text(cell, encoding="utf-8")
     (tmp_path / "colab.py").write_text(COLAB, encoding="utf-8")
@@ -154,7 +151,7 @@ def test_in_colab_the_cell_brings_this_very_package(
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
         "GIT_CONFIG_VALUE_0": address,
-        "GIT_ALLOW_PROTOCOL": "file",  # a missed address fails here, and asks nobody
+        "GIT_ALLOW_PROTOCOL": "file",  # any other address fails without a request
     }
     ran = subprocess.run(
         [fresh_python, "colab.py", "cell.py"],
@@ -170,9 +167,7 @@ def test_in_colab_the_cell_brings_this_very_package(
         assert (installed.parent / name).read_bytes() == (repository / name).read_bytes(), name
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(
-    repository, fresh_python, wheels_only, tmp_path
-):
+def test_wheel_contains_only_the_package(repository, fresh_python, wheels_only, tmp_path):
     built = subprocess.run(
         [fresh_python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, "."],
         cwd=repository,

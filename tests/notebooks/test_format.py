@@ -1,0 +1,79 @@
+"""The files of the days, and Markdown that every viewer shows alike."""
+
+import re
+
+import nbformat
+import pytest
+
+from support import ROOT
+from support.notebooks import (
+    DAYS,
+    NOTEBOOKS,
+    SOURCES,
+    cells,
+    code_cells,
+    every_day,
+    is_hidden,
+    markdown_cells,
+    without_code,
+    without_formulas,
+)
+
+
+def test_days_are_consecutive():
+    assert list(DAYS) == list(range(DAYS[0], DAYS[-1] + 1))
+
+
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_every_day_is_one_py_and_one_ipynb(suffix):
+    names = sorted(path.stem for path in NOTEBOOKS.glob(f"*{suffix}"))
+    assert names == sorted(path.stem for path in SOURCES.values())
+
+
+@every_day
+def test_ipynb_is_valid_and_has_no_outputs(day):
+    path = SOURCES[day].with_suffix(".ipynb")
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+@every_day
+def test_first_code_cell_is_the_hidden_colab_cell(day):
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    repository = re.search(r'^Repository = "([^"]+)"', pyproject, re.MULTILINE)[1]
+    cell = code_cells(day)[0]
+    assert '"google.colab" in sys.modules' in cell.source
+    assert f'repository = "{repository}"\n' in cell.source
+    assert is_hidden(cell)
+    assert cell.source == code_cells(DAYS[0])[0].source, "the cell differs between days"
+
+
+@every_day
+def test_the_only_title_names_the_day(day):
+    assert re.fullmatch(rf"# Day {day} – \S.*", cells(day)[0].source.splitlines()[0])
+    titles = [
+        line
+        for cell in markdown_cells(day)
+        for line in without_code(cell.source).splitlines()
+        if line.startswith("# ")
+    ]
+    assert len(titles) == 1, titles
+
+
+@every_day
+def test_markdown_is_plain_enough_for_jupyter_and_colab(day):
+    """Markdown, formulas and `<details>` only: no MyST and no other HTML."""
+    for cell in markdown_cells(day):
+        fenced = re.findall(r"^\s*(?:```+|~~~+|:::+)\{.*|^:::.*", cell.source, re.MULTILINE)
+        assert not fenced, "a MyST directive"
+        assert not re.findall(r"\{[\w:+-]+\}`", cell.source), "a MyST role"
+        assert not re.findall(r"^\([\w-]+\)=$", cell.source, re.MULTILINE), "a MyST target"
+        text = without_formulas(without_code(cell.source))
+        assert not re.findall(r"\{\{|\}\}", text), "a MyST substitution"
+        tags = set(re.findall(r"</?([a-zA-Z][\w-]*)(?=[\s/>])", text))
+        assert tags <= {"details", "summary"}
+        assert text.count("<details>") == text.count("</details>")

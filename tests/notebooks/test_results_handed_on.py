@@ -1,0 +1,76 @@
+"""Results that a day records are read by a later day, and are the same if that day measures them."""
+
+import ast
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from support.notebooks import DAYS, tree
+
+
+def results_calls(day, function):
+    """The calls of `results.<function>` in a day's notebook."""
+    return [
+        node
+        for node in ast.walk(tree(day))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"results.{function}"
+    ]
+
+
+def described(call):
+    """(name, data set, day) as the call writes them."""
+    written = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    return ast.literal_eval(call.args[0]), written["dataset"], written["day"]
+
+
+RECORDED = [
+    (day, *described(call)) for day in DAYS for call in results_calls(day, "record")
+]  # (day of the notebook, name, data set, day that it states)
+RECALLED = [(day, *described(call)) for day in DAYS for call in results_calls(day, "recall")]
+
+
+def looked_up(day):
+    """The names in `results.recorded(…).get(name)`."""
+    return [
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(tree(day))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).startswith("results.recorded(")
+        and node.func.attr == "get"
+    ]
+
+
+def test_every_recorded_result_is_read_by_a_later_day():
+    recorded = {name: day for day, name, *_ in RECORDED}
+    read = {name: day for day in DAYS for name in looked_up(day)}
+    read |= {name: day for day, name, *_ in RECALLED}
+    assert len(RECORDED) == len(recorded), "a name is recorded twice"
+    assert recorded.keys() == read.keys()
+    assert all(recorded[name] < read[name] for name in recorded)
+
+
+def test_recorded_results_state_the_day_of_their_notebook():
+    assert all(str(day) == stated for day, _, _, stated in RECORDED)
+
+
+def test_recall_asks_for_the_data_set_and_day_recorded():
+    assert {call[1:] for call in RECALLED} <= {call[1:] for call in RECORDED}
+
+
+@pytest.mark.skipif(
+    "NNWEEK_TEST_RESULTS" not in os.environ,
+    reason="needs the results file of the days and of Day 35 alone, which .ci/run makes",
+)
+def test_day_35_measures_what_the_days_measured():
+    """The file holds each result twice: measured by Day 35, which ran first, and recorded."""
+    values = defaultdict(list)
+    for line in Path(os.environ["NNWEEK_TEST_RESULTS"]).read_text(encoding="utf-8").splitlines():
+        if line:
+            entry = json.loads(line)
+            values[entry["name"]].append(entry["value"])
+    for _, name, *_ in RECALLED:
+        first, second = values[name]
+        assert first == second, f"{name}: {first} on Day 35, {second} on its own day"

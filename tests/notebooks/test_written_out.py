@@ -1,0 +1,312 @@
+"""Code that a notebook writes out computes what the package computes."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from sklearn.calibration import calibration_curve
+from torch import nn
+
+from nnweek import experiments, gradcheck, models, optimizers, scratch, training
+from nnweek.loaders import make_loaders
+from nnweek.statistics import accuracy_interval
+from support.notebooks import SOURCES, code_cells, written_out
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(7)
+    return rng.standard_normal((9, 3)), rng.integers(0, 4, size=9)
+
+
+def close(a, b):
+    """Equal up to rounding."""
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=0, atol=1e-12)
+
+
+def test_day_29_network_matches_the_package(batch):
+    (Network,) = written_out(29, "TwoLayerMLP", np=np)
+    X, y = batch
+    for scale in (0.01, 1.0, 100.0):
+        one, other = (
+            M(3, 5, 4, weight_scale=scale, seed=3) for M in (Network, scratch.TwoLayerMLP)
+        )
+        for name in gradcheck.PARAMETERS:
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+        loss, probs, cache = one.loss(X, y)
+        expected_loss, expected_probs, expected_cache = other.loss(X, y)
+        assert close(loss, expected_loss)
+        assert close(probs, expected_probs)
+        assert all(close(a, b) for a, b in zip(cache, expected_cache, strict=True))
+        gradients = zip(one.backward(probs, cache, y), other.backward(probs, cache, y), strict=True)
+        assert all(close(a, b) for a, b in gradients)
+    defaults = Network(2, 3, 2), scratch.TwoLayerMLP(2, 3, 2)
+    assert np.array_equal(defaults[0].W1, defaults[1].W1)
+
+
+def test_day_29_gradient_check_matches_the_package(batch):
+    """Even for a wrong gradient with varying errors, so both check the same entries."""
+    _, check = written_out(29, "relative_error", "grad_check", np=np)
+
+    class Wrong(scratch.TwoLayerMLP):
+        def backward(self, probs, cache, y):
+            rng = np.random.default_rng(0)
+            return [
+                d * rng.uniform(0.5, 1.5, size=d.shape) for d in super().backward(probs, cache, y)
+            ]
+
+    right, wrong = (M(3, 8, 4, weight_scale=0.5) for M in (scratch.TwoLayerMLP, Wrong))
+    assert check(right, *batch) == pytest.approx(gradcheck.grad_check(right, *batch), abs=1e-7)
+    assert check(wrong, *batch) == pytest.approx(gradcheck.grad_check(wrong, *batch), rel=1e-6)
+    assert check(wrong, *batch, 1e-3) == pytest.approx(
+        gradcheck.grad_check(wrong, *batch, 1e-3), rel=1e-6
+    )
+
+
+def test_day_29_training_matches_the_package(batch, capsys):
+    (train,) = written_out(29, "train_numpy")
+    runs = []
+    for function in (train, scratch.train_numpy):
+        model = scratch.TwoLayerMLP(3, 5, 4, weight_scale=0.5)
+        losses = function(model, *batch, lr=0.3, epochs=21)
+        runs.append((losses, model, capsys.readouterr().out))
+    (losses, model, printed), (expected, expected_model, expected_printed) = runs
+    assert close(losses, expected)
+    assert printed == expected_printed
+    for name in gradcheck.PARAMETERS:
+        assert close(getattr(model, name), getattr(expected_model, name))
+    defaults = (
+        function(scratch.TwoLayerMLP(3, 5, 4), *batch) for function in (train, scratch.train_numpy)
+    )
+    assert close(*defaults)
+
+
+def test_day_30_activations_match_the_package():
+    names = ("relu", "relu_grad", "sigmoid", "sigmoid_grad", "tanh", "tanh_grad")
+    z = np.concatenate([np.random.default_rng(1).normal(0, 5, 200), [0.0, -1000.0, 1000.0]])
+    for name, function in zip(names, written_out(30, *names, np=np), strict=True):
+        with np.errstate(all="raise", under="ignore"):
+            assert np.array_equal(function(z), getattr(scratch, name)(z)), name
+
+
+def test_day_31_network_matches_the_package():
+    (Network,) = written_out(31, "MNISTMLP", nn=nn)
+    for sizes in ((), (12, 7, 3)):
+        made = []
+        for M in (Network, models.MNISTMLP):
+            torch.manual_seed(5)
+            made.append(M(*sizes))
+        one, other = made
+        assert list(one.state_dict()) == list(other.state_dict())
+        for a, b in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
+        images = torch.randn(4, 1, *((28, 28) if not sizes else (3, 4)))
+        assert torch.equal(one(images), other(images))
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    """(the variables of Day 31 before the cell that asserts its ladder, that cell)"""
+    runs_up_to = next(
+        number for number, cell in enumerate(code_cells(31)) if "len(ladder) == 8" in cell.source
+    )
+    given = {}
+    for cell in code_cells(31)[1:runs_up_to]:  # all but the Colab cell
+        exec(compile(cell.source, SOURCES[31].name, "exec"), given)
+    plt.close("all")
+    return given, code_cells(31)[runs_up_to]
+
+
+def test_day_31_ladder_computes_the_same_step_eight_times(ladder):
+    given, _ = ladder
+    X, y, lr = (given[name] for name in ("X", "y", "LR"))
+    network = scratch.TwoLayerMLP(3, 5, 4)
+    for name, values in zip(gradcheck.PARAMETERS, given["start"], strict=True):
+        setattr(network, name, values)
+    loss, probs, cache = network.loss(X, y)
+    gradients = network.backward(probs, cache, y)
+    assert [rung[0] for rung in given["ladder"]] == list("01234567")
+    for rung, (its_loss, its_gradients, stepped) in given["ladder"].items():
+        assert its_loss == pytest.approx(loss, abs=1e-10), rung
+        for start, g, its_g, after in zip(
+            given["start"], gradients, its_gradients, stepped, strict=True
+        ):
+            assert its_g.shape == after.shape == g.shape
+            assert np.abs(its_g - g).max() < 1e-10, rung
+            assert np.abs(after - (start - lr * g)).max() < 1e-10, rung
+
+
+def test_day_31_rejects_a_rung_with_other_numbers(ladder):
+    given, asserts = ladder
+    exec(asserts.source, given)
+    for rung, (loss, gradients, stepped) in given["ladder"].items():
+        if rung.startswith("0"):
+            continue  # the reference
+        for tampered in (
+            (loss + 1e-9, gradients, stepped),
+            (loss, [*gradients[:3], gradients[3] + 1e-9], stepped),
+            (loss, gradients, [stepped[0] + 1e-9, *stepped[1:]]),
+        ):
+            other = given | {"ladder": given["ladder"] | {rung: tampered}}
+            with pytest.raises(AssertionError):
+                exec(asserts.source, other)
+
+
+def test_day_31_walk_finds_every_node_with_its_depth():
+    (walk,) = written_out(31, "walk")
+    w = torch.ones(3, requires_grad=True)
+    twice = w * 2  # reached both directly and through exp
+    nodes = walk((twice + twice.exp()).sum().grad_fn)
+    assert {node.name().split("::")[-1]: depth for node, depth in nodes.items()} == {
+        "SumBackward0": 0, "AddBackward0": 1, "ExpBackward0": 2, "MulBackward0": 3, "AccumulateGrad": 4,
+    }  # fmt: skip
+    model = models.MNISTMLP(12, 7, 3)
+    leaves = [
+        node.variable
+        for node in walk(model(torch.randn(4, 12)).sum().grad_fn)
+        if hasattr(node, "variable")
+    ]
+    assert {id(leaf) for leaf in leaves} == {id(p) for p in model.parameters()}
+
+
+def test_day_31_planted_bug_is_in_the_gradient_only():
+    right, wrong = written_out(31, "ReLU", "ForgetsTheMask", torch=torch)
+    z = torch.tensor([1.5, -0.5, 0.2], dtype=torch.float64, requires_grad=True)
+    assert torch.equal(right.apply(z), torch.relu(z))
+    assert torch.equal(wrong.apply(z), torch.relu(z))
+    for function, slopes in ((right, [1, 0, 1]), (wrong, [1, 1, 1])):
+        assert torch.autograd.grad(function.apply(z).sum(), z)[0].tolist() == slopes
+
+
+def test_day_31_loops_match_the_package(digits):
+    names = ("accuracy", "train_one_epoch", "evaluate")
+    accuracy, train_one_epoch, evaluate = written_out(31, *names, torch=torch)
+    torch.manual_seed(0)
+    logits, targets = torch.randn(50, 4), torch.randint(0, 4, (50,))
+    assert accuracy(logits, targets) == training.accuracy(logits, targets)
+
+    runs = []
+    for train, score in (
+        (train_one_epoch, evaluate),
+        (training.train_one_epoch, training.evaluate),
+    ):
+        train_loader, val_loader, _ = make_loaders(digits, batch_size=32, device="cpu")
+        model = nn.Sequential(models.MNISTMLP(seed=1), nn.Dropout(0.5))  # train() and eval() differ
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        criterion = nn.CrossEntropyLoss()
+        torch.manual_seed(2)
+        numbers = [train(model, train_loader, optimizer, criterion) for _ in range(2)]
+        was_training = model.training
+        numbers.append(score(model, val_loader, criterion))
+        runs.append((numbers, was_training, model.training, list(model.parameters())))
+    (numbers, *modes, parameters), (expected, *expected_modes, expected_parameters) = runs
+    assert np.allclose(numbers, expected, rtol=1e-6, atol=0)
+    assert modes == expected_modes == [True, False]
+    for a, b in zip(parameters, expected_parameters, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_day_32_calibration_matches_scikit_learn():
+    calibration_error, reliability = written_out(
+        32, "calibration_error", "reliability", np=np, accuracy_interval=accuracy_interval
+    )
+    rng = np.random.default_rng(0)
+    confidence = rng.beta(5, 1, 3000)
+    right = rng.random(3000) < confidence**2
+    share, sure = calibration_curve(right, confidence, n_bins=15)
+    held, _ = np.histogram(confidence, bins=15, range=(0, 1))
+    assert close(calibration_error(confidence, right), held[held > 0] @ abs(share - sure) / 3000)
+    drawn_sure, drawn_share, low, high = reliability(confidence, right)
+    assert close(drawn_sure, sure)
+    assert close(drawn_share, share)
+    intervals = [
+        accuracy_interval(acc, int(n)) for acc, n in zip(share, held[held > 0], strict=True)
+    ]
+    assert close(np.column_stack([low, high]), intervals)
+
+
+def test_day_32_calibration_error_is_zero_if_calibrated():
+    (calibration_error,) = written_out(32, "calibration_error", np=np)
+    nine_tenths = np.full(100, 0.9)
+    assert calibration_error(nine_tenths, np.arange(100) < 90) == pytest.approx(0)
+    assert calibration_error(nine_tenths, np.arange(100) < 80) == pytest.approx(0.1)
+    assert calibration_error(np.ones(4), np.ones(4, dtype=bool)) == 0, "1.0 belongs to a bin"
+
+
+@pytest.mark.parametrize("T", [0.5, 1.0, 3.0])
+def test_day_32_temperature_recovers_the_scale_of_the_logits(T):
+    (best_temperature,) = written_out(
+        32, "best_temperature", np=np, torch=torch, criterion=nn.CrossEntropyLoss()
+    )
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(5_000, 10, generator=generator)
+    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator).squeeze(1)
+    assert best_temperature(T * logits, labels) == pytest.approx(T, rel=0.1)
+
+
+def test_day_33_steps_match_the_package():
+    """The package's tests compare its steps with torch's."""
+    names = ("sgd_step", "momentum_step", "adam_step", "adamw_step")
+    steps = dict(zip(names, written_out(33, *names), strict=True))
+    w, g, m = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    v = m**2
+    assert torch.equal(steps["sgd_step"](w, g, 0.3), optimizers.STEPS["SGD"][1](w, g, 2, 0.3)[0])
+    for name, state, options in (
+        ("momentum_step", (m,), ((0.3,), (0.3, 0.8))),
+        ("adam_step", (m, v, 2), ((), (0.3,), (0.3, 0.8, 0.99, 1e-3))),
+        ("adamw_step", (m, v, 2), ((), (0.3,), (0.3, 0.5))),
+    ):
+        for more in options:
+            ours = steps[name](w, g, *state, *more)
+            theirs = getattr(optimizers, name)(w, g, *state, *more)
+            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)), (name, more)
+
+
+@pytest.mark.parametrize("optimizer", optimizers.STEPS)
+def test_day_33_side_by_side_matches_train_together(optimizer, digits):
+    from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+
+    (side_by_side,) = written_out(
+        33,
+        "side_by_side",
+        torch=torch,
+        nn=nn,
+        STEPS=optimizers.STEPS,
+        functional_call=functional_call,
+        grad_and_value=grad_and_value,
+        stack_module_state=stack_module_state,
+        vmap=vmap,
+    )
+    train_loader, val_loader, _ = make_loaders(digits, 32, device="cpu")
+    rates = torch.tensor([0.001, 0.003])
+    group = [models.MNISTMLP(hidden=8, seed=seed) for seed in range(2)]
+    params, losses = side_by_side(group, train_loader, optimizer, rates)
+    histories = experiments.train_together(group, train_loader, val_loader, optimizer, rates)
+    for k, model in enumerate(group):
+        for name, p in model.named_parameters():
+            assert torch.allclose(params[name][k], p, atol=1e-6)
+        sizes = [32.0, 32.0, 26.0]
+        mean = np.average(losses[:, k].detach().numpy(), weights=sizes)
+        assert mean == pytest.approx(histories[k].train_loss[0], rel=1e-5)
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [("SGD", 0.1), ("Adam", 0.001)])
+def test_day_33_run_matches_the_package(optimizer, lr, digits):
+    (run,) = written_out(
+        33,
+        "run",
+        make_loaders=make_loaders,
+        data=digits,
+        SEED=42,
+        device="cpu",
+        MNISTMLP=models.MNISTMLP,
+        torch=torch,
+        nn=nn,
+        train_one_epoch=training.train_one_epoch,
+        evaluate=training.evaluate,
+    )
+    train_loader, val_loader, _ = make_loaders(digits, seed=42, device="cpu")
+    expected = experiments.train_model_with_optimizer(
+        optimizer, 3, lr, train_loader=train_loader, val_loader=val_loader, seed=42
+    )
+    assert run(optimizer, 3, lr) == expected
