@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint sync pdf serve bench mutants pictures lock floors clean
+.PHONY: help start book test lint sync update pdf serve bench mutants pictures lock floors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,14 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-book: sync ## build the site and show the file to open
+start: $(READY) ## copy the seven notebooks into my-week/, your own folder
+	nnweek start
+
+# What builds or measures never writes a .py, nor a notebook that somebody has run or saved.
+update: $(READY)
+	python .ci/sync.py --build
+
+book: update ## build the site and show the file to open
 	jupyter-book build book -W --keep-going
 
 test: $(READY) lint ## lint, test the package, run the seven notebooks
@@ -37,7 +44,7 @@ lint: $(READY) ## check style and format
 	ruff check .
 	ruff format --check .
 
-sync: $(READY) ## write notebooks/*.ipynb from their .py
+sync: $(READY) ## carry changes between each notebooks/*.py and its .ipynb; loses nothing
 	python .ci/sync.py
 
 pdf: book ## print the whole week as one PDF (needs Chromium and its driver)
@@ -46,14 +53,14 @@ pdf: book ## print the whole week as one PDF (needs Chromium and its driver)
 serve: book ## build the site and serve it on http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
 
-bench: sync ## measure speed and memory, notebooks included (several minutes); writes bench.json
+bench: update ## measure speed and memory, notebooks included (several minutes); writes bench.json
 	nnweek bench --notebooks notebooks
 
 mutants: $(READY) ## break nnweek on purpose and list what no test notices (hours; it resumes)
 	python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	python .ci/mutants.py
 
-pictures: sync ## take Day 34's pictures of TensorBoard anew (needs Chromium and its driver)
+pictures: update ## take Day 34's pictures of TensorBoard anew (needs Chromium and its driver)
 	python .ci/pictures.py
 
 # The lock holds for every Python from 3.10 and every system. Releases of the last week wait, because

@@ -1,7 +1,8 @@
 """Change the repository's name everywhere, after a fork: `python .ci/rename.py owner/name`.
 
 The name stands in pyproject.toml; every link that has to repeat it (Colab, Pages,
-the first cell of each notebook) is rewritten from there. Nothing else is touched.
+the first cell of each notebook) is rewritten from there, and the notebooks are generated
+again. Nothing else is touched.
 """
 
 import re
@@ -33,7 +34,7 @@ def rename(new, root=ROOT):
     changed = []
     for name in filter(None, tracked.split("\0")):
         path = root / name
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or path.suffix == ".ipynb":
             continue
         try:
             before = path.read_bytes().decode("utf-8")
@@ -57,3 +58,5 @@ if __name__ == "__main__":
         sys.exit("usage: python .ci/rename.py owner/name")
     for name in rename(sys.argv[1]):
         print("rewritten:", name)
+    if subprocess.run([sys.executable, ROOT / ".ci" / "sync.py"]).returncode:
+        sys.exit("The notebooks still have the old name: `make sync` writes the new one.")

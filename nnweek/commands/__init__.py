@@ -11,6 +11,7 @@ import importlib
 from nnweek import __version__, _console
 
 COMMANDS = {
+    "start": "copy the seven notebooks into a folder of your own",
     "report": "describe this set-up, what is wrong with it and how to fix it",
     "grade": "check the exercises in notebooks that learners handed in",
     "bench": "measure how fast this computer trains",

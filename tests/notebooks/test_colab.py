@@ -16,11 +16,16 @@ from support import ROOT
 from support.notebooks import DAYS, code_cells
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-PACKAGE = sorted(
-    path.relative_to(ROOT).as_posix()
+# The files of the package, under their installed names: where they are in this tree.
+PACKAGE = {
+    path.relative_to(ROOT).as_posix(): path
     for path in (ROOT / "nnweek").rglob("*")
     if path.suffix in (".py", ".png")
-)
+} | {
+    f"nnweek/notebooks/{path.name}": path
+    for path in (ROOT / "notebooks").glob("day-*")
+    if path.suffix in (".py", ".ipynb")
+}
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +168,8 @@ def test_cell_installs_this_package_in_colab(
     assert ran.returncode == 0, ran.stdout + ran.stderr
     installed = Path(ran.stdout.splitlines()[-1]).parent
     assert installed.is_relative_to(fresh_python.parents[1]), "imported from somewhere else"
-    for name in PACKAGE:
-        assert (installed.parent / name).read_bytes() == (repository / name).read_bytes(), name
+    for name, path in PACKAGE.items():
+        assert (installed.parent / name).read_bytes() == path.read_bytes(), name
 
 
 def test_wheel_contains_only_the_package(repository, fresh_python, wheels_only, tmp_path):
@@ -178,4 +183,4 @@ def test_wheel_contains_only_the_package(repository, fresh_python, wheels_only, 
     assert built.returncode == 0, built.stdout + built.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert sorted(name for name in names if ".dist-info/" not in name) == PACKAGE
+    assert sorted(name for name in names if ".dist-info/" not in name) == sorted(PACKAGE)

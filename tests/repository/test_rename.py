@@ -92,12 +92,13 @@ def test_after_a_fork_one_command_renames_every_link(fork):
         assert pages(OLD).encode() not in content, name
     assert f'Repository = "https://github.com/{NEW}"' in after["pyproject.toml"].decode("utf-8")
 
-    for name in before:
+    texts_only = [name for name in before if not name.endswith(".ipynb")]
+    for name in texts_only:  # the notebooks: see the next test
         renamed = before[name].replace(OLD.encode(), NEW.encode())
         assert after[name] == renamed.replace(pages(OLD).encode(), pages(NEW).encode()), name
-    changed = {name for name in before if after[name] != before[name]}
+    changed = {name for name in texts_only if after[name] != before[name]}
     assert changed == set(re.findall(r"^rewritten: (.+)$", ran.stdout, re.MULTILINE))
-    assert len(changed) > 2 * 7
+    assert len(changed) > 7
 
 
 def test_after_renaming_the_notebooks_are_still_what_their_py_gives(fork):
