@@ -1,12 +1,11 @@
 """Print the built site as one book: `make pdf`.
 
-The pages of the site, in the order of `_toc.yml`, are joined into one page, with every
-solution unfolded, and Chromium prints that with tags and bookmarks. Nothing runs a second
-time, and nothing is in the book that is not on the site. The PDF is put beside the pages,
-and the landing page then says so. `python .ci/pdf.py` takes the site that is there.
+The pages of the site are joined into one page in the order of `_toc.yml`, with every solution
+unfolded, and Chromium prints it with tags and bookmarks. No notebook runs again, and the book
+holds nothing that is not on the site. The PDF lies beside the pages, and the landing page links
+to it. `python .ci/pdf.py` prints the site that was built last.
 
-Needed besides the requirements: Chromium and its driver, which `bash .ci/browser-tools`
-installs.
+Also needed: Chromium and its driver, which `bash .ci/browser-tools` installs.
 """
 
 import base64
@@ -21,23 +20,20 @@ from urllib.parse import unquote, urlsplit
 
 import matplotlib
 import pypdf
-import yaml
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from support import browser  # noqa: E402
+from support.contents import CONFIG, PAGES  # noqa: E402
 
 STYLE = Path(__file__).with_suffix(".css")
 SITE = ROOT / "book" / "_build" / "html"
 NAME = "week-5-neural-networks.pdf"
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
 
-# What has no use on paper.
-OF_THE_SCREEN = ".headerlink, .toctree-wrapper, script, details.hide summary, .sd-card-title"
-# These fonts come with matplotlib, so the book looks the same wherever it is printed.
+# Elements that are of no use on paper.
+SCREEN_ONLY = ".headerlink, .toctree-wrapper, script, details.hide summary, .sd-card-title"
+# matplotlib brings these fonts, so the book looks the same wherever it is printed.
 FONTS = {
     "STIXGeneral.ttf": ("Book", "normal", "normal"),
     "STIXGeneralItalic.ttf": ("Book", "normal", "italic"),
@@ -51,21 +47,21 @@ FONTS = {
 
 
 def slug(page):
-    """The name of a page within the book."""
+    """Return the name of a page within the book."""
     return page.rpartition("/")[2]
 
 
 def chapter(site, page):
-    """Return what a page holds, as a section whose names and links are right within one book."""
+    """Return the content of a page as a section whose ids and links work within one book."""
     text = (site / f"{page}.html").read_text(encoding="utf-8")
     article = BeautifulSoup(text, "html.parser").select_one("article")
-    for tag in article.select(OF_THE_SCREEN):
+    for tag in article.select(SCREEN_ONLY):
         tag.decompose()
-    for tag in article.select("#as-pdf"):  # where the landing page offers this very book
+    for tag in article.select("#as-pdf"):  # the link to this book
         tag.clear()
-    for tag in article.select("code .pre"):  # it only makes the file large
+    for tag in article.select("code .pre"):  # these tags only make the file larger
         tag.unwrap()
-    for tag in article.select(".math"):  # a drawing takes alt text in a PDF: the formula's TeX
+    for tag in article.select(".math"):  # in a PDF, a drawing has alt text: the formula's TeX
         tag.svg.attrs |= {"role": "img", "aria-label": tag.math["alttext"]}
         del tag.svg["aria-hidden"]
         tag.math.decompose()
@@ -73,7 +69,7 @@ def chapter(site, page):
         tag.name, tag["class"] = "div", "unfolded"
     for tag in article.select("summary"):
         tag.name, tag["class"] = "p", "label"
-    for tag in article.select("[id]:not(path)"):  # formulas share the paths of their signs
+    for tag in article.select("[id]:not(path)"):  # formulas share the paths of their glyphs
         tag["id"] = f"{slug(page)}--{tag['id']}"
     for tag in article.select("a[href]"):
         tag["href"] = within_the_book(tag["href"], page)
@@ -83,20 +79,20 @@ def chapter(site, page):
     for tag in article.select("pre"):
         if tag.get_text().count("\n") > 16:
             tag["class"] = [*tag.get("class", []), "long"]
-    if page == TOC["root"]:  # the title page says the title
+    if page == PAGES[0]:  # the title is on the title page
         article.h1.string = "About this book"
     article.name, article["class"], article["id"] = "section", "chapter", slug(page)
     return article
 
 
 def relative(page, address):
-    """An address on a page, as it reads from the site's first page."""
+    """Return an address on a page as an address on the site's first page."""
     path = os.path.normpath(os.path.join(os.path.dirname(page), address))
     return path.replace(os.sep, "/")
 
 
 def within_the_book(address, page):
-    """Where a link leads: to a place in the book if that holds it, else to the published site."""
+    """Return the target of a link: a place in the book if there is one, or the published site."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return address
@@ -111,7 +107,7 @@ def title_of(heading):
 
 
 def contents(chapters):
-    """The list of the chapters and their sections, with room for the numbers of their pages."""
+    """Return the table of contents, with placeholders for the page numbers."""
     entries = []
     for section in chapters:
         entries.append(("of-chapter", section["id"], title_of(section.h1)))
@@ -125,10 +121,10 @@ def contents(chapters):
 
 
 def book(site):
-    """Return the whole book as one HTML page, to be opened beside the site's first page."""
+    """Return the book as one HTML page that belongs beside the site's first page."""
     chapters = [chapter(site, page) for page in PAGES]
-    # Said smaller than these fonts say, their height fits into a line: ink that reaches out of
-    # it is drawn on the page before as well, where nobody sees it but who reads the tags.
+    # Override the fonts' metrics so that glyphs fit in the line box: ink that overflows it is
+    # also drawn on the previous page, invisible but present in the tags.
     metrics = "ascent-override: 85%; descent-override: 25%;"
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     faces = "\n".join(
@@ -173,22 +169,21 @@ Built: {made["Built"]}. Commit: {made["Commit"]}. Numbers measured on {made["Dat
 
 
 def printed(page, file, text):
-    """Let a browser show an HTML page from a file and print it; return the PDF's bytes."""
+    """Open an HTML page from a file in the browser and print it; return the PDF's bytes."""
     file.write_text(text, encoding="utf-8")
     page.open(file.as_uri())
-    page.run("return document.fonts.ready;")
-    answer = page.devtools(
-        "Page.printToPDF",
-        preferCSSPageSize=True,
-        printBackground=True,
-        generateTaggedPDF=True,
-        generateDocumentOutline=True,
-    )
-    return base64.b64decode(answer["data"])
+    page.evaluate("document.fonts.ready")
+    options = {
+        "preferCSSPageSize": True,
+        "printBackground": True,
+        "generateTaggedPDF": True,
+        "generateDocumentOutline": True,
+    }
+    return base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", options)["data"])
 
 
 def pages_of_places(pdf):
-    """Return {name of a place in the book: number of its page}."""
+    """Return {name of a place in the book: page number}."""
     reader = pypdf.PdfReader(io.BytesIO(pdf))
     return {
         name.removeprefix("/"): reader.get_destination_page_number(place) + 1
@@ -197,7 +192,7 @@ def pages_of_places(pdf):
 
 
 def with_numbers(text, numbers):
-    """Replace each {place} of the contents by its page; by a number as long if none are known."""
+    """Replace each {place} in the contents by its page number, or by 100 if none is known."""
     return re.sub(
         r'(?<=<span class="page">)\{(.*?)\}',
         lambda found: str(numbers[found[1]] if numbers else 100),
@@ -207,19 +202,19 @@ def with_numbers(text, numbers):
 
 def make(site):
     """Print the site; return the PDF's bytes."""
-    whole = site / "as-one-page.html"
+    file = site / "as-one-page.html"
     text = book(site)
     try:
-        with browser.browser() as page:
-            # A browser cannot yet number a table of contents: what it printed says the pages.
-            numbers = pages_of_places(printed(page, whole, with_numbers(text, {})))
-            return printed(page, whole, with_numbers(text, numbers))
+        with browser.browser(patience=600) as page:  # seconds: the week is one long page
+            # CSS cannot number a table of contents yet, so print once to learn the page numbers.
+            numbers = pages_of_places(printed(page, file, with_numbers(text, {})))
+            return printed(page, file, with_numbers(text, numbers))
     finally:
-        whole.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def offer(site, pages, size):
-    """Let the landing page link to the PDF beside it; the next `make book` takes that back."""
+    """Link to the PDF from the landing page; the next `make book` removes the link."""
     landing = site / "index.html"
     link = f' The whole week is also <a href="{NAME}">one PDF</a>, {pages} pages, {size}.'
     text = landing.read_text(encoding="utf-8")
@@ -227,7 +222,7 @@ def offer(site, pages, size):
         r'(?s)(<span id="as-pdf">).*?(</span>)', lambda span: span[1] + link + span[2], text
     )
     if not found:
-        raise ValueError(f'{landing} has no <span id="as-pdf"></span>, where the link belongs')
+        raise ValueError(f'{landing} has no <span id="as-pdf"></span> for the link')
     landing.write_text(text, encoding="utf-8")
 
 
@@ -236,7 +231,6 @@ def main():
         sys.exit("There is no site to print yet: `make pdf` builds it first.")
     if browser.missing():
         sys.exit(browser.missing())
-    browser.PATIENCE = 600  # seconds, since the whole week is one long page
     pdf = make(SITE)
     (SITE / NAME).write_bytes(pdf)
     pages, size = len(pypdf.PdfReader(io.BytesIO(pdf)).pages), f"{len(pdf) / 1e6:.0f} MB"

@@ -1,8 +1,8 @@
-"""Take the pictures of the real TensorBoard that Day 34 shows: `make pictures`.
+"""Take the screenshots of TensorBoard that Day 34 shows: `make pictures`.
 
-The day's notebook runs in an empty folder, TensorBoard serves its runs on this machine
-only, and Chromium opens them. Needed besides the requirements: Chromium and its driver,
-which `bash .ci/browser-tools` installs.
+The day's notebook runs in an empty folder, TensorBoard serves its runs on this machine only,
+and Chromium opens them. Also needed: Chromium and its driver, which `bash .ci/browser-tools`
+installs.
 """
 
 import contextlib
@@ -10,19 +10,24 @@ import datetime
 import io
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from importlib import metadata
 from pathlib import Path
+
+from selenium.webdriver.common.action_chains import ActionChains
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "nnweek" / "pictures"
 
 sys.path.insert(0, str(ROOT / "tests"))
-from support.browser import browser, free_port, missing, running  # noqa: E402
+from support.browser import PATIENCE, browser, missing  # noqa: E402
 
-# All texts of the page, also inside web components.
+# All texts of the page, including those inside web components.
 TEXTS = """(() => {
     const all = root => [...root.querySelectorAll('*')].flatMap(
         e => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
@@ -34,38 +39,53 @@ TEXTS = """(() => {
 
 @contextlib.contextmanager
 def tensorboard(log_dir):
-    """The real TensorBoard, on this machine only; gives its address."""
-    address = f"http://127.0.0.1:{free_port()}"
-    log_dir = Path(log_dir)  # only its name, since TensorBoard shows it
+    """Run TensorBoard on this machine for as long as the block lasts; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "tensorboard.main", "--logdir", log_dir.name,
-        "--host", "127.0.0.1", "--port", address.rpartition(":")[2],
+        sys.executable, "-m", "tensorboard.main", "--logdir", log_dir.name,  # which the page shows
+        "--host", "127.0.0.1", "--port", str(port),
         "--load_fast", "false", "--reload_interval", "1",
     ]  # fmt: skip
-    with running(command, address, log_dir.parent):
+    address, quiet = f"http://127.0.0.1:{port}", subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=log_dir.parent, stdout=quiet, stderr=quiet)
+    try:
+        until = time.monotonic() + PATIENCE
+        while not answers(address):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"TensorBoard does not answer at {address}")
+            time.sleep(0.2)
         yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def answers(address):
+    """Whether a server answers at an address."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
+        return True
+    return False
 
 
 def wait_for(page, *words):
-    """Wait until the page shows all of these."""
+    """Wait until the page shows all of these words."""
     shown = f"{TEXTS}.map(n => n.textContent).join('')"
     page.wait_until(f"(shown => arguments[0].every(w => shown.includes(w)))({shown})", words)
 
 
 def click(page, word, times=1):
     """Click on a text of the page, once or twice."""
-    x, y = page.run(
-        f"const r = {TEXTS}.find(n => n.textContent.trim() === arguments[0])"
-        ".parentElement.getBoundingClientRect();"
-        "return [Math.round(r.x + r.width / 2), Math.round(r.y + r.height / 2)];",
-        word,
+    element = page.evaluate(
+        f"{TEXTS}.find(n => n.textContent.trim() === arguments[0]).parentElement", word
     )
-    page.click(x, y, times)
+    actions = ActionChains(page).move_to_element(element)
+    (actions.double_click() if times == 2 else actions.click()).perform()
     time.sleep(2)
 
 
 def save(name, picture, caption):
-    """Write a picture with few colours, which makes it small, and with its caption inside."""
+    """Write a picture with a small palette and with its caption inside."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -78,7 +98,7 @@ def save(name, picture, caption):
 
 
 def run_the_notebook(folder):
-    """Run Day 34 in a folder; return the name of the data that it ran on."""
+    """Run Day 34 in a folder; return the name of its data set."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -90,7 +110,7 @@ def run_the_notebook(folder):
         timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
-        allow_errors=True,  # the pictures that it shows may not be there yet
+        allow_errors=True,  # the pictures that it shows may not exist yet
     )
     results = {"NNWEEK_RESULTS": str(folder / "results.jsonl")}
     client.execute(env={**os.environ, **results})
@@ -115,14 +135,14 @@ def main():
 
 
 def take_all(address, page, caption):
-    """Take the pictures of a TensorBoard that runs."""
+    """Take the pictures of a running TensorBoard."""
     light = f"{address}/?darkMode=false&smoothing=0"
 
     page.open(f"{light}&tagFilter=%5E(Loss%2Ftrain|Loss%2Fval|Accuracy%2Fval)%24#timeseries")
     wait_for(page, "Loss/train", "Loss/val", "Accuracy/val")
     click(page, "Settings")
-    time.sleep(5)  # the curves are drawn after the words
-    save("scalars", page.picture(), caption)
+    time.sleep(5)  # the curves are drawn after the words appear
+    save("scalars", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#graphs&run=mnist_mlp")
     wait_for(page, "MNISTMLP")
@@ -130,16 +150,16 @@ def take_all(address, page, caption):
     for box in ("MNISTMLP", "Sequential[net]"):
         click(page, box, times=2)
     click(page, "Fit to screen")
-    save("graphs", page.picture(), caption)
+    save("graphs", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#histograms")
     wait_for(page, "Gradients/net.1.weight")
     time.sleep(5)
-    save("histograms", page.picture(), caption)
+    save("histograms", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#projector")
-    time.sleep(15)  # its words are drawn, too
-    save("projector", page.picture(), caption)
+    time.sleep(15)  # its words are drawn on a canvas, where no script finds them
+    save("projector", page.get_screenshot_as_png(), caption)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// Tab reaches what can be scrolled, and nothing else of these. Their sizes are read as they come
-// to be known: when they are near the screen, when <details> opens, when the window changes.
+// Let Tab reach those of these boxes that can be scrolled. The observer reports a box's size once
+// it is near the screen, when its <details> opens, and when the window changes.
 const scrollable = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const wide = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
@@ -10,5 +10,5 @@ for (const box of document.querySelectorAll("pre, .cell_output > .output, .pst-s
   scrollable.observe(box);
 }
 
-// A page from the disk may not read the others: there, what is found is shown without its context.
+// A page opened from the disk may not read other pages, so search shows its results without context.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;

@@ -189,10 +189,7 @@ mlp = Exercise(
             "softmax-output",
             "These are probabilities: each row sums to 1. `nn.CrossEntropyLoss` applies the "
             "softmax itself, and applying it twice is wrong.",
-            (
-                "What do the rows of your output sum to? May a logit be negative?",
-                _LAST_IS_LINEAR,
-            ),
+            ("What do the rows of your output sum to? May a logit be negative?", _LAST_IS_LINEAR),
             variants=({"finish": softmax_rows},),
             detect=_of_logits(sums_to_one),
         ),
@@ -232,10 +229,7 @@ mlp = Exercise(
             "wrong",
             "A function that squeezes or cuts its input comes after the last layer; a logit may "
             "be any number.",
-            (
-                "What happens to the output of the last linear layer?",
-                _LAST_IS_LINEAR,
-            ),
+            ("What happens to the output of the last linear layer?", _LAST_IS_LINEAR),
             variants=({"finish": lambda z: z.sigmoid()}, {"finish": lambda z: z.tanh()}),
             detect=_of_logits(lambda got: np.abs(got).max() <= 1 and np.abs(got).max() > 0.9),
         ),
@@ -376,10 +370,7 @@ train_step = Exercise(
             "wrong",
             "The parameters moved, but the optimizer did not move them. It may do more than "
             "subtract a multiple of the gradient: this one has momentum.",
-            (
-                "What moves the parameters in your function?",
-                "Call `optimizer.step()`.",
-            ),
+            ("What moves the parameters in your function?", "Call `optimizer.step()`."),
             detect=in_log(lambda log: not log.events("step") and any(log.moved)),
         ),
     ),

@@ -36,7 +36,7 @@ from nnweek.checks.loops import (
 )
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem
-from nnweek.checks.steps import identity, none
+from nnweek.checks.steps import identity, none, zero
 from nnweek.checks.wording import SOME_RIGHT
 
 
@@ -546,18 +546,6 @@ def _image_var(x):
     return x.var(axis=(1, 2), keepdims=True)
 
 
-def _pixel_mean(x):
-    return x.mean(axis=0)
-
-
-def _pixel_std(x):
-    return x.std(axis=0)
-
-
-def _zero(x):
-    return 0.0
-
-
 def _one(x):
     return 1.0
 
@@ -728,9 +716,9 @@ normalize = Exercise(
                 "Subtract the mean before you divide.",
             ),
             variants=(
-                {"mean": _zero},
-                {"mean": _zero, "std": _one},
-                {"mean": _zero, "std": _one, "unit": 1},
+                {"mean": zero},
+                {"mean": zero, "std": _one},
+                {"mean": zero, "std": _one, "unit": 1},
             ),
             detect=_on_a_line(lambda slope, offset: abs(offset) < 1e-4 * slope),
         ),
@@ -773,7 +761,7 @@ normalize = Exercise(
                     for mean, std in (
                         (_image_mean, _image_var),
                         (_image_mean, _one),
-                        (_zero, _image_std),
+                        (zero, _image_std),
                     )
                     for unit in (1, 255)
                 ),
@@ -804,16 +792,16 @@ normalize = Exercise(
                 "A mean without an axis, over the entire training set, is one number.",
             ),
             variants=_everywhere(
-                center=_of_train, spread=_of_train, mean=_pixel_mean, std=_pixel_std
+                center=_of_train,
+                spread=_of_train,
+                mean=lambda x: x.mean(axis=0),
+                std=lambda x: x.std(axis=0),
             ),
         ),
         Mistake(
             "wrong",
             "The fractions are lost: the results were cut to whole numbers.",
-            (
-                "What is the `dtype` of your return value?",
-                "Return floating-point arrays.",
-            ),
+            ("What is the `dtype` of your return value?", "Return floating-point arrays."),
             detect=_are_whole_numbers,
         ),
     ),

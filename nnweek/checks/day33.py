@@ -254,10 +254,7 @@ momentum_step = Exercise(
         Mistake(
             "wrong",
             "Both arrays are right, but their order is reversed.",
-            (
-                "Which of the two should come first?",
-                "Return the weight first, then the velocity.",
-            ),
+            ("Which of the two should come first?", "Return the weight first, then the velocity."),
             variants=({"finish": _reversed},),
         ),
         Mistake(
@@ -528,10 +525,7 @@ adam_step = Exercise(
         Mistake(
             "wrong",
             "The new gradient was added without its weight 1 − β: these are sums, not averages.",
-            (
-                "If the gradient were the same g forever, where should m settle?",
-                _WEIGHTS,
-            ),
+            ("If the gradient were the same g forever, where should m settle?", _WEIGHTS),
             variants=(
                 {"average_m": _sum, "average_v": _sum},
                 {"average_m": _sum},
@@ -541,10 +535,7 @@ adam_step = Exercise(
         Mistake(
             "wrong",
             "The weights of old and new are swapped: β belongs to the old value.",
-            (
-                "With β = 0.9, is the average meant to remember or to forget?",
-                _WEIGHTS,
-            ),
+            ("With β = 0.9, is the average meant to remember or to forget?", _WEIGHTS),
             variants=(
                 {"average_m": _swapped_average, "average_v": _swapped_average},
                 {"average_m": _swapped_average},

@@ -55,10 +55,6 @@ def plain_cross_entropy(logits, labels):
     return -logits.log_softmax(dim=1)[range(len(labels)), labels].mean()
 
 
-def first_batch(loader):
-    return list(loader)[:1]
-
-
 # How many of a batch's answers are right: what a loop collects per batch.
 
 
@@ -95,36 +91,12 @@ def _plain_mean(values, sizes):
     return float(np.mean(values))
 
 
-def _sum_over_samples(values, sizes):
-    return float(np.sum(values) / np.sum(sizes))
-
-
-def _all_as_large_as_the_first(values, sizes):
-    return float(np.sum(values) * sizes[0] / np.sum(sizes))
-
-
 def _last(values, sizes):
     return values[-1]
 
 
 def _last_over_samples(values, sizes):
     return values[-1] * sizes[-1] / sum(sizes)
-
-
-def _last_over_batches(values, sizes):
-    return values[-1] / len(sizes)
-
-
-def _first(values, sizes):
-    return values[0]
-
-
-def _weighted_over_batches(values, sizes):
-    return float(np.dot(values, sizes)) / len(sizes)
-
-
-def _weighted_sum(values, sizes):
-    return float(np.dot(values, sizes))
 
 
 def _whole_table_mean(values, sizes):
@@ -352,7 +324,10 @@ FIRST_BATCH_ONLY = Mistake(
         "A `return` or a `break` inside the loop ends it, and `next(iter(loader))` starts again "
         "at the first batch each time.",
     ),
-    variants=({"batches": first_batch}, *_averages(_first)),
+    variants=(
+        {"batches": lambda loader: list(loader)[:1]},
+        *_averages(lambda values, sizes: values[0]),
+    ),
     detect=only_batch(0),
     finding=_WITH_BATCHES,
 )
@@ -365,7 +340,7 @@ LAST_BATCH_ONLY = Mistake(
         "Add up inside the loop, starting from 0 before it, and divide after it.",
     ),
     variants=(
-        *_averages(_last, _last_over_samples, _last_over_batches),
+        *_averages(_last, _last_over_samples, lambda values, sizes: values[-1] / len(sizes)),
         {"average_loss": _last, "average_accuracy": _last_over_samples},
         {"average_loss": _last_over_samples, "average_accuracy": _last},
     ),
@@ -380,7 +355,11 @@ UNWEIGHTED_MEAN = Mistake(
         "Multiply each batch's mean by the size of that batch, add up, and divide by the number "
         "of all examples.",
     ),
-    variants=_averages(_plain_mean, _sum_over_samples, _all_as_large_as_the_first),
+    variants=_averages(
+        _plain_mean,
+        lambda values, sizes: np.sum(values) / np.sum(sizes),
+        lambda values, sizes: np.sum(values) * sizes[0] / np.sum(sizes),
+    ),
     finding=_WITH_BATCHES,
 )
 ACCURACY_IN_PERCENT = Mistake(
@@ -415,6 +394,9 @@ NOT_AVERAGED = Mistake(
         "Is what you add up for each batch a sum over its examples, or a mean?",
         "Add up sums over examples, and divide once by the number of examples.",
     ),
-    variants=_averages(_weighted_over_batches, _weighted_sum),
+    variants=_averages(
+        lambda values, sizes: np.dot(values, sizes) / len(sizes),
+        lambda values, sizes: np.dot(values, sizes),
+    ),
     finding=_WITH_BATCHES,
 )

@@ -1,6 +1,5 @@
-"""The promise of nnweek_outputs: no page shows an output that is older than the code."""
+"""No page shows an output that is older than the code, data and libraries behind it."""
 
-import importlib.util
 import json
 import os
 import re
@@ -8,174 +7,172 @@ import shutil
 import types
 from pathlib import Path
 
+import execution_cache
 import pytest
+from sphinx.errors import ExtensionError
 
 from support import ROOT
+from support.contents import DAYS
 
-
-def extension_of(tree):
-    """The extension as it works in `tree`."""
-    spec = importlib.util.spec_from_file_location(
-        "nnweek_outputs_in_a_copy", tree / "book" / "_ext" / "nnweek_outputs.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+MODULES = sorted(path.name for path in (ROOT / "nnweek").glob("*.py"))
 
 
 @pytest.fixture
-def tree(tmp_path):
-    """A copy of what the outputs depend on."""
-    for name in ("nnweek", "notebooks", "book/_ext"):
+def tree(tmp_path, monkeypatch):
+    """A copy of everything that the outputs depend on, which the extension works on."""
+    for name in ("nnweek", "notebooks", "book"):
         shutil.copytree(
             ROOT / name,
             tmp_path / "copy" / name,
-            ignore=lambda folder, names: {n for n in names if not re.search(r"\.(py|ipynb)$", n)},
+            ignore=lambda folder, names: {
+                n for n in names if not re.search(r"\.(py|ipynb|md)$|^\w+$", n) or n == "_build"
+            },
         )
+    shutil.copy(ROOT / "_toc.yml", tmp_path / "copy")
+    monkeypatch.setattr(execution_cache, "ROOT", tmp_path / "copy")
     return tmp_path / "copy"
 
 
 @pytest.fixture
-def fingerprint(tree):
-    return extension_of(tree).fingerprint
+def changes(tree):
+    """A function that tells whether the fingerprint has changed since the test began."""
+    before = execution_cache.fingerprint("MNIST")
+    return lambda: execution_cache.fingerprint("MNIST") != before
+
+
+def edit(page, tree, change):
+    path = tree / f"{page}.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    change(notebook)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
 
 
 def first(kind, notebook):
     return next(cell for cell in notebook["cells"] if cell["cell_type"] == kind)
 
 
-def edit(path, change):
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    change(notebook)
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-
-
-MODULES = sorted(path.name for path in (ROOT / "nnweek").glob("*.py"))
-DAYS = sorted(path.name for path in (ROOT / "notebooks").glob("day-*.ipynb"))
-
-
-def test_the_same_tree_has_the_same_fingerprint(fingerprint, tree):
-    before = fingerprint("MNIST")
-    assert re.fullmatch(r"\w{8,}", before), "it names a folder"
-    assert fingerprint("MNIST") == before
-    assert extension_of(tree).fingerprint("MNIST") == before
+def test_fingerprint_names_a_folder_and_is_reproducible(tree):
+    one, other = (execution_cache.fingerprint("MNIST") for _ in range(2))
+    assert re.fullmatch(r"\w{8,}", one)
+    assert one == other
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_changed_byte_of_the_package_starts_anew(module, fingerprint, tree):
-    before = fingerprint("MNIST")
+def test_one_changed_byte_of_the_package_clears_the_cache(module, changes, tree):
     path = tree / "nnweek" / module
     content = bytearray(path.read_bytes())
     content[-1] = ord("#")
     path.write_bytes(content)
-    assert fingerprint("MNIST") != before
+    assert changes()
 
 
-def test_a_new_module_and_a_new_package_within_it_start_anew(fingerprint, tree):
-    before = fingerprint("MNIST")
-    (tree / "nnweek" / "extra.py").write_text("NEW = True\n")
-    with_module = fingerprint("MNIST")
-    (tree / "nnweek" / "checks").mkdir()
-    (tree / "nnweek" / "checks" / "deep.py").write_text("DEEP = True\n")
-    assert len({before, with_module, fingerprint("MNIST")}) == 3
+@pytest.mark.parametrize("module", ["extra.py", "checks/extra.py"])
+def test_new_module_clears_the_cache(module, changes, tree):
+    (tree / "nnweek" / module).write_text("NEW = True\n")
+    assert changes()
 
 
 @pytest.mark.parametrize("day", DAYS)
-def test_a_changed_code_cell_of_any_day_starts_anew(day, fingerprint, tree):
-    before = fingerprint("MNIST")
-
-    def change(notebook):
-        first("code", notebook)["source"][-1] += " "
-
-    edit(tree / "notebooks" / day, change)
-    assert fingerprint("MNIST") != before
+def test_changed_code_cell_of_any_day_clears_the_cache(day, changes, tree):
+    edit(day, tree, lambda notebook: first("code", notebook)["source"].append(" "))
+    assert changes()
 
 
-def test_a_changed_tag_of_a_code_cell_starts_anew(fingerprint, tree):
-    before = fingerprint("MNIST")
-
-    def change(notebook):
-        first("code", notebook)["metadata"]["tags"] = ["raises-exception"]
-
-    edit(tree / "notebooks" / DAYS[0], change)
-    assert fingerprint("MNIST") != before
+def test_changed_tag_of_a_code_cell_clears_the_cache(changes, tree):
+    tags = {"tags": ["raises-exception"]}
+    edit(DAYS[0], tree, lambda notebook: first("code", notebook)["metadata"].update(tags))
+    assert changes()
 
 
-def test_a_notebook_more_starts_anew(fingerprint, tree):
-    before = fingerprint("MNIST")
-    shutil.copy(tree / "notebooks" / DAYS[0], tree / "notebooks" / "day-36-more.ipynb")
-    assert fingerprint("MNIST") != before
+def test_day_added_to_the_contents_clears_the_cache(changes, tree):
+    shutil.copy(tree / f"{DAYS[0]}.ipynb", tree / "notebooks" / "day-36-more.ipynb")
+    toc = (tree / "_toc.yml").read_text(encoding="utf-8")
+    entry = f"      - file: {DAYS[-1]}\n"
+    more = f"{entry}      - file: notebooks/day-36-more\n"
+    (tree / "_toc.yml").write_text(toc.replace(entry, more), encoding="utf-8")
+    assert changes()
 
 
-def test_a_changed_code_cell_of_a_page_starts_anew_and_changed_text_does_not(fingerprint, tree):
-    page = tree / "book" / "page.md"
-    page.write_text("# Page\n\n```{code-cell} python\nprint(1)\n```\n")
-    before = fingerprint("MNIST")
-    page.write_text("# Another page\n\n```{code-cell} python\nprint(1)\n```\n\nMore.\n")
-    assert fingerprint("MNIST") == before
-    page.write_text("# Page\n\n```{code-cell} python\nprint(2)\n```\n")
-    assert fingerprint("MNIST") != before
+def test_only_code_of_a_markdown_page_clears_the_cache(changes, tree):
+    page = tree / "book" / "speed.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text + "\nMore.\n", encoding="utf-8")
+    assert not changes()
+    page.write_text(text + "\n```{code-cell} python\nprint(2)\n```\n", encoding="utf-8")
+    assert changes()
 
 
-def test_another_data_set_starts_anew(fingerprint):
-    assert fingerprint("MNIST") != fingerprint("the stand-in")
+@pytest.mark.parametrize("day", DAYS)
+def test_changed_text_of_a_day_keeps_the_outputs(day, changes, tree):
+    more = {"cell_type": "markdown", "metadata": {}, "source": ["More."]}
+    edit(day, tree, lambda notebook: first("markdown", notebook)["source"].append(" changed"))
+    edit(day, tree, lambda notebook: notebook["cells"].append(more))
+    assert not changes()
+
+
+def test_another_data_set_clears_the_cache(tree):
+    assert execution_cache.fingerprint("MNIST") != execution_cache.fingerprint("the stand-in")
 
 
 @pytest.mark.parametrize(
     "library", ["numpy", "torch", "torchvision", "scikit-learn", "matplotlib", "tensorboard"]
 )
-def test_another_version_of_a_library_starts_anew(library, tree, monkeypatch):
-    extension = extension_of(tree)
-    before = extension.fingerprint("MNIST")
-    real = extension.metadata.version
-    monkeypatch.setattr(
-        extension,
-        "metadata",
-        types.SimpleNamespace(version=lambda name: "0" if name == library else real(name)),
-    )
-    assert extension.fingerprint("MNIST") != before
+def test_another_version_of_a_library_clears_the_cache(library, changes, monkeypatch):
+    real = execution_cache.metadata.version
+    pretended = types.SimpleNamespace(version=lambda name: "0" if name == library else real(name))
+    monkeypatch.setattr(execution_cache, "metadata", pretended)
+    assert changes()
 
 
-def test_another_device_starts_anew(tree, monkeypatch):
-    extension = extension_of(tree)
-    before = extension.fingerprint("MNIST")
-    monkeypatch.setattr(extension, "get_device", lambda: "another device")
-    assert extension.fingerprint("MNIST") != before
+def test_another_device_clears_the_cache(changes, monkeypatch):
+    monkeypatch.setattr(execution_cache, "get_device", lambda: "another device")
+    assert changes()
 
 
-@pytest.mark.parametrize("day", DAYS)
-def test_a_change_of_text_alone_reuses_the_outputs(day, fingerprint, tree):
-    before = fingerprint("MNIST")
-
-    def change(notebook):
-        first("markdown", notebook)["source"] = ["# Another title\n"]
-        notebook["cells"].append({"cell_type": "markdown", "metadata": {}, "source": ["More."]})
-
-    edit(tree / "notebooks" / day, change)
-    assert fingerprint("MNIST") == before
+# --- Notebooks that a person left in the folder ------------------------------------------------
 
 
-# --- What is done with it --------------------------------------------------------------------
+@pytest.mark.parametrize("content", [None, "", '{"nbformat": 3, "worksheets": []}', "{"])
+@pytest.mark.parametrize("name", ["Untitled.ipynb", "day-30 (copy).ipynb"])
+def test_stray_notebook_does_not_concern_the_cache(name, content, changes, tree):
+    if content is None:
+        shutil.copy(tree / f"{DAYS[1]}.ipynb", tree / "notebooks" / name)
+    else:
+        (tree / "notebooks" / name).write_text(content)
+    assert not changes()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"nbformat": 3, "worksheets": []}'])
+def test_damaged_day_is_named_with_the_fix(content, tree):
+    path = tree / f"{DAYS[1]}.ipynb"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(ExtensionError) as stopped:
+        execution_cache.fingerprint("MNIST")
+    assert f"{DAYS[1]}.ipynb cannot be read" in str(stopped.value)
+    assert f"git restore {DAYS[1]}.ipynb" in str(stopped.value)
+
+
+# --- The cache's folder ------------------------------------------------------------------------
 
 
 @pytest.fixture
 def build(tree, monkeypatch):
-    """Begin a build of the copied tree on a data set; return (the cache's folder, results file)."""
+    """Begin a build of the copied tree on a data set; return (cache folder, results file)."""
 
     def begin(dataset):
-        extension = extension_of(tree)
-        monkeypatch.setattr(extension, "load_mnist", lambda: types.SimpleNamespace(name=dataset))
+        data = types.SimpleNamespace(name=dataset)
+        monkeypatch.setattr(execution_cache, "load_mnist", lambda: data)
         app = types.SimpleNamespace(outdir=str(tree / "book" / "_build" / "html"))
         config = types.SimpleNamespace()
-        extension.name_the_cache(app, config)
+        execution_cache.name_cache(app, config)
         return Path(config.nb_execution_cache_path), Path(os.environ["NNWEEK_RESULTS"])
 
     for name in ("NNWEEK_RESULTS", "TQDM_DISABLE", "NNWEEK_BOOK"):
-        monkeypatch.setenv(name, "the reader's own")  # so that it is put back afterwards
+        monkeypatch.setenv(name, "the reader's own")  # so that it is restored afterwards
     return begin
 
 
-def test_a_second_build_of_the_same_finds_the_cache_of_the_first(build):
+def test_second_build_of_the_same_tree_reuses_the_cache(build):
     cache, results = build("MNIST")
     (cache / "outputs").write_text("kept")
     results.write_text("kept")
@@ -184,7 +181,7 @@ def test_a_second_build_of_the_same_finds_the_cache_of_the_first(build):
     assert results.read_text() == "kept"
 
 
-def test_a_changed_tree_gets_an_empty_cache_and_the_old_one_goes(build, tree):
+def test_changed_tree_gets_an_empty_cache_and_removes_the_old(build, tree):
     old, _ = build("MNIST")
     (old / "outputs").write_text("old")
     (old.parent / "left by an earlier version").write_text("old")
@@ -196,8 +193,7 @@ def test_a_changed_tree_gets_an_empty_cache_and_the_old_one_goes(build, tree):
     assert list(new.parent.iterdir()) == [new]
 
 
-def test_the_days_of_a_build_hand_on_results_within_the_cache_only(build):
-    """Neither are the reader's own results shown on a page, nor does a build add to them."""
+def test_build_neither_reads_nor_writes_the_readers_results(build):
     for dataset in ("MNIST", "the stand-in"):
         cache, results = build(dataset)
         assert results.parent == cache

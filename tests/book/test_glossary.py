@@ -1,18 +1,13 @@
-"""Which words of a day's page become links to the glossary, and which do not."""
+"""Only the first use of a glossary term in running text becomes a link."""
 
-import sys
 import types
 
+import glossary
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
 
-from support import ROOT
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import nnweek_glossary
-
-GLOSSARY = {
+ENTRIES = {
     "softmax": "Scores to probabilities. Day 29.",
     "softmax regression": "A network without a hidden layer. Day 32.",
     "accuracy": "The share that is right. Day 31.",
@@ -21,9 +16,9 @@ GLOSSARY = {
 }
 
 
-def glossary():
+def glossary_page():
     entries = nodes.definition_list()
-    for word, meaning in GLOSSARY.items():
+    for word, meaning in ENTRIES.items():
         term = nodes.term(word, word, ids=[f"term-{word.split(' (')[0].replace(' ', '-')}"])
         definition = nodes.definition("", nodes.paragraph(meaning, meaning))
         entries += nodes.definition_list_item("", term, definition)
@@ -31,18 +26,18 @@ def glossary():
 
 
 def links(text, page="notebooks/day-32-a-page"):
-    """The links of a page with one section: [(words, address)]."""
+    """The links on a page with one section: [(words, address)]."""
     doctree = publish_doctree(
         f"Page\n====\n\nThe accuracy of what is to come.\n\nSection\n-------\n\n{text}\n\nEnd\n---\n",
         settings_overrides={"doctitle_xform": False},
     )
     app = types.SimpleNamespace(
-        env=types.SimpleNamespace(get_doctree=lambda name: glossary()),
+        env=types.SimpleNamespace(get_doctree=lambda name: glossary_page()),
         builder=types.SimpleNamespace(get_relative_uri=lambda here, there: f"../{there}.html"),
     )
-    whole = " ".join(doctree.astext().split())
-    nnweek_glossary.link_the_words(app, doctree, page)
-    assert " ".join(doctree.astext().split()) == whole, "no word is lost"
+    before = " ".join(doctree.astext().split())
+    glossary.link_terms(app, doctree, page)
+    assert " ".join(doctree.astext().split()) == before, "a word was lost"
     return [
         (" ".join(link.astext().split()), link["refuri"].partition("#")[2])
         for link in doctree.findall(nodes.reference)
@@ -72,15 +67,15 @@ def links(text, page="notebooks/day-32-a-page"):
         ("batch\n~~~~~\n\nText.", []),
     ],
 )  # fmt: skip
-def test_the_first_use_in_running_text_is_a_link_and_nothing_else_is(text, expected):
+def test_only_the_first_use_in_running_text_is_a_link(text, expected):
     assert links(text) == expected
 
 
-def test_a_word_is_no_link_before_the_day_that_introduces_it():
+def test_no_term_is_a_link_before_its_day():
     assert links("The accuracy of a softmax.", "notebooks/day-29-a-page") == [
         ("softmax", "term-softmax")
     ]
 
 
-def test_a_page_that_is_no_day_gets_no_links():
+def test_only_pages_of_days_get_links():
     assert links("The accuracy of a softmax.", "setup") == []

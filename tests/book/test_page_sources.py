@@ -1,22 +1,18 @@
-"""The book's own pages: no number on them that nothing vouches for."""
+"""The sources of the book's own pages: every number is computed, measured or quoted."""
 
 import os
 import re
-import sys
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from scipy import stats
 
 from nnweek.loaders import pixel_statistics
 from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
 from support import ROOT
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import nnweek_teaching
+from support.contents import PAGES, day_page
 
 
 def page(name):
@@ -29,7 +25,7 @@ PARAMETERS = sum(p.numel() for p in MNISTMLP(seed=0).parameters())
 T = {n: stats.t.ppf(0.975, n - 1) for n in (5, 10)}
 HALF_WIDTHS = [196 * (p * (1 - p) / 10_000) ** 0.5 for p in (0.98, 0.97)]  # in points
 
-# What arithmetic gives, as it stands on the page.
+# Results of arithmetic, in the form that the page shows.
 COMPUTED = [
     f"| {np.log(10):.4f} |",
     f"| {-np.log(np.e / (np.e + 9)):.4f} |",
@@ -45,7 +41,7 @@ COMPUTED = [
     f"| {980 / 10_000:.2%} |".replace("%", " %"),
     rf"\pm {stats.norm.ppf(0.975):.2f} \sqrt",
 ]
-# What others have measured or recommend: each with its source on the page.
+# What others measured or recommend: the page names each source.
 QUOTED = {
     "LeCun et al., 1998": [
         "linear 12.0 %",
@@ -59,28 +55,28 @@ QUOTED = {
 OF_THE_DATA = ["| 0.1307, 0.3081 |"]  # compared with MNIST below
 
 
-def test_every_computed_number_of_the_cheat_sheet_is_what_arithmetic_gives():
+def test_computed_numbers_of_the_cheat_sheet_are_right():
     text = page("cheat-sheet")
     assert not [piece for piece in COMPUTED if piece not in text]
 
 
-def test_every_quoted_number_of_the_cheat_sheet_names_its_source():
+def test_quoted_numbers_of_the_cheat_sheet_name_their_sources():
     lines = " ".join(page("cheat-sheet").split())
     for source, pieces in QUOTED.items():
         assert source in lines
         assert not [piece for piece in pieces if piece not in lines]
 
 
-def test_no_other_number_with_decimals_stands_on_the_cheat_sheet():
+def test_cheat_sheet_has_no_other_decimal_number():
     text = " ".join(page("cheat-sheet").split())
     for piece in (*COMPUTED, *OF_THE_DATA, *(p for pieces in QUOTED.values() for p in pieces)):
         text = text.replace(piece, "")
     assert not re.findall(r".{20}\d\.\d+.{20}", text)
 
 
-def test_what_the_cheat_sheet_says_of_mnist_is_so():
+def test_numbers_about_mnist_on_the_cheat_sheet_are_right():
     if os.environ.get("NNWEEK_DATASET") != "mnist":
-        pytest.skip("only NNWEEK_DATASET=mnist says that MNIST is to be had")
+        pytest.skip("NNWEEK_DATASET is not mnist, so MNIST may not be available.")
     data = load_mnist()
     text = page("cheat-sheet")
     counts = np.bincount(data.test_labels)
@@ -91,7 +87,7 @@ def test_what_the_cheat_sheet_says_of_mnist_is_so():
     assert [f"| {mean:.4f}, {std:.4f} |"] == OF_THE_DATA
 
 
-def test_the_epoch_of_the_cheat_sheet_trains(digits):
+def test_training_loop_of_the_cheat_sheet_trains(digits):
     from nnweek.loaders import make_loaders
 
     code = re.search(r"```python\n(.*?)```", page("cheat-sheet"), re.DOTALL)[1]
@@ -113,86 +109,25 @@ def test_the_epoch_of_the_cheat_sheet_trains(digits):
 
 
 def formulas(text):
-    """The formulas in a text, each in one line and without extra space."""
+    """The formulas in a text, each on one line and without extra spaces."""
     line = " ".join(re.sub(r"^# ?", "", text, flags=re.MULTILINE).split())
     return {f.replace(r"\;", "").strip() for f in re.findall(r"\$([^$]+)\$", line)}
 
 
-def test_the_short_sheet_of_day_35_says_nothing_else():
-    (source,) = (ROOT / "notebooks").glob("day-35-*.py")
-    short = re.search(
-        r"^# ## Cheat sheet$(.*?)^# ## ", source.read_text(encoding="utf-8"), re.M | re.S
-    )
+def test_short_cheat_sheet_of_day_35_agrees_with_the_page():
+    source = (ROOT / f"{day_page(35)}.py").read_text(encoding="utf-8")
+    short = re.search(r"^# ## Cheat sheet$(.*?)^# ## ", source, re.M | re.S)
     if short is None:
-        pytest.skip("Day 35 has no cheat sheet")
+        pytest.skip("Day 35 has no cheat sheet.")
     here, there = formulas(page("cheat-sheet")), formulas(short[1])
     missing = [formula for formula in there if not any(formula in mine for mine in here)]
     assert there
     assert not missing
 
 
-# --- The teachers' page ------------------------------------------------------------------------
+# --- Names -------------------------------------------------------------------------------------
 
 
-def content_of(directive):
-    """The lines that the teachers' page gives to a directive."""
-    found = re.search(rf"```{{{directive}}}\n(.*?)```", page("teachers"), re.DOTALL)
-    return found[1].split("\n")[:-1]
-
-
-def test_the_minutes_of_the_teachers_page_are_those_of_the_landing_page():
-    cards = re.findall(
-        r"\{grid-item-card\} Day (\d+)\n.*?^(\d+) minutes$", page("index"), re.M | re.S
-    )
-    found = nnweek_teaching.times()
-    assert {day: sum(parts.values()) for day, (_, parts) in found.items()} == {
-        int(day): int(minutes) for day, minutes in cards
-    }
-    assert len(found) == 7
-
-
-def test_the_plan_of_a_day_names_parts_that_there_are_and_fits_into_a_day():
-    steps = list(nnweek_teaching.plan(content_of("lesson-plan")))
-    assert 5 * 60 <= sum(minutes for _, minutes in steps) <= 8 * 60
-
-
-def test_a_plan_with_an_unknown_part_is_refused_with_the_parts_that_there_are():
-    with pytest.raises(ValueError, match="Day 29 has no part 'backwards'; it has .*backward"):
-        list(nnweek_teaching.plan(["29: backwards"]))
-
-
-def test_what_may_be_left_out_is_there():
-    text = page("teachers").partition("leave out ")[2].partition(":")[0]
-    named = re.findall(r"\*([^*]+)\* on Day\s(\d+)", text)
-    assert len(named) >= 5
-    for part, day in named:
-        assert part in nnweek_teaching.times()[int(day)][1], (day, part)
-
-
-def test_every_stumbling_block_is_one_that_the_checks_know():
-    blocks = [nnweek_teaching.stumbling_block(line) for line in content_of("stumbling-blocks")]
-    assert len(blocks) >= 12
-    assert all(question.endswith("?") for *_, question in blocks)
-    assert {exercise.day for exercise, *_ in blocks} >= {29, 30, 31, 32, 33}
-    with pytest.raises(ValueError, match="the checks know no mistake 'dark-magic'"):
-        nnweek_teaching.stumbling_block("backward dark-magic: Really?")
-
-
-def test_the_rows_that_the_page_shows_have_the_commands_form():
-    rows = re.search(r"```text\n(file,.*?)```", page("teachers"), re.DOTALL)[1].splitlines()
-    from nnweek import checks
-
-    assert rows[0] == "file,day,exercise,result"
-    for row in rows[1:]:
-        _, day, exercise, result = row.split(",")
-        assert checks.EXERCISES[exercise].day == int(day)
-        known = {mistake.id for mistake in checks.EXERCISES[exercise].mistakes}
-        assert result in known | {"passed", "not-attempted"}
-
-
-def test_the_new_pages_are_in_the_contents_with_names_that_will_stay():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert {"teachers", "cheat-sheet"} <= set(files)
-    for file in files:
-        assert re.fullmatch(r"(notebooks/)?[a-z0-9-]+", file), "hyphens, as CONTRIBUTING says"
+def test_pages_have_names_with_hyphens_that_will_stay():
+    assert {"teachers", "cheat-sheet"} <= set(PAGES)
+    assert not [page for page in PAGES if not re.fullmatch(r"(notebooks/)?[a-z0-9-]+", page)]

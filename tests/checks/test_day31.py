@@ -392,6 +392,7 @@ NOT_BOTH = [
     test_every_mistake_is_named,
     test_right_answers_pass,
     test_one_of_two_mistakes_is_named,
+    test_ids_are_those_of_the_contract,
 ) = promises(IDS, STYLES, RIGHT, NOT_BOTH)
 
 
@@ -506,10 +507,7 @@ def test_one_missing_nonlinearity_is_named(after):
     assert first_verdict("mlp", lambda: nn.Sequential(*parts)).mistake == "no-nonlinearity"
 
 
-@pytest.mark.parametrize(
-    "flatten",
-    [nn.Identity(), nn.Flatten(0), nn.Flatten(1, 2)],
-)
+@pytest.mark.parametrize("flatten", [nn.Identity(), nn.Flatten(0), nn.Flatten(1, 2)])
 def test_unflattened_images_are_named(flatten):
     verdict = first_verdict("mlp", lambda: nn.Sequential(flatten, *solutions.mlp()[1:]))
     assert verdict.mistake == "no-flatten"

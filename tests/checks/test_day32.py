@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from nnweek import checks, training
@@ -401,8 +403,6 @@ def split_by_sorting(n, val_ratio, seed):
 
 
 def split_by_scikit_learn(n, val_ratio, seed):
-    from sklearn.model_selection import train_test_split
-
     return train_test_split(range(n), test_size=val_ratio, random_state=seed)
 
 
@@ -511,8 +511,6 @@ def normalize_in_place(train, test):
 
 
 def normalize_by_scikit_learn(train, test):
-    from sklearn.preprocessing import StandardScaler
-
     scaler = StandardScaler().fit(train.reshape(-1, 1))
     return tuple(scaler.transform(x.reshape(-1, 1)).reshape(x.shape) for x in (train, test))
 
@@ -549,6 +547,7 @@ RIGHT = {
     test_right_answers_pass,
     # Two bugs in one style may hide one another; the one that shows is named.
     test_one_of_two_mistakes_is_named,
+    test_ids_are_those_of_the_contract,
 ) = promises(IDS, STYLES, RIGHT)
 
 
@@ -1012,11 +1011,7 @@ def test_gradients_left_off_get_a_remark():
 # --- At random -----------------------------------------------------------------------------------
 
 
-@given(
-    st.permutations(range(61)),
-    st.integers(0, 60),
-    st.integers(0, 60),
-)
+@given(st.permutations(range(61)), st.integers(0, 60), st.integers(0, 60))
 def test_random_cuts_pass_only_if_right(order, start, stop):
     """The first probe has 61 samples, 12 or 13 of them for validation."""
 

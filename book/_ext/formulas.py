@@ -1,8 +1,8 @@
-"""Formulas are set while the book is built: a page needs neither a script nor a font for them.
+"""Typeset formulas while the book is built: a page needs neither a script nor a font for them.
 
-MathJax sets them, from the packed parts that a Python package brings, in a JavaScript engine
-that another one brings. A page gets each formula twice: as a drawing for those who see it and
-as MathML for those who hear it. TeX that MathJax does not understand fails the build.
+MathJax runs here, in a JavaScript engine; one Python package contains each. A page gets every
+formula twice: an SVG drawing for the eye and MathML for screen readers. TeX that MathJax does
+not understand fails the build.
 """
 
 import html
@@ -18,24 +18,24 @@ PARTS = [
     "startup.js", "core.js", "adaptors/liteDOM.js",
     "input/tex.js", "output/svg.js", "output/svg/fonts/tex.js",
 ]  # fmt: skip
-# What MathJax writes for its own use.
-ITS_OWN = re.compile(
+# Attributes that only MathJax itself needs.
+INTERNAL = re.compile(
     r' (?:data-[\w-]+|xmlns(?::xlink)?|role|focusable|stroke|stroke-width)="[^"]*"'
 )
 
 
 def setup(app):
-    here = Formulas()
+    formulas = Formulas()
     app.add_html_math_renderer(
-        "drawn", inline_renderers=(here.inline, None), block_renderers=(here.block, None)
+        "drawn", inline_renderers=(formulas.inline, None), block_renderers=(formulas.block, None)
     )
-    app.connect("html-page-context", here.add_the_signs)
-    # The engine runs in threads of its own, which a writer in a forked process would not have.
+    app.connect("html-page-context", formulas.add_glyphs)
+    # The engine runs in its own threads, which a forked writer process would not have.
     return {"parallel_read_safe": True, "parallel_write_safe": False}
 
 
 class Formulas:
-    """MathJax in its engine, which starts with the first formula."""
+    """MathJax in a JavaScript engine that starts with the first formula."""
 
     def __init__(self):
         self._engine = None
@@ -52,22 +52,23 @@ class Formulas:
         return self._engine.call(function, *arguments)
 
     def set(self, formula, display=False):
-        """Return a formula of TeX as HTML: MathML that is heard, and a drawing that is seen.
+        """Return a TeX formula as HTML: MathML followed by an SVG drawing.
 
         Raises:
             ExtensionError: if MathJax does not understand the formula.
         """
         try:
-            spoken = self._call("spoken", formula, display)
-            drawn = self._call("drawn", formula, display)
+            mathml = self._call("mathml", formula, display)
+            svg = self._call("svg", formula, display)
         except JSEvalException as error:
             reason = str(error).splitlines()[0].rpartition("Error: ")[2]
-            raise ExtensionError(f"this formula cannot be set: {reason}\n  {formula}") from error
-        spoken = re.sub(r"\n\s*", "", ITS_OWN.sub("", spoken))
-        drawn = ITS_OWN.sub("", drawn).replace("xlink:href", "href")
-        return spoken.replace(
-            "<math", f'<math alttext="{html.escape(formula)}"', 1
-        ) + drawn.replace("<svg", '<svg aria-hidden="true"', 1)
+            raise ExtensionError(
+                f"MathJax cannot read this formula: {reason}\n  {formula}"
+            ) from error
+        mathml = re.sub(r"\n\s*", "", INTERNAL.sub("", mathml))
+        mathml = mathml.replace("<math", f'<math alttext="{html.escape(formula)}"', 1)
+        svg = INTERNAL.sub("", svg).replace("xlink:href", "href")
+        return mathml + svg.replace("<svg", '<svg aria-hidden="true"', 1)
 
     def inline(self, writer, node):
         formula = self.set(node.astext().strip())
@@ -83,10 +84,10 @@ class Formulas:
         writer.body.append(self.set(node.astext().strip(), display=True) + "</div>\n")
         raise nodes.SkipNode
 
-    def add_the_signs(self, app, pagename, templatename, context, doctree):
-        """The drawings of a page refer to their signs, and each sign is on the page once."""
+    def add_glyphs(self, app, pagename, templatename, context, doctree):
+        """Add each glyph that the drawings of a page refer to, once."""
         used = set(re.findall(r'<use href="#([^"]+)"', context.get("body", "")))
         if used:
-            signs = {re.search(r'id="([^"]+)"', path)[1]: path for path in self._call("signs")}
-            paths = "".join(signs[name] for name in sorted(used))
+            glyphs = {re.search(r'id="([^"]+)"', path)[1]: path for path in self._call("glyphs")}
+            paths = "".join(glyphs[name] for name in sorted(used))
             context["body"] += f'<svg class="signs" aria-hidden="true"><defs>{paths}</defs></svg>'

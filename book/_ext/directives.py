@@ -1,0 +1,346 @@
+"""The directives of the book's own pages: what they show is looked up, never typed twice.
+
+| directive | page | shows |
+|---|---|---|
+| `mistakes-of-any-exercise`, `mistakes-by-exercise` | what-went-wrong | what the checks know |
+| `minutes-of-the-week`, `lesson-plan`, `stumbling-blocks` | teachers | the notebooks' Time lines, the checks |
+| `figure-of` | index | a figure that another page drew |
+| `kernels-of-the-week` | for-a-class | what each day's kernel needs, as `nnweek bench` recorded it |
+| `build-status` | status | what the book was built from |
+
+A name that does not exist (a part, a mistake, a day, a figure) fails the build. To measure
+the kernels again: `make bench`, then copy `bench.json` to `book/kernels.json`; the directive
+reads its parts `machine` and `notebooks`.
+"""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from execution_cache import LIBRARIES, ROOT
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from nnweek.checks import EXERCISES
+from nnweek.checks.verdict import GENERIC, anchor
+from nnweek.mnist import load_mnist
+from nnweek.runtime import get_device
+
+
+def setup(app):
+    app.add_directive("mistakes-of-any-exercise", MistakesOfAnyExercise)
+    app.add_directive("mistakes-by-exercise", MistakesByExercise)
+    app.add_directive("minutes-of-the-week", Minutes)
+    app.add_directive("lesson-plan", LessonPlan)
+    app.add_directive("stumbling-blocks", StumblingBlocks)
+    app.add_directive("figure-of", FigureOf)
+    app.add_node(figure_of)
+    app.connect("doctree-resolved", insert_figures)
+    app.add_directive("kernels-of-the-week", KernelsOfTheWeek)
+    app.add_directive("build-status", BuildStatus)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+# --- What went wrong? ----------------------------------------------------------------------
+
+
+class MistakesOfAnyExercise(SphinxDirective):
+    """A section for each id that every check can report."""
+
+    def run(self):
+        return [
+            section(id_, [nodes.literal(id_, id_)], [paragraph(explanation)])
+            for id_, explanation in GENERIC.items()
+        ]
+
+
+class MistakesByExercise(SphinxDirective):
+    """Every exercise with the mistakes that its check names: explanation and first hint."""
+
+    def run(self):
+        return [exercise_section(exercise) for exercise in EXERCISES.values()]
+
+
+def exercise_section(exercise):
+    mistakes = {}
+    for mistake in exercise.mistakes:
+        if mistake.id not in GENERIC:
+            # One id may have several patterns, each with its own explanation.
+            mistakes.setdefault(mistake.id, []).extend(
+                [paragraph(mistake.explanation), paragraph(mistake.hints[0], "First hint: ")]
+            )
+    content = [paragraph(f"`{exercise.signature}` {exercise.task}.")]
+    for id_, explained in mistakes.items():
+        content.append(section(anchor(exercise.name, id_), [nodes.literal(id_, id_)], explained))
+    title = [nodes.literal(exercise.name, exercise.name), nodes.Text(f", Day {exercise.day}")]
+    return section(exercise.name, title, content)
+
+
+def section(id_, title, content):
+    """A section whose address on the page is exactly `#id_`; verdicts link to it."""
+    return nodes.section("", nodes.title("", "", *title), *content, ids=[id_], names=[id_])
+
+
+def paragraph(text, before=""):
+    """A paragraph of `text`, which may begin with emphasised words."""
+    result = nodes.paragraph()
+    if before:
+        result += nodes.emphasis(before, before)
+    result += with_code(text)
+    return result
+
+
+def with_code(text):
+    """Nodes of a text in which backticks enclose code, as in a verdict."""
+    return [
+        nodes.literal(part, part) if number % 2 else nodes.Text(part)
+        for number, part in enumerate(text.split("`"))
+    ]
+
+
+# --- For teachers --------------------------------------------------------------------------
+
+LESSON = 90  # minutes
+
+
+def day_pages():
+    """Return the pages of the days, in the order of the table of contents."""
+    return [page for page in parse_toc_yaml(ROOT / "_toc.yml") if page.startswith("notebooks/")]
+
+
+def times():
+    """Return {day: (page, {part: minutes})}, read from the notebooks' sources."""
+    found = {}
+    for page in day_pages():
+        text = (ROOT / f"{page}.py").read_text(encoding="utf-8").replace("\n# ", " ")
+        line = re.search(r"\*\*Time\*\* about (\d+) minutes: ([^.]+)\.", text)
+        parts = {
+            part: int(minutes) for part, minutes in re.findall(r" ?([^,]+?) (\d+)(?:,|$)", line[2])
+        }
+        assert sum(parts.values()) == int(line[1]), f"{page}: the parts do not add up"
+        found[int(page.split("-")[1])] = (page, parts)
+    return found
+
+
+def plan(lines):
+    """Turn lines of a plan, "29: forward, loss" or "break 15", into (text, minutes).
+
+    Raises:
+        ValueError: if a day has no such part.
+    """
+    known = times()
+    for line in lines:
+        if line.startswith("break "):
+            yield "*break*", int(line.removeprefix("break "))
+            continue
+        day, _, names = line.partition(": ")
+        parts = known[int(day)][1]
+        for name in names.split(", "):
+            if name not in parts:
+                raise ValueError(f"Day {day} has no part {name!r}; it has {', '.join(parts)}")
+        yield f"Day {day}: {names}", sum(parts[name] for name in names.split(", "))
+
+
+def stumbling_block(line):
+    """Turn "backward bias-mean: a question" into (exercise, id, explanation, question).
+
+    Raises:
+        ValueError: if there is no such exercise or mistake.
+    """
+    where, _, question = line.partition(": ")
+    name, id_ = where.split(" ")
+    mistakes = EXERCISES[name].mistakes if name in EXERCISES else ()
+    for mistake in mistakes:
+        if mistake.id == id_:
+            return EXERCISES[name], id_, mistake.explanation, question
+    raise ValueError(f"No check knows a mistake {id_!r} of an exercise {name!r}.")
+
+
+class MarkdownDirective(SphinxDirective):
+    """A directive that writes Markdown, which the page's own parser then reads."""
+
+    has_content = True
+    depends_on = tuple(f"{page}.py" for page in day_pages())  # files of the repository
+
+    def run(self):
+        for file in self.depends_on:
+            self.env.note_dependency(str(ROOT / file))
+        try:
+            lines = self.markdown([line for line in self.content if line.strip()])
+        except (ValueError, KeyError) as error:
+            raise self.error(str(error)) from None
+        holder = nodes.container()
+        self.state.nested_parse(StringList(lines, source=""), self.content_offset, holder)
+        return holder.children
+
+
+class Minutes(MarkdownDirective):
+    """A table of the days: minutes, lessons, parts."""
+
+    def markdown(self, _):
+        lines = [f"| day | minutes | lessons of {LESSON} | its parts |", "|---|---|---|---|"]
+        total = lessons = 0
+        for day, (page, parts) in times().items():
+            minutes = sum(parts.values())
+            needed = math.ceil(minutes / LESSON)
+            total, lessons = total + minutes, lessons + needed
+            listed = ", ".join(f"{part} {count}" for part, count in parts.items())
+            lines.append(f"| [{day}]({page}.ipynb) | {minutes} | {needed} | {listed} |")
+        return [*lines, f"| all | {total} | {lessons} | {total / 60:.0f} hours |"]
+
+
+class LessonPlan(MarkdownDirective):
+    """A table of what happens when, with the minutes from the notebooks."""
+
+    def markdown(self, content):
+        lines = ["| from | what | minutes |", "|---|---|---|"]
+        now = 0
+        for text, minutes in plan(content):
+            lines.append(f"| {now // 60}:{now % 60:02} | {text} | {minutes} |")
+            now += minutes
+        return [*lines, f"| {now // 60}:{now % 60:02} | *end* | {now} |"]
+
+
+class StumblingBlocks(SphinxDirective):
+    """A list of mistakes: their explanation in the checks, and a question to ask."""
+
+    has_content = True
+
+    def run(self):
+        result = nodes.bullet_list()
+        for line in filter(str.strip, self.content):
+            try:
+                exercise, id_, explanation, question = stumbling_block(line)
+            except ValueError as error:
+                raise self.error(str(error)) from None
+            place = f"what-went-wrong.html#{anchor(exercise.name, id_)}"
+            name = nodes.reference("", "", nodes.literal(id_, id_), refuri=place, internal=True)
+            entry = nodes.paragraph("", "", nodes.strong("", f"Day {exercise.day}, "))
+            entry += [nodes.literal(exercise.name, exercise.name), nodes.Text(": "), name]
+            entry += [nodes.Text(". "), *with_code(f"{explanation} "), nodes.emphasis("", "Ask: ")]
+            entry += with_code(question)
+            result += nodes.list_item("", entry)
+        return [result]
+
+
+# --- A figure of another page --------------------------------------------------------------
+
+
+class figure_of(nodes.General, nodes.Element):
+    """The place of a figure that another page draws."""
+
+
+class FigureOf(SphinxDirective):
+    """A figure of another page; the content is the beginning of its alt text."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self):
+        self.env.note_reread()  # the other page may have drawn its figure again
+        return [figure_of(page=self.arguments[0], alt=" ".join(self.content))]
+
+
+def insert_figures(app, doctree, docname):
+    """Replace each place by its figure, once all pages have been read."""
+    for place in list(doctree.findall(figure_of)):
+        images = app.env.get_doctree(place["page"]).findall(nodes.image)
+        found = [image for image in images if image.get("alt", "").startswith(place["alt"])]
+        if found:
+            place.replace_self(found[0].deepcopy())
+        else:
+            text = f"{place['page']} has no figure whose alt text begins with {place['alt']!r}"
+            logging.getLogger(__name__).warning(text, location=docname)
+            place.parent.remove(place)
+
+
+# --- What a day's kernel needs -------------------------------------------------------------
+
+LEARNERS = 30  # in the class of the last sentence
+
+
+class KernelsOfTheWeek(MarkdownDirective):
+    """A table of the days: peak memory and CPU time of their kernels, as recorded."""
+
+    depends_on = ("book/kernels.json",)
+
+    def markdown(self, _):
+        return kernel_lines(json.loads((ROOT / self.depends_on[0]).read_text(encoding="utf-8")))
+
+
+def kernel_lines(bench):
+    """Return the table and its sentences, from what `nnweek bench --notebooks` wrote on Linux.
+
+    A day that was not measured, such as a new one, has no numbers.
+    """
+    lines, peaks = ["| day | peak memory | CPU time |", "|---|---|---|"], {}
+    for page in day_pages():
+        cells = ("–", "–")
+        if needs := bench["notebooks"].get(page.rpartition("/")[2]):
+            peaks[page] = needs["peak_mib"]
+            cells = f"{needs['peak_mib']:,} MiB", f"{needs['cpu_seconds']:.0f} s"
+        lines.append(f"| []({page}.ipynb) | {' | '.join(cells)} |")
+    page, peak = max(peaks.items(), key=lambda item: item[1])
+    machine = bench["machine"]
+    return [
+        *lines,
+        "",
+        f"Day {page.split('-')[1]} needs the most memory. {LEARNERS} learners with one such kernel "
+        f"each need {LEARNERS} × {peak:,} MiB, that is {LEARNERS * peak / 1024:.0f} GiB.",
+        "",
+        f"Measured on {machine['date']} with {machine['dataset']} on {machine['system']}, "
+        f"{machine['cores']} cores, device `{machine['device']}`, Python {machine['python']}, "
+        f"PyTorch {machine['torch']}.",
+    ]
+
+
+# --- Status --------------------------------------------------------------------------------
+
+
+class BuildStatus(SphinxDirective):
+    """A list of what the book was built from, with what, and when."""
+
+    def run(self):
+        self.env.note_reread()  # it changes with every build
+        fields = nodes.field_list()
+        for name, value in build_status().items():
+            fields += nodes.field(
+                "", nodes.field_name("", name), nodes.field_body("", paragraph(value))
+            )
+        return [fields]
+
+
+def build_status():
+    """Return {what: value}, all of it text."""
+    return {
+        "Built": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "Commit": commit(),
+        "Data set": load_mnist().name,
+        "Device": str(get_device()),
+        "Python": sys.version.split()[0],
+        **{library: metadata.version(library) for library in ("nnweek", *LIBRARIES)},
+    }
+
+
+def commit():
+    """Return the commit that the book is built from, or why it is not known."""
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}  # no repository around
+    try:
+        log = subprocess.run(
+            ["git", "log", "-1", "--format=%h, %cs"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        return "not known: git is not installed"
+    return log.stdout.strip() or "not known: this is not a git checkout"

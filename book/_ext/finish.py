@@ -1,0 +1,358 @@
+"""The last step of the build: the theme's pages, made light, offline and accessible.
+
+While Sphinx writes a page (`html-page-context`):
+
+1. Thebe, which the theme loads twice and no page uses, is left out.
+2. Only a notebook gets a button for Colab.
+3. The page's first paragraph becomes the description that search engines show.
+
+Once Sphinx has written the site (`build-finished`), every text file of it is read once,
+changed in memory and written once. A second run changes nothing, because Sphinx leaves the
+pages of unchanged sources as an earlier build finished them.
+
+4. Figures: files of half the size; their dimensions and lazy loading in the page. A moving
+   figure gets a still version for readers who asked their system for no motion.
+5. Labels and landmarks for screen readers; scripts that do not block rendering; no tags
+   around code that has no colour of its own (`REPAIRS`).
+6. Icons: of Font Awesome's two thousand, the script keeps those that the site shows.
+7. Scrolling: the theme's script measures all code before the page reacts; `week.js` measures
+   what is near the screen instead.
+8. Styles: one stylesheet per page instead of ten, with the rules that can match.
+"""
+
+import hashlib
+import html
+import io
+import os
+import re
+from pathlib import Path
+from textwrap import shorten
+
+import numpy as np
+import pydata_sphinx_theme
+import tinycss2
+from docutils import nodes
+from PIL import Image
+from sphinx.errors import ExtensionError
+
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
+
+
+def setup(app):
+    app.connect("html-page-context", limit_colab_to_notebooks, priority=900)  # after the theme
+    app.connect("html-page-context", remove_thebe)
+    app.connect("html-page-context", describe_page)
+    app.connect("build-finished", finish, priority=900)  # after the theme wrote pygments.css
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def limit_colab_to_notebooks(app, pagename, templatename, context, doctree):
+    """Remove the launch button from a page of the book whose cells are in no notebook."""
+    if not pagename.startswith("notebooks/"):
+        buttons = context.get("header_buttons", [])
+        buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
+
+
+def remove_thebe(app, pagename, templatename, context, doctree):
+    """Remove Thebe's scripts: the second copy of one raises an error in the browser."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
+    ]
+
+
+def describe_page(app, pagename, templatename, context, doctree):
+    """Add the description that search engines show: the page's first paragraph."""
+    first = doctree and next(doctree.findall(nodes.paragraph), None)
+    if first:
+        text = html.escape(shorten(first.astext(), 300, placeholder=" …"))
+        context["metatags"] += f'<meta name="description" content="{text}">'
+
+
+def finish(app, exception):
+    """Run all steps on the site in the output folder, unless the build failed."""
+    if exception is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    figures = compress_figures(site / "_images")
+    before = {
+        path.relative_to(site).as_posix(): path.read_text(encoding="utf-8")
+        for suffix in ("html", "js", "css")
+        for path in site.rglob(f"*.{suffix}")
+    }
+    for name, text in finished(before, figures).items():
+        if text != before.get(name):
+            (site / name).write_text(text, encoding="utf-8")
+
+
+def finished(files, figures):
+    """Return the site's text files with all steps applied, {path from the site's root: text}."""
+    files = dict(files)
+    for name in select(files, ".html"):
+        files[name] = repair_labels(place_figures(files[name], figures))
+    keep_used_icons(files)
+    stop_measuring(files)
+    join_styles(files)
+    return files
+
+
+def select(files, suffix, folder=""):
+    return [name for name in files if name.endswith(suffix) and name.startswith(folder)]
+
+
+# --- Figures -------------------------------------------------------------------------------
+
+FIGURE = re.compile(r'<img (?![^>]*\bloading=)[^>]*\bsrc="((?:\.\./)*_images/)([^"]+)\.png"[^>]*>')
+VISIBLE_DIFFERENCE = 2.0  # root mean square over the pixels, of 255
+
+
+def compress_figures(folder):
+    """Compress the figures in a folder; return {name: (width, height, whether it moves)}.
+
+    A moving figure keeps its frames and gets a still version of its last one.
+    """
+    figures = {}
+    for path in folder.glob("*.png"):
+        with Image.open(path) as image:
+            moves = getattr(image, "is_animated", False)
+            figures[path.stem] = (*image.size, moves)
+            if not moves:
+                path.write_bytes(with_palette(path.read_bytes()))
+                continue
+            image.seek(image.n_frames - 1)
+            still = path.with_name(f"{path.stem}-still.png")
+            if not still.exists():
+                image.save(still, optimize=True)
+    return figures
+
+
+def with_palette(png):
+    """Return the PNG with at most 256 colours, if it then looks the same and is smaller."""
+    image = Image.open(io.BytesIO(png)).convert("RGBA")
+    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    if difference(image, few.convert("RGBA")) > VISIBLE_DIFFERENCE:
+        return png
+    file = io.BytesIO()
+    few.save(file, "PNG", optimize=True)
+    return min(png, file.getvalue(), key=len)
+
+
+def difference(one, other):
+    """Return the root mean square difference on white or on black, whichever is larger."""
+
+    def on(image, grey):
+        ground = Image.new("RGBA", image.size, (grey, grey, grey, 255))
+        ground.alpha_composite(image)
+        return np.asarray(ground, dtype=float)[..., :3]
+
+    squares = [(on(one, grey) - on(other, grey)) ** 2 for grey in (0, 255)]
+    return max(square.mean() for square in squares) ** 0.5
+
+
+def place_figures(page, figures):
+    """Give every figure of a page its dimensions and, if it moves, its still version."""
+
+    def placed(tag):
+        if tag[2] not in figures:
+            return tag[0]
+        width, height, moves = figures[tag[2]]
+        attributes = f'loading="lazy" decoding="async" width="{width}" height="{height}"'
+        image = tag[0].replace("<img ", f"<img {attributes} ", 1)
+        still = f'media="(prefers-reduced-motion: reduce)" srcset="{tag[1]}{tag[2]}-still.png"'
+        return f"<picture><source {still}/>{image}</picture>" if moves else image
+
+    return FIGURE.sub(placed, page)
+
+
+# --- Labels --------------------------------------------------------------------------------
+
+REPAIRS = [
+    # A label must contain the visible words (WCAG 2.5.3); without a label, they are the name.
+    (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
+    (r'(<i class="theme-switch [^>]*?) title="[^"]*"', r"\1"),
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # All content belongs to a landmark, including the logo.
+    (r'(<div id="pst-primary-sidebar")(?= class)', r'\1 role="region" aria-label="Site"'),
+    # A deferred script does not delay the first paint.
+    (r"<script(?= [^>]*\bsrc=)(?! [^>]*\bdefer\b)", "<script defer"),
+    # Names and brackets have the colour of code anyway; their tags were half of all tags.
+    (r'<span class="(?:n|nn|p|w)">([^<]*)</span>', r"\1"),
+]
+
+
+def repair_labels(page):
+    """Fix what axe-core and Lighthouse find in the theme's own HTML."""
+    for wrong, right in REPAIRS:
+        page = re.sub(wrong, right, page)
+    return page
+
+
+# --- Icons and scrolling -------------------------------------------------------------------
+
+ICON_SCRIPT = "_static/scripts/fontawesome.js"
+ICON_STYLES = "_static/styles/pydata-sphinx-theme.css"
+# "arrow-up":[width, height, [other names], "letter in the font", "path" or ["path", "path"]],
+ICON = re.compile(
+    r'(?P<name>"[\w-]+"|\w+):\[\d+,\d+,\[(?P<others>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?'
+)
+# The same icon as a letter: .fa-arrow-up:before{content:"\f062"}
+LETTER = re.compile(r'(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
+FA_NAME = re.compile(r"(?<![\w-])fa-([\w-]+)")
+
+
+def keep_used_icons(files):
+    """Remove the icons that no page shows from the theme's script and its styles.
+
+    Both start from the installed theme, so a later build can bring an icon back.
+    """
+    if ICON_SCRIPT not in files:  # the theme for Python 3.10 has its icons in a font only
+        return
+    styles, script = (
+        (THEME / name.removeprefix("_static/")).read_text(encoding="utf-8")
+        for name in (ICON_STYLES, ICON_SCRIPT)
+    )
+    files[ICON_SCRIPT] = with_icons(script, used_icons(files), style_names(styles))
+    files[ICON_STYLES] = LETTER.sub("", styles)  # the script draws the icons, not the font
+
+
+def used_icons(files):
+    """Return {name: page or script} for every fa-name in a page's classes or in a script."""
+    found = {}
+    for page in select(files, ".html"):
+        for classes in re.findall(r'class="([^"]*)"', files[page]):
+            found |= dict.fromkeys(FA_NAME.findall(classes), page)
+    for script in select(files, ".js", "_static/"):
+        if script != ICON_SCRIPT:
+            found |= dict.fromkeys(FA_NAME.findall(files[script]), script)
+    return found
+
+
+def style_names(styles):
+    """Return the fa-names that are styles, not icons: sizes (fa-lg) and families (fa-solid)."""
+    return set(re.findall(r"\.fa-([\w-]+)(?![\w:-])", styles))
+
+
+def with_icons(script, used, known=()):
+    """Return Font Awesome's script with only the icons in use, {name: where}.
+
+    Raises:
+        ExtensionError: if a name is neither an icon nor `known`.
+    """
+    found = set(known)
+
+    def kept(icon):
+        names = {icon["name"].strip('"'), *re.findall(r'"([\w-]+)"', icon["others"])}
+        found.update(names)
+        return icon[0] if names & used.keys() else ""
+
+    thin = ICON.sub(kept, script)
+    missing = [f"fa-{name} ({where})" for name, where in sorted(used.items()) if name not in found]
+    if missing:
+        raise ExtensionError(f"The theme has no such icon: {', '.join(missing)}")
+    return thin
+
+
+# The elements that the theme's script measures: document.querySelectorAll(["pre",…]…
+MEASURED = re.compile(r'\["pre",[^\]]*\](?=\.join\()')
+
+
+def stop_measuring(files):
+    """Let the theme's script find nothing to measure: it would force a layout of the page."""
+    script = "_static/scripts/pydata-sphinx-theme.js"
+    if script in files:
+        files[script] = MEASURED.sub('["template"]', files[script])
+
+
+# --- Styles --------------------------------------------------------------------------------
+
+STYLESHEET = re.compile(r'<link [^>]*href="([^"?]+\.css)(?:\?[^"]*)?"[^>]*>\s*')
+# An address relative to its file, as in url("../webfonts/fa-solid-900.woff2").
+ADDRESS = re.compile(r"""url\((["']?)(?!data:|https?:|[#/])([^"')]+)\1\)""")
+CONDITIONAL_RULES = ("media", "supports", "layer", "container")
+
+
+def join_styles(files):
+    """Replace all stylesheets of a page by one that holds the rules that can match.
+
+    Nine tenths of the rules are for classes that are on no page and in no script.
+    """
+    texts = [files[name] for name in [*select(files, ".html"), *select(files, ".js", "_static/")]]
+    words = {word for text in texts for word in re.findall(r"[\w-]+", text)}
+    joined = {}  # {the stylesheets of a page: the one that replaces them}
+    for page in select(files, ".html"):
+        folder, text = os.path.dirname(page), files[page]
+        links = list(STYLESHEET.finditer(text))
+        styles = tuple(normal_path(folder, link[1]) for link in links)
+        if len(styles) < 2 or not all(style in files for style in styles):
+            continue  # finished by an earlier build, or a template
+        if styles not in joined:
+            style = "".join(used_rules(files, name, words) for name in styles)
+            names = ", ".join(name.removeprefix("_static/") for name in styles)
+            digest = hashlib.sha256(style.encode()).hexdigest()[:12]
+            joined[styles] = f"_static/styles-{digest}.css"
+            files[joined[styles]] = f"/* The rules in use of {names} */\n{style}"
+        address = relative_path(joined[styles], folder)
+        start, text = links[0].start(), STYLESHEET.sub("", text)
+        files[page] = text[:start] + f'<link rel="stylesheet" href="{address}">\n' + text[start:]
+
+
+def normal_path(*parts):
+    return os.path.normpath(os.path.join(*parts)).replace(os.sep, "/")
+
+
+def relative_path(name, folder):
+    return os.path.relpath(name, folder or ".").replace(os.sep, "/")
+
+
+def used_rules(files, name, words):
+    """Return the rules of a stylesheet that can match, with addresses relative to `_static`.
+
+    Args:
+        files: the site's files, {path: text}; what the stylesheet imports is inserted.
+        name: the stylesheet's path.
+        words: all words in pages and scripts; a class that is not one of them matches nothing.
+    """
+    folder = os.path.dirname(name)
+
+    def moved(found):
+        return f'url("{relative_path(normal_path(folder, found[2]), "_static")}")'
+
+    def of(rules):
+        for rule in rules:
+            if rule.type == "qualified-rule":
+                if selectors := [s for s in split(rule.prelude) if classes(s) <= words]:
+                    selectors = ",".join(tinycss2.serialize(s).strip() for s in selectors)
+                    yield f"{selectors}{{{tinycss2.serialize(rule.content).strip()}}}\n"
+            elif rule.type != "at-rule" or rule.lower_at_keyword == "charset":
+                continue
+            elif rule.lower_at_keyword == "import":
+                address = next(t.value for t in rule.prelude if t.type in ("string", "url"))
+                yield used_rules(files, normal_path(folder, address), words)
+            elif rule.lower_at_keyword in CONDITIONAL_RULES:
+                inner = tinycss2.parse_rule_list(rule.content, skip_comments=True)
+                if inner := "".join(of(inner)):
+                    yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{inner}}}\n"
+            else:
+                yield rule.serialize() + "\n"
+
+    text = ADDRESS.sub(moved, files[name])
+    return "".join(of(tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)))
+
+
+def split(prelude):
+    """Return the comma-separated selectors of a rule."""
+    selectors = [[]]
+    for token in prelude:
+        if token == ",":
+            selectors.append([])
+        else:
+            selectors[-1].append(token)
+    return selectors
+
+
+def classes(selector):
+    """Return the words in the classes that an element needs, except for those in :not(), :is()."""
+    pairs = zip(selector, selector[1:], strict=False)
+    names = [name.value for dot, name in pairs if dot == "." and name.type == "ident"]
+    return {word for name in names for word in re.findall(r"[\w-]+", name)}

@@ -1,0 +1,118 @@
+"""The directives show what the checks, the notebooks and the measurements know."""
+
+import re
+
+import directives
+import pytest
+
+from nnweek import checks
+from support import ROOT
+from support.contents import DAYS
+
+
+def page(name):
+    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def lines_of(directive):
+    """The lines that the teachers' page gives to a directive."""
+    found = re.search(rf"```{{{directive}}}\n(.*?)```", page("teachers"), re.DOTALL)
+    return found[1].split("\n")[:-1]
+
+
+# --- The teachers' page ------------------------------------------------------------------------
+
+
+def test_teachers_page_and_landing_page_give_the_same_minutes():
+    cards = re.findall(
+        r"\{grid-item-card\} Day (\d+)\n.*?^(\d+) minutes$", page("index"), re.M | re.S
+    )
+    found = directives.times()
+    assert {day: sum(parts.values()) for day, (_, parts) in found.items()} == {
+        int(day): int(minutes) for day, minutes in cards
+    }
+    assert len(found) == len(DAYS)
+
+
+def test_lesson_plan_names_existing_parts_and_fits_a_day():
+    steps = list(directives.plan(lines_of("lesson-plan")))
+    assert 5 * 60 <= sum(minutes for _, minutes in steps) <= 8 * 60
+
+
+def test_unknown_part_of_a_plan_is_refused_with_the_known():
+    with pytest.raises(ValueError, match="Day 29 has no part 'backwards'; it has .*backward"):
+        list(directives.plan(["29: backwards"]))
+
+
+def test_parts_that_may_be_left_out_exist():
+    text = page("teachers").partition("leave out ")[2].partition(":")[0]
+    named = re.findall(r"\*([^*]+)\* on Day\s(\d+)", text)
+    assert len(named) >= 5
+    for part, day in named:
+        assert part in directives.times()[int(day)][1], (day, part)
+
+
+def test_every_stumbling_block_is_known_to_the_checks():
+    blocks = [directives.stumbling_block(line) for line in lines_of("stumbling-blocks")]
+    assert len(blocks) >= 12
+    assert all(question.endswith("?") for *_, question in blocks)
+    assert {exercise.day for exercise, *_ in blocks} >= {29, 30, 31, 32, 33}
+
+
+def test_unknown_stumbling_block_is_refused_by_name():
+    with pytest.raises(ValueError, match="'dark-magic'"):
+        directives.stumbling_block("backward dark-magic: Really?")
+
+
+def test_table_of_grades_on_the_page_has_the_commands_form():
+    rows = re.search(r"```text\n(file,.*?)```", page("teachers"), re.DOTALL)[1].splitlines()
+    assert rows[0] == "file,day,exercise,result"
+    for row in rows[1:]:
+        _, day, exercise, result = row.split(",")
+        assert checks.EXERCISES[exercise].day == int(day)
+        known = {mistake.id for mistake in checks.EXERCISES[exercise].mistakes}
+        assert result in known | {"passed", "not-attempted"}
+
+
+# --- What a day's kernel needs -----------------------------------------------------------------
+
+
+def measured(**peaks):
+    machine = {"date": "2026-11-29", "system": "Linux", "cores": 2, "device": "cpu"}
+    machine |= {"python": "3.11", "torch": "2.15", "dataset": "MNIST"}
+    notebooks = {day.rpartition("/")[2]: {"peak_mib": 900, "cpu_seconds": 61.4} for day in DAYS}
+    for day, peak in peaks.items():
+        notebooks[next(name for name in notebooks if day in name)]["peak_mib"] = peak
+    return {"machine": machine, "notebooks": notebooks}
+
+
+def test_kernel_table_is_computed_from_the_recorded_measurement():
+    text = "\n".join(directives.kernel_lines(measured(**{"31": 2048})))
+    assert f"| []({DAYS[0]}.ipynb) | 900 MiB | 61 s |" in text
+    assert "Day 31 needs the most memory" in text
+    assert "30 × 2,048 MiB, that is 60 GiB" in text
+    assert "2026-11-29" in text
+
+
+def test_kernel_table_has_no_numbers_for_a_new_day():
+    bench = measured()
+    del bench["notebooks"][DAYS[0].rpartition("/")[2]]
+    assert f"| []({DAYS[0]}.ipynb) | – | – |" in directives.kernel_lines(bench)
+
+
+# --- Status ------------------------------------------------------------------------------------
+
+
+def test_commit_without_git_is_not_known(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert directives.commit() == "not known: git is not installed"
+
+
+def test_commit_of_an_unpacked_archive_is_not_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(directives, "ROOT", tmp_path)
+    assert directives.commit() == "not known: this is not a git checkout"
+
+
+def test_commit_of_a_repository_around_the_archive_does_not_count(monkeypatch):
+    monkeypatch.setattr(directives, "ROOT", ROOT / "book")
+    assert "not a git checkout" in directives.commit()

@@ -1,0 +1,266 @@
+"""The finished pages: light figures, repaired labels, only the icons and styles in use."""
+
+import io
+import types
+
+import finish
+import numpy as np
+import pytest
+from PIL import Image
+from sphinx.errors import ExtensionError
+
+from nnweek.plots import plot_curves
+
+# --- All steps on a small site -------------------------------------------------------------------
+
+PAGE = (
+    '<head><link href="{0}_static/a.css?digest=1" rel="stylesheet" />\n'
+    '<link rel="stylesheet" type="text/css" href="{0}_static/b.css" /><title>T</title></head>'
+    '<p class="card"><img alt="A" src="{0}_images/a.png" /><img src="b.svg" /></p>'
+    '<summary aria-label="Toggle hidden content">More</summary>'
+)
+FILES = {
+    "index.html": PAGE.format(""),
+    "days/day.html": PAGE.format("../"),
+    "_static/a.css": ".card { top: 0 } .ghost { top: 0 } .shown { top: 2px }",
+    "_static/b.css": "p { top: 1px }",
+    "_static/a.js": "card.classList.add('shown')",
+    "_static/template.html": '<link href="{{ a.css" /><link href="{{ b.css" />',
+}
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A small site as Sphinx writes it, with one moving figure."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "_images").mkdir()
+    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "_images/a.png", save_all=True, append_images=frames[1:])
+    return tmp_path
+
+
+def run(site, exception=None):
+    app = types.SimpleNamespace(outdir=site, builder=types.SimpleNamespace(format="html"))
+    finish.finish(app, exception)
+
+
+def contents(site):
+    return {path: path.read_bytes() for path in site.rglob("*.*")}
+
+
+def test_second_run_changes_nothing(site):
+    """Sphinx writes only the pages that changed; the others are finished already."""
+    run(site)
+    before = contents(site)
+    run(site)
+    assert contents(site) == before
+
+
+def test_each_file_is_read_and_written_once(site, monkeypatch):
+    calls = []
+    for method in ("read_text", "write_text"):
+        real = getattr(finish.Path, method)
+
+        def counted(path, *args, real=real, method=method, **options):
+            calls.append((method, path.name))
+            return real(path, *args, **options)
+
+        monkeypatch.setattr(finish.Path, method, counted)
+    run(site)
+    assert ("read_text", "day.html") in calls
+    assert ("write_text", "day.html") in calls
+    assert len(calls) == len(set(calls))
+
+
+def test_failed_build_is_not_finished(site):
+    before = contents(site)
+    run(site, exception=RuntimeError("a cell failed"))
+    assert contents(site) == before
+
+
+def test_all_pages_link_to_the_same_single_stylesheet(site):
+    run(site)
+    (joined,) = (site / "_static").glob("styles-*.css")
+    head = '<head><link rel="stylesheet" href="{}_static/' + joined.name + '">\n<title>T</title>'
+    assert (site / "index.html").read_text().startswith(head.format(""))
+    assert (site / "days" / "day.html").read_text().startswith(head.format("../"))
+    first, rules = joined.read_text().split("\n", 1)
+    assert first == "/* The rules in use of a.css, b.css */"
+    assert "".join(rules.split()) == ".card{top:0}.shown{top:2px}p{top:1px}"
+    template = "_static/template.html"
+    assert (site / template).read_text() == FILES[template], "a template stays unchanged"
+
+
+def test_moving_figure_gets_its_size_and_a_still_version(site):
+    run(site)
+    page = (site / "days/day.html").read_text()
+    still = 'media="(prefers-reduced-motion: reduce)" srcset="../_images/a-still.png"'
+    assert f"<picture><source {still}/><img " in page
+    assert 'width="30" height="20" alt="A" src="../_images/a.png"' in page
+    assert page.count("width=") == 1, "only figures get a size"
+    with Image.open(site / "_images/a-still.png") as image:
+        assert image.convert("RGB").getpixel((5, 5)) == (0, 0, 255), "the last frame"
+    with Image.open(site / "_images/a.png") as image:
+        assert image.n_frames == 3
+
+
+# --- Figures -----------------------------------------------------------------------------------
+
+
+def test_figure_loses_half_its_bytes_and_looks_the_same(shown):
+    plot_curves({"one": [3, 2, 1], "two": [1, 2, 3]}, "Title", "x", "y")
+    file = io.BytesIO()
+    shown[0].savefig(file, dpi=100)
+    light = finish.with_palette(file.getvalue())
+    assert len(light) < len(file.getvalue()) / 2
+    before, after = (Image.open(io.BytesIO(b)).convert("RGBA") for b in (file.getvalue(), light))
+    assert before.size == after.size
+    assert finish.difference(before, after) <= finish.VISIBLE_DIFFERENCE
+
+
+def test_picture_with_too_many_colours_for_a_palette_stays():
+    noise = np.random.default_rng(0).integers(0, 256, size=(64, 64, 3), dtype=np.uint8)
+    photo = io.BytesIO()
+    Image.fromarray(noise).save(photo, "PNG")
+    assert finish.with_palette(photo.getvalue()) == photo.getvalue()
+
+
+def test_difference_is_measured_on_white_and_on_black():
+    clear, black, white = (Image.new("RGBA", (4, 4), c) for c in ("#0000", "#000f", "#ffff"))
+    assert finish.difference(clear, clear) == 0
+    assert finish.difference(clear, black) == 255
+    assert finish.difference(clear, white) == 255
+
+
+# --- Labels ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ('<div id="pst-primary-sidebar" class="a">',
+         '<div id="pst-primary-sidebar" role="region" aria-label="Site" class="a">'),
+        ('<i class="theme-switch fa-sun" title="Light"></i>', '<i class="theme-switch fa-sun"></i>'),
+        ('<summary aria-label="Toggle hidden content">', "<summary>"),
+        ('<script data-x="" src="a.js"></script>', '<script defer data-x="" src="a.js"></script>'),
+        ("<script>let a = 1;</script>", "<script>let a = 1;</script>"),
+        ('<span class="n">x</span><span class="k">if</span>', 'x<span class="k">if</span>'),
+    ],
+)  # fmt: skip
+def test_label_or_script_of_the_theme_is_repaired_once(wrong, right):
+    assert finish.repair_labels(wrong) == right
+    assert finish.repair_labels(right) == right
+
+
+# --- Icons -------------------------------------------------------------------------------------
+
+
+def original(name):
+    return finish.THEME / name.removeprefix("_static/")
+
+
+STYLES = original(finish.ICON_STYLES).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def script():
+    file = original(finish.ICON_SCRIPT)
+    if not file.is_file():
+        pytest.skip("The theme for Python 3.10 is an older one with icons in a font only.")
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("used", "name"), [("arrow-up", '"arrow-up"'), ("adjust", '"circle-half-stroke"')]
+)
+def test_icon_in_use_stays_and_the_others_go(used, name, script):
+    thin = finish.with_icons(script, {used: "index.html"})
+    (kept,) = finish.ICON.finditer(thin)
+    assert kept["name"] == name, "an icon is also known by its other names"
+    assert kept[0].rstrip(",") in script
+    assert len(thin) < len(script) / 10
+
+
+def test_missing_icon_is_named_with_its_page(script):
+    used = {"arrow-up": "index.html", "no-such-icon": "setup.html", "lg": "index.html"}
+    with pytest.raises(ExtensionError, match=r"fa-no-such-icon \(setup\.html\)$"):
+        finish.with_icons(script, used, finish.style_names(STYLES))
+
+
+def test_icons_are_found_in_pages_and_scripts():
+    files = {
+        finish.ICON_SCRIPT: '"fa-ghost"',
+        "_static/theme.js": 'button.className = "fa-solid fa-xmark";',
+        "page.html": '<i class="fas fa-file-pdf"></i> the class fa-word',
+    }
+    assert finish.used_icons(files) == {
+        "file-pdf": "page.html",
+        "solid": "_static/theme.js",
+        "xmark": "_static/theme.js",
+    }
+
+
+def test_styles_lose_the_letters_and_nothing_else(script):
+    thin = finish.LETTER.sub("", STYLES)
+    assert ".fa-arrow-up:before{content:" in STYLES
+    assert ".fa-arrow-up:before{content:" not in thin
+    assert "@font-face" in thin, "the styles still draw some icons themselves"
+    assert thin.count("{") == thin.count("}")
+
+
+# --- Styles ------------------------------------------------------------------------------------
+
+
+def used(style, words, name="_static/a.css", **files):
+    """The rules in use of a stylesheet, without spaces."""
+    files = {name: style, **{f"_static/{file}.css": text for file, text in files.items()}}
+    return "".join(finish.used_rules(files, name, set(words.split())).split())
+
+
+@pytest.mark.parametrize(
+    ("rule", "stays"),
+    [
+        ("p { color: red }", True),
+        (".card { color: red }", True),
+        (".ghost { color: red }", False),
+        (".card .ghost > p { color: red }", False),
+        ("p:not(.ghost) { color: red }", True),
+        (":is(.ghost, .card) p { color: red }", True),
+        ('a[href=".ghost"] { color: red }', True),
+        (".sd-card-2 { color: red }", False),
+        (":root { --colour: red }", True),
+        (r".card\:hover { color: red }", False),
+    ],
+)
+def test_rule_stays_if_the_site_has_all_its_classes(rule, stays):
+    assert used(rule, "card sd-card a") == ("".join(rule.split()) if stays else "")
+
+
+@pytest.mark.parametrize(
+    ("style", "kept"),
+    [
+        (".ghost, .card:is(.x, .y), p.ghost, h1 { color: red }",
+         ".card:is(.x,.y),h1{color:red}"),
+        ("@media print { .ghost { top: 0 } .card { top: 1px } } @media screen { .ghost { top: 0 } }",
+         "@mediaprint{.card{top:1px}}"),
+        ("@keyframes ghost { from { top: 0 } }\n@page sheet { size: A4 }",
+         "@keyframesghost{from{top:0}}@pagesheet{size:A4}"),
+    ],
+)  # fmt: skip
+def test_selectors_and_conditional_rules_are_filtered_one_by_one(style, kept):
+    assert used(style, "card") == kept
+
+
+def test_imported_stylesheet_is_inserted():
+    style = '@import "../basic.css";\nh1 { top: 1px }'
+    basic = '@charset "utf-8"; p { top: 0 }'
+    assert used(style, "", "_static/styles/theme.css", basic=basic) == "p{top:0}h1{top:1px}"
+
+
+def test_relative_addresses_still_lead_to_the_same_file():
+    style = "p { background: url(../a.png), url('b.png'), url(data:c), url(#d), url(https://e/f) }"
+    assert used(style, "", "_static/styles/theme.css") == (
+        'p{background:url("a.png"),url("styles/b.png"),url(data:c),url(#d),url(https://e/f)}'
+    )

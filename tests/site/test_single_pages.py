@@ -1,0 +1,167 @@
+"""What single pages of the built site promise: cheat sheet, landing page, glossary and others."""
+
+import base64
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import nnweek
+from support import browser
+from support.contents import DAYS, day_page
+from support.site import SITE, article, read
+
+# --- The cheat sheet, the teachers' page ---------------------------------------------------------
+
+
+def printed(page):
+    """A page as PDF, printed by the browser."""
+    with browser.browser() as window:
+        window.open((SITE / f"{page}.html").as_uri())
+        window.evaluate("document.fonts.ready")
+        pdf = window.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    return base64.b64decode(pdf["data"])
+
+
+@pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
+def test_cheat_sheet_prints_on_two_sides_of_a4():
+    pdf = printed("cheat-sheet")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 2
+    sizes = {
+        tuple(round(float(number)) for number in box.split())
+        for box in re.findall(rb"/MediaBox\s*\[([^\]]+)\]", pdf)
+    }
+    assert sizes == {(0, 0, 595, 842)}
+
+
+def test_print_rules_of_the_cheat_sheet_concern_no_other_page():
+    style = re.sub(r"/\*.*?\*/", "", read("_static/week.css"), flags=re.DOTALL)
+    blocks = re.findall(r"^@media print \{(.*?)^\}", style, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if "cheat-sheet" in block]
+    selectors = re.findall(r"^  ([^ }].*?)\s*\{", block, re.DOTALL | re.MULTILINE)
+    assert len(selectors) > 5
+    assert not [selector for selector in selectors if "section#cheat-sheet" not in selector]
+
+
+def test_cheat_sheet_has_formulas_tables_and_the_loop():
+    page = article("cheat-sheet")
+    assert len(page.select(".math")) > 60
+    assert len(page.select("table")) >= 8
+    assert "loss.backward()" in page.get_text()
+    assert all(cell.get_text().strip() for cell in page.select("th")), "an empty table head"
+
+
+def test_teachers_page_links_to_every_day():
+    links = {link["href"] for link in article("teachers").select("table a[href]")}
+    assert links == {f"{day}.html" for day in DAYS}
+
+
+def test_stumbling_blocks_link_to_existing_mistakes():
+    links = [a["href"] for a in article("teachers").select('a[href^="what-went-wrong.html#"]')]
+    assert len(links) >= 12
+    ids = {tag["id"] for tag in article("what-went-wrong").select("[id]")}
+    assert {link.partition("#")[2] for link in links} <= ids
+
+
+# --- The landing page, the package, the status ----------------------------------------------------
+
+
+@pytest.mark.parametrize("day", range(29, 36))
+def test_card_of_a_day_shows_its_figure_and_link(day):
+    cards = article("index").select(".sd-card.day")
+    (card,) = [
+        c for c in cards if c.select_one(".sd-card-title").get_text(strip=True).endswith(f"{day}")
+    ]
+    page = day_page(day)
+    assert card.select_one("a.sd-stretched-link")["href"] == f"{page}.html"
+    image = card.select_one("img")
+    assert (SITE / image["src"]).is_file()
+    # The same file and the same alt text as on the day's page.
+    on_the_page = {Path(i["src"]).name: i["alt"] for i in article(page).select("img")}
+    assert on_the_page[Path(image["src"]).name] == image["alt"]
+
+
+def test_reference_has_every_public_name_of_the_package():
+    documented = {name["id"] for name in article("api").select("dt[id]")}
+    for _, name, *_ in pkgutil.iter_modules(nnweek.__path__):
+        if name.startswith("_"):
+            continue
+        module = importlib.import_module(f"nnweek.{name}")
+        for attribute, value in vars(module).items():
+            own = getattr(value, "__module__", None) == module.__name__
+            if own and callable(value) and not attribute.startswith("_"):
+                assert f"{module.__name__}.{attribute}" in documented
+
+
+def test_status_says_what_the_book_was_built_from():
+    fields = {
+        name.get_text(strip=True).rstrip(":"): name.find_next("dd").get_text(strip=True)
+        for name in article("status").select("dl.field-list dt")
+    }
+    assert {"Built", "Commit", "Data set", "Device", "Python", "nnweek", "torch"} <= fields.keys()
+    assert all(fields.values())
+    rows = article("status").select("table tbody tr")
+    seconds = {row.select("td")[0].get_text(strip=True): row.select("td")[3] for row in rows}
+    assert set(DAYS) <= seconds.keys()
+    assert all(float(seconds[day].get_text()) > 0 for day in DAYS)
+
+
+def test_no_page_loads_thebe():
+    for path in SITE.rglob("*.html"):
+        assert "THEBE_JS_URL" not in path.read_text(encoding="utf-8"), path
+
+
+# --- The glossary ---------------------------------------------------------------------------------
+
+
+def test_every_definition_ends_with_a_link_to_its_day():
+    for definition in article("glossary").select("dl.glossary dd"):
+        last = definition.select("a")[-1]
+        assert definition.get_text().strip().endswith(f"{last.get_text()}.")
+        assert last["href"].startswith(f"notebooks/day-{last.get_text().removeprefix('Day ')}-")
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_terms_are_linked_once_and_in_running_text_only(day):
+    links = article(day).select("a.glossary-word")
+    assert 10 < len(links) < 35
+    assert len({link["href"] for link in links}) == len(links)
+    excluded = ["h1", "h2", "h3", "h4", "code", "pre", "thead", "details"]
+    assert not [link for link in links if link.find_parent(excluded)]
+    assert not [link for link in links if link.find_parent(class_=["math", "cell"])]
+
+
+def test_every_term_is_used_by_a_day():
+    linked = {link["href"].partition("#")[2] for day in DAYS for link in article(day).select("a")}
+    text = " ".join(article(day).get_text().lower().replace("_", " ") for day in DAYS)
+    for entry in article("glossary").select("dl.glossary dt"):
+        others = [entry, *entry.find_next_siblings("dt"), *entry.find_previous_siblings("dt")]
+        same = [other for other in others if other.find_next("dd") is entry.find_next("dd")]
+        term = entry.find(string=True).strip()
+        assert {one["id"] for one in same} & linked or term.lower() in text, term
+
+
+# --- For a class, beyond one machine -------------------------------------------------------
+
+
+def test_page_for_a_class_shows_the_needs_of_every_kernel():
+    page = article("for-a-class")
+    rows = [row.select("td") for row in page.select_one("table").select("tbody tr")]
+    assert [day.a["href"] for day, *_ in rows] == [f"{day}.html" for day in DAYS]
+    for day, peak, cpu in rows:
+        missing = f"{day.get_text()} is not in book/kernels.json: run `make bench` on Linux"
+        assert re.fullmatch(r"[\d,]{3,} MiB", peak.get_text()), missing
+        assert re.fullmatch(r"[\d,]+ s", cpu.get_text()), missing
+    assert "needs the most memory" in page.get_text()
+
+
+def test_page_shows_the_training_script_that_runs():
+    from nnweek.distributed import train
+
+    body = inspect.getsource(train).split('"""')[2].strip().splitlines()
+    shown = article("beyond-one-machine").get_text()
+    assert len(body) >= 8
+    assert not [line for line in body if line.strip() not in shown]
