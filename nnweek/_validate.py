@@ -1,6 +1,6 @@
-"""Checks on arguments, so that a mistake is named where it was made.
+"""Argument validation: report a bad argument at the call that passed it.
 
-Every message says which argument, what was expected and what came.
+Every message names the argument, what was expected and what was passed.
 """
 
 import contextlib
@@ -9,16 +9,16 @@ import numpy as np
 
 
 def positive_int(name, value):
-    """Return `value` as an int, or raise if it is not a whole number of at least 1."""
+    """Return `value` as an int, or raise if it is not an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return int(value)
 
 
 def number(name, value):
-    """Return `value` as a float, or raise if it is not a number; "0.1" and True are none."""
+    """Return `value` as a float, or raise if it is not one; strings and booleans are rejected."""
     if not isinstance(value, (bool, np.bool_, str, bytes)):
         with contextlib.suppress(TypeError, ValueError):
             return float(value)
@@ -36,14 +36,14 @@ def positive_float(name, value):
 def random_seed(name, value):
     """Return `value` as an int, or raise if it is not in NumPy's range of seeds."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
     if not 0 <= value < 2**32:
-        raise ValueError(f"{name} must lie in 0 … 2**32 - 1, got {value}")
+        raise ValueError(f"{name} must be in 0 … 2**32 - 1, got {value}")
     return int(value)
 
 
 def one_of(name, value, choices):
-    """Return `value`, or raise if it is not among `choices`, which are strings."""
+    """Return `value`, or raise if it is not one of `choices`, a collection of strings."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
     return value
@@ -52,12 +52,12 @@ def one_of(name, value, choices):
 def matrix(name, values, columns=None):
     """Return `values` as a float array of shape (N, columns) with finite entries.
 
-    Integers become floats, because a gradient step on integers loses its
-    fractions; float32 stays float32.
+    Integers become floats, because a gradient step on integers would lose its
+    fractional part; float32 stays float32.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
+        raise TypeError(f"{name} must contain numbers, got dtype {array.dtype}")
     if array.dtype.kind != "f":
         array = array.astype(float)
     wanted = "(N, features)" if columns is None else f"(N, {columns})"
@@ -77,12 +77,12 @@ def labels(name, values, rows, classes):
     """Return `values` as an int array of shape (rows,) with entries in 0 … classes − 1."""
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold whole numbers (class labels), got dtype {array.dtype}")
+        raise TypeError(f"{name} must contain integers (class labels), got dtype {array.dtype}")
     if array.shape != (rows,):
-        raise ValueError(f"{name} must have shape ({rows},), one label a row; got {array.shape}")
+        raise ValueError(f"{name} must have shape ({rows},), one label per row; got {array.shape}")
     if rows == 0:
         raise ValueError(f"{name} is empty: it must have at least one label")
     if array.min() < 0 or array.max() >= classes:
         wrong = array[(array < 0) | (array >= classes)][0]
-        raise ValueError(f"{name} must lie in 0 … {classes - 1}, but holds {wrong}")
+        raise ValueError(f"{name} must be in 0 … {classes - 1}, but contains {wrong}")
     return array

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run (Day 32)."""
+"""Checkpoints: a training run saved after an epoch, so that it can be resumed (Day 32)."""
 
 import copy
 import io
@@ -12,71 +12,104 @@ from nnweek.files import atomic_write
 from nnweek.loaders import BatchLoader
 
 CHECKPOINT_VERSION = 2
-
-
 CHECKPOINT_KEYS = {
     "model", "optimizer", "settings", "history", "loader_epoch", "rng", "cuda_rng",
 }  # fmt: skip
 
 
 def save_checkpoint(path, model, optimizer, loader, history):
-    """Write a checkpoint atomically: the file is always complete, the old one or the new one.
+    """Write a checkpoint atomically: the file is always complete. Introduced on Day 32.
 
-    Introduced on Day 32.
+    The states of PyTorch's random generators are saved, too.
 
     Args:
         path: the file.
-        model, optimizer: what is saved, with the states of the random generators.
+        model: the `nn.Module`.
+        optimizer: of the model's parameters.
         loader: the training loader; its `epoch` is saved if it has one.
         history: a dataclass of lists of equal length, one entry per epoch.
 
     Raises:
         OSError: if the file cannot be written; an earlier checkpoint stays intact.
     """
+    has_gpu = torch.cuda.is_available()
+    cuda_rng = torch.cuda.get_rng_state_all() if has_gpu else []  # pragma: no mutate (needs a GPU)
     state = {
         "nnweek_checkpoint": CHECKPOINT_VERSION,
         "model": model.state_dict(),
-        "optimizer": _plain(optimizer.state_dict()),
+        "optimizer": _to_python(optimizer.state_dict()),
         "settings": _settings(optimizer, loader),
         "history": asdict(history),
         "loader_epoch": getattr(loader, "epoch", None),
         "rng": torch.get_rng_state(),  # dropout draws from it
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda_rng": cuda_rng,
     }
-    content = io.BytesIO()  # a full disk would make `torch.save` itself speak in riddles
+    content = io.BytesIO()  # on a full disk, `torch.save` itself raises an obscure error
     torch.save(state, content)
     try:
         with atomic_write(path) as file:
             file.write(content.getbuffer())
     except OSError as error:
         raise OSError(
-            f"the checkpoint {path} could not be written after epoch {len(history)} "
-            f"({error.strerror or error}). Make room, or name a file in a folder that you may "
-            f"write to. An earlier checkpoint there is still whole, and training goes on from it."
+            f"The checkpoint {path} could not be written after epoch {len(history)} "
+            f"({error.strerror or error}). Free some disk space, or choose a folder that you "
+            f"may write to. An earlier checkpoint there is intact; training resumes from it."
         ) from error
 
 
-def load_checkpoint(path, model, optimizer, loader, make_history):
-    """Restore everything to the state in the checkpoint. Introduced on Day 32.
+def load_checkpoint(path, model, optimizer, loader, history):
+    """Restore model, optimizer, loader and history from a checkpoint. Introduced on Day 32.
 
-    A checkpoint that is refused changes neither the model nor the optimizer.
+    If the checkpoint is refused, nothing is changed.
 
     Args:
         path: the file.
-        model, optimizer, loader: what is restored, in place.
-        make_history: called with the saved curves, by keyword.
-
-    Returns:
-        What `make_history` returned.
+        model, optimizer, loader: as for `save_checkpoint`; restored in place.
+        history: a dataclass of lists, which are replaced by the saved ones.
 
     Raises:
-        ValueError: if the file is damaged or no checkpoint, or belongs to another model,
+        ValueError: if the file is damaged or not a checkpoint, or belongs to another model,
             optimizer or loader.
     """
+    state = _read(path)
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    try:
+        curves = {name: list(values) for name, values in dict(state["history"]).items()}
+        lengths = {len(values) for values in curves.values()}
+        if curves.keys() != asdict(history).keys() or len(lengths) != 1 or lengths == {0}:
+            raise ValueError("its history is incomplete")
+        saved, given = state["settings"], _settings(optimizer, loader)
+        different = [name for name in {**given, **saved} if saved.get(name) != given.get(name)]
+        if different:
+            then, now = (
+                ", ".join(f"{name}={settings.get(name)}" for name in different)
+                for settings in (saved, given)
+            )
+            raise ValueError(f"it was written with {then}, not with {now}")
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if torch.cuda.is_available() and state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+    except Exception as error:  # a file that only claims to be a checkpoint may hold anything
+        model.load_state_dict(before[0])  # part of it may have been loaded already
+        optimizer.load_state_dict(before[1])
+        raise ValueError(
+            f"{path} belongs to another model, optimizer or loader: {error}. Continue with "
+            f"those it was written with, or delete it to train from the start."
+        ) from error
+    for name, values in curves.items():
+        setattr(history, name, values)
+    if state["loader_epoch"] is not None:
+        loader.epoch = state["loader_epoch"]
+
+
+def _read(path):
+    """Read a checkpoint of this version: a dict that has all `CHECKPOINT_KEYS`."""
     try:
         with open(path, "rb") as file:
-            # PyTorch writes a sum over each part of the file, and does not look at it when it
-            # reads: a flipped bit would be a changed weight.
+            # PyTorch stores a checksum per zip member but does not verify it on loading:
+            # a flipped bit would go unnoticed as a changed weight.
             damaged = zipfile.ZipFile(file).testzip()
             if damaged is not None:
                 raise ValueError(f"{damaged} fails its checksum")
@@ -96,56 +129,28 @@ def load_checkpoint(path, model, optimizer, loader, make_history):
             f"{path} is not a checkpoint of this version of nnweek: expected version "
             f"{CHECKPOINT_VERSION}, found {version}. Delete it to train from the start."
         )
-    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-    try:
-        history = make_history(**state["history"])
-        if len(set(map(len, asdict(history).values()))) != 1 or len(history) == 0:
-            raise ValueError("its history is not whole")
-        written, given = state["settings"], _settings(optimizer, loader)
-        names = dict.fromkeys([*given, *written])
-        other = [name for name in names if written.get(name) != given.get(name)]
-        if other:
-            then, now = (
-                ", ".join(f"{name}={settings.get(name)}" for name in other)
-                for settings in (written, given)
-            )
-            raise ValueError(f"it was written with {then}, not with {now}")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        if torch.cuda.is_available() and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
-    except Exception as error:  # whatever a file with our name for its version may hold
-        model.load_state_dict(before[0])  # what fitted has been copied already
-        optimizer.load_state_dict(before[1])
-        raise ValueError(
-            f"{path} belongs to another model, optimizer or loader: {error}. Go on with what it was written with, "
-            f"or delete it to train from the start."
-        ) from error
-    if state["loader_epoch"] is not None:
-        loader.epoch = state["loader_epoch"]
-    return history
+    return state
 
 
 def _settings(optimizer, loader):
-    """Name what must be the same when training goes on: plain values, to compare and to keep."""
+    """Collect what must not change between saving and resuming, as plain Python values."""
     settings = {"optimizer": type(optimizer).__name__}
     for i, group in enumerate(optimizer.param_groups):
         where = f" of parameter group {i}" if i else ""
         for name, value in group.items():
             if name != "params":
                 settings[name + where] = value
-    if isinstance(loader, BatchLoader):  # its batches follow from these
+    if isinstance(loader, BatchLoader):  # these determine its batches
         settings["batch_size"] = loader.batch_size
         settings["shuffle_seed"] = loader.shuffle_seed
         settings["examples"] = len(loader.dataset)
-    return _plain(settings)
+    return _to_python(settings)
 
 
-def _plain(state):
-    """Replace NumPy's numbers by Python's: `weights_only` reads no others back."""
+def _to_python(state):
+    """Replace NumPy scalars by Python numbers, which `weights_only` can load."""
     if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
+        return {key: _to_python(value) for key, value in state.items()}
     if isinstance(state, (list, tuple)):
-        return type(state)(_plain(value) for value in state)
+        return type(state)(_to_python(value) for value in state)
     return state.item() if isinstance(state, np.generic) else state

@@ -1,13 +1,13 @@
-"""The week's baseline, trained by several processes at once (*Beyond one machine*).
+"""The week's baseline, trained by several processes at once (page *Beyond one machine*).
 
 On one machine with two cores or two GPUs:
 
     torchrun --standalone --nproc-per-node 2 -m nnweek.distributed --epochs 2
 
-Every process has the whole network and takes its share of every batch. After the backward
-pass the gradients of all are put together, so that each takes the same step, which is the
-step that one process would have taken with the whole batch. So two processes end with the
-weights of one, but for rounding.
+Every process has a full copy of the network and takes its share of every batch. After the
+backward pass the gradients of all processes are averaged, so that each process takes the step
+that a single process would have taken on the full batch. So two processes end with the same
+weights as one, except for rounding.
 """
 
 import argparse
@@ -36,18 +36,18 @@ FROM_TORCHRUN = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}
 class Share:
     """One process's share of every batch of a loader.
 
-    The shares of all processes, one after the other, are the batch. Where it cannot be
-    divided evenly, the first shares have an image more.
+    The concatenated shares of all processes are the batch. If it cannot be divided evenly,
+    the first shares have one image more.
 
     Introduced on the page *Beyond one machine*.
 
     Args:
-        loader: a `nnweek.mnist.BatchLoader`, the same in every process.
-        rank: which process this is, from 0.
-        processes: how many there are.
+        loader: a `nnweek.loaders.BatchLoader`, the same in every process.
+        rank: number of this process, from 0.
+        processes: number of processes.
 
     Attributes:
-        weight: how much of the present batch the share is, from 0 to 1.
+        weight: size of the current share divided by that of its batch.
 
     Raises:
         ValueError: if a batch has fewer images than there are processes.
@@ -57,8 +57,8 @@ class Share:
         smallest = len(loader.dataset) % loader.batch_size or loader.batch_size
         if smallest < processes:
             raise ValueError(
-                f"loader has a batch of {smallest} image(s), which cannot be shared by "
-                f"{processes} processes: take fewer processes, or another batch size"
+                f"loader has a batch of {smallest} image(s), which cannot be divided among "
+                f"{processes} processes: use fewer processes or another batch size"
             )
         self.loader, self.rank, self.processes = loader, rank, processes
 
@@ -73,7 +73,7 @@ class Share:
 
     @property
     def epoch(self):
-        """How many passes have begun."""
+        """Number of epochs started."""
         return self.loader.epoch
 
     @epoch.setter
@@ -87,13 +87,13 @@ class Share:
 
 
 class Parallel(DistributedDataParallel):
-    """A network of which every process has a copy. Introduced on the page *Beyond one machine*.
+    """A network with a copy in every process. Introduced on the page *Beyond one machine*.
 
-    Its checkpoints are those of the network alone, so any number of processes can go on.
+    Its state is that of the network only, so that any number of processes can resume.
 
     Args:
-        model: an `nn.Module` on this process's device; the copies start as that of process 0.
-        share: the `Share` that it is trained on.
+        model: an `nn.Module` on this process's device; all copies start as that of process 0.
+        share: the `Share` it is trained on.
     """
 
     def __init__(self, model, share):
@@ -101,28 +101,28 @@ class Parallel(DistributedDataParallel):
         self.register_comm_hook(share, weighted_sum)
 
     def state_dict(self, *args, **kwargs):
-        """Return the state of the network alone."""
+        """Return the state of the network."""
         return self.module.state_dict(*args, **kwargs)
 
     def load_state_dict(self, *args, **kwargs):
-        """Load the state of the network alone."""
+        """Load a state of the network."""
         return self.module.load_state_dict(*args, **kwargs)
 
 
 def weighted_sum(share, bucket):
-    """Put the gradients of all processes together. Introduced on the page *Beyond one machine*.
+    """Average the gradients of all processes. Introduced on the page *Beyond one machine*.
 
-    Each process has the mean gradient of its own share. Their plain mean, which is
-    PyTorch's default, is that of the whole batch only where all shares are of one size. In
-    a batch of 13 an image of the share of 6 would count for more than one of the share of
-    7. So each mean counts by how much of the batch it is the mean of.
+    Each process has the mean gradient of its own share. The unweighted mean of these, which
+    is PyTorch's default, is the gradient of the batch only if all shares have equal size: in
+    a batch of 13, an image in the share of 6 would count for more than one in the share of 7.
+    So each mean is weighted by its share of the batch.
 
     Args:
         share: the `Share` of this process.
-        bucket: gradients, as `DistributedDataParallel` hands them out during the backward pass.
+        bucket: gradients, as `DistributedDataParallel` passes them during the backward pass.
 
     Returns:
-        A future of the gradients of the whole batch.
+        A future of the gradients of the full batch.
     """
     own = bucket.buffer().mul_(share.weight)
     return dist.all_reduce(own, async_op=True).get_future().then(lambda done: done.value()[0])
@@ -131,25 +131,25 @@ def weighted_sum(share, bucket):
 def train(data, *, epochs=5, lr=0.1, batch_size=128, seed=42, device="cpu", checkpoint=None):
     """Train the baseline in all processes. Introduced on the page *Beyond one machine*.
 
-    It is `nnweek.experiments.train_baseline` but for three lines: the loaders give a share,
-    the network is `Parallel`, and only the first process keeps the checkpoint. Every process
-    calls it, with the same arguments but for the device.
+    It differs from `nnweek.experiments.train_baseline` in three lines: each loader yields a
+    share, the network is `Parallel`, and only process 0 writes the checkpoint. Every process
+    calls it with the same arguments, except for the device.
 
     Args:
         data: `nnweek.mnist.Digits`.
-        epochs: passes over the training data, at least 1.
-        lr: the learning rate, above 0.
-        batch_size: examples in a batch of all processes together.
-        seed: of the weights, the split and the order of the batches.
-        device: of this process.
-        checkpoint: a file of the first process; the other processes need not see it. If it
-            is there, training goes on where it stopped.
+        epochs: number of epochs, at least 1.
+        lr: learning rate, above 0.
+        batch_size: examples per batch, over all processes.
+        seed: determines the weights, the split and the order of the batches.
+        device: device of this process.
+        checkpoint: a file of process 0, which the other processes need not see. If it
+            exists, training resumes from it.
 
     Returns:
-        `Run`, the same in every process but for the seconds.
+        `Run`, the same in every process except for the seconds.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said.
+        TypeError, ValueError: if an argument is not as described.
     """
     rank, processes = dist.get_rank(), dist.get_world_size()
     loaders = make_loaders(data, batch_size, seed=seed, device=device)
@@ -164,60 +164,62 @@ def train(data, *, epochs=5, lr=0.1, batch_size=128, seed=42, device="cpu", chec
 
 @contextlib.contextmanager
 def _checkpoint_of_this_process(path):
-    """The first process's file; for each other a copy, which is thrown away at the end.
+    """Yield the file in process 0, and a temporary copy of it in every other process.
 
-    `fit` reads and writes a checkpoint in every process, and all must go on from the same.
+    `fit` reads and writes a checkpoint in every process, and all must resume from the same one.
     """
     if path is None or dist.get_world_size() == 1:
         yield path
         return
-    first = dist.get_rank() == 0
-    content = [Path(path).read_bytes() if first and Path(path).exists() else None]
+    is_first = dist.get_rank() == 0
+    content = [Path(path).read_bytes() if is_first and Path(path).exists() else None]
     dist.broadcast_object_list(content)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.pt"
         if content[0] is not None:
             copy.write_bytes(content[0])
-        yield path if first else copy
+        yield path if is_first else copy
 
 
 def main(arguments=None):
-    """Train in this process, one of those that torchrun started; the first one speaks.
+    """Train in a process started by torchrun; only process 0 prints.
 
     Introduced on the page *Beyond one machine*.
 
     Args:
-        arguments: of the command line, by default the real ones.
+        arguments: list of command-line arguments; by default `sys.argv[1:]`.
     """
     parser = argparse.ArgumentParser(prog="nnweek.distributed", description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=5, help="in all, with those before a break")
+    parser.add_argument(
+        "--epochs", type=int, default=5, help="total, including those in the checkpoint"
+    )
     parser.add_argument("--lr", type=float, default=0.1, help="the learning rate")
-    parser.add_argument("--batch-size", type=int, default=128, help="of all processes together")
-    parser.add_argument("--seed", type=int, default=42, help="of weights, split and batches")
-    parser.add_argument("--checkpoint", help="a file to go on from after a break")
+    parser.add_argument("--batch-size", type=int, default=128, help="over all processes")
+    parser.add_argument("--seed", type=int, default=42, help="for weights, split and batches")
+    parser.add_argument("--checkpoint", help="file to write, and to resume from")
     chosen = vars(parser.parse_args(arguments))
     if not os.environ.keys() >= FROM_TORCHRUN:
         sys.exit(
-            "This is started by torchrun, which tells each process which one it is:\n"
+            "Start this with torchrun, which gives each process its number:\n"
             "torchrun --standalone --nproc-per-node 2 -m nnweek.distributed"
         )
-    first = os.environ["RANK"] == "0"
+    is_first = os.environ["RANK"] == "0"
     try:
-        with contextlib.nullcontext() if first else contextlib.redirect_stdout(io.StringIO()):
-            _train_and_say(chosen)
+        with contextlib.nullcontext() if is_first else contextlib.redirect_stdout(io.StringIO()):
+            _train_and_report(chosen)
     except (TypeError, ValueError, OSError) as error:
         sys.exit(f"Process {os.environ['RANK']}: {error}")
 
 
-def _train_and_say(chosen):
+def _train_and_report(chosen):
     device = _device_of_this_process()
     dist.init_process_group("gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl")
     processes, threads = dist.get_world_size(), torch.get_num_threads()
-    means = "NCCL" if device.type == "cuda" else f"gloo, {threads} thread(s) each"
-    print(f"{processes} process(es) on {device.type} ({means})", flush=True)
+    backend = "NCCL" if device.type == "cuda" else f"gloo, {threads} thread(s) each"
+    print(f"{processes} process(es) on {device.type} ({backend})", flush=True)
 
     if os.environ["LOCAL_RANK"] != "0":
-        dist.barrier()  # the first process of each machine fetches the data for all
+        dist.barrier()  # the first process of each machine downloads the data
     data = load_mnist()
     if os.environ["LOCAL_RANK"] == "0":
         dist.barrier()
@@ -235,7 +237,7 @@ def _train_and_say(chosen):
 
 
 def _device_of_this_process():
-    """A GPU of its own where the machine has one for each of its processes, else the CPU."""
+    """Return a GPU for this process if the machine has one per process, else the CPU."""
     if dist.is_nccl_available() and torch.cuda.device_count() >= int(
         os.environ["LOCAL_WORLD_SIZE"]
     ):

@@ -1,4 +1,4 @@
-"""Whole runs, and how sure their numbers are (Days 32 to 35)."""
+"""Training runs: the baseline, one optimizer, many models at once (Days 32 to 35)."""
 
 import copy
 import time
@@ -27,7 +27,7 @@ class Run:
         model: the trained network.
         history: its `nnweek.training.History`.
         test_loss, test_acc: on the test set, after the last epoch.
-        test_size: how many test images that is.
+        test_size: number of test images.
     """
 
     model: nn.Module
@@ -42,17 +42,17 @@ def train_baseline(data, *, epochs=5, lr=0.1, batch_size=128, seed=42, device=No
 
     Args:
         data: `nnweek.mnist.Digits`.
-        epochs: passes over the training data, at least 1.
-        lr: the learning rate, above 0.
-        batch_size: examples in a batch, at least 1.
-        seed: of the weights, the split and the order of the batches.
+        epochs: number of epochs, at least 1.
+        lr: learning rate, above 0.
+        batch_size: examples per batch, at least 1.
+        seed: determines the weights, the split and the order of the batches.
         device: `nnweek.runtime.get_device()` by default.
 
     Returns:
         `Run`.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said.
+        TypeError, ValueError: if an argument is not as described.
     """
     train_loader, val_loader, test_loader = make_loaders(data, batch_size, seed=seed, device=device)
     model = _fresh_model(train_loader, seed)
@@ -74,23 +74,23 @@ def train_model_with_optimizer(
 ):
     """Train `MNISTMLP` with one optimizer. Introduced on Day 33.
 
-    Two calls with one seed and the default loaders start from the same weights and see
-    the same batches in the same order, whatever the optimizer: what differs is the
-    optimizer alone. Loaders that are passed in are started from their first epoch.
+    Two calls with the same seed and the default loaders start from the same weights and see
+    the same batches in the same order, so that only the optimizer differs. Loaders that are
+    passed in start from their first epoch.
 
     Args:
         optimizer_name: "SGD", "Momentum", "Adam" or "AdamW", in upper or lower case.
-        epochs: passes over the training data, at least 1.
-        lr: the learning rate, above 0.
+        epochs: number of epochs, at least 1.
+        lr: learning rate, above 0.
         train_loader, val_loader: from `make_loaders`; both or neither.
-        seed: of the weights and, without loaders, of the split and the batches.
-        device: without loaders, where to train; `get_device()` by default.
+        seed: determines the weights and, without loaders, the split and the batches.
+        device: where to train, without loaders; `get_device()` by default.
 
     Returns:
-        train_losses, val_losses, val_accs: lists of one float an epoch.
+        train_losses, val_losses, val_accs: lists of floats, one per epoch.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said.
+        TypeError, ValueError: if an argument is not as described.
     """
     known_optimizer("optimizer_name", optimizer_name)
     epochs = positive_int("epochs", epochs)
@@ -110,23 +110,23 @@ def train_model_with_optimizer(
 def in_parallel(train, *arguments):
     """Call a function for each of many runs, several at a time. Introduced on Day 32.
 
-    Several cores at work on one small network mostly wait for each other; as many networks,
-    a core each, do not. So as many runs go at once as there are cores, each with one thread.
-    On a GPU, which they would have to share, they go one after the other.
+    Several cores that work on one small network mostly wait for each other; with one network
+    per core they do not. So there are as many runs at a time as cores, with one thread each.
+    On a GPU, which they would have to share, the runs are sequential.
 
     Args:
-        train: called with one of each of `arguments`, like the function of `map`. It draws
-            only from generators of its own, as `MNISTMLP(seed=…)` and `BatchLoader` do.
+        train: called with one item of each of `arguments`, like the function of `map`. It
+            must use its own random generators, as `MNISTMLP(seed=…)` and `BatchLoader` do.
         arguments: iterables of equal length.
 
     Returns:
-        A list of what `train` returned, in the order of the arguments.
+        A list of the return values of `train`, in the order of the arguments.
 
     Raises:
         ValueError: if the iterables differ in length.
-        RuntimeError: if a run drew from PyTorch's shared generator, as dropout does and layers
-            without a seed: with several runs at once, nobody could repeat that.
-        Exception: whatever `train` raises first.
+        RuntimeError: if a run drew from PyTorch's shared generator, as dropout and layers
+            without a seed do: with parallel runs, that is not reproducible.
+        Exception: the first exception raised by `train`.
     """
     jobs = list(zip(*arguments, strict=True))
     threads, before = torch.get_num_threads(), torch.get_rng_state()
@@ -139,9 +139,9 @@ def in_parallel(train, *arguments):
         torch.set_num_threads(threads)
     if not torch.equal(before, torch.get_rng_state()):
         raise RuntimeError(
-            "a run drew from PyTorch's shared generator (dropout, or a network without a seed): "
-            "in parallel, its numbers would differ from call to call. Make the networks before, "
-            "or run these one after the other"
+            "A run drew from PyTorch's shared generator (dropout, or a network without a seed). "
+            "In parallel, its results would differ from call to call. Create the networks "
+            "beforehand, or run these one after the other"
         )
     return results
 
@@ -149,87 +149,94 @@ def in_parallel(train, *arguments):
 def _runs_at_once():
     if torch.cuda.is_available():
         return 1
-    from joblib import cpu_count  # knows the limits of containers; scikit-learn brings it
+    from joblib import cpu_count  # respects the limits of containers; comes with scikit-learn
 
     return cpu_count()
 
 
 def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epochs=1, every=None):
-    """Train several models of one shape at once, each as `fit` would. Introduced on Day 33.
+    """Train several models of the same shape at once, each as `fit` would. Introduced on Day 33.
 
-    The models may differ in their weights, their learning rates and their batches, not in
-    the optimizer. One whose loss overflows does not disturb the others.
+    The models may differ in their weights, learning rates and batches, but not in the
+    optimizer. A model whose loss overflows does not affect the others.
 
     Args:
-        models: K modules of one class and shape, without buffers (so without BatchNorm) and
+        models: K modules of the same class and shape, without buffers (so without BatchNorm),
             all on the loaders' device; they are changed in place.
-        train_loader: one loader for all, or a list of K whose batches are of equal sizes.
-            A `BatchLoader` is started from its first epoch.
-        val_loader: one loader for all.
+        train_loader: one loader for all models, or a list of K loaders with equal batch sizes.
+            A `BatchLoader` starts from its first epoch.
+        val_loader: one loader for all models.
         optimizer_name: "SGD", "Momentum", "Adam" or "AdamW", in upper or lower case.
-        lr: one learning rate for all, or K of them, or an array (K, steps) with the rate of
-            each model at each step. Not below 0, and for no model always 0.
-        epochs: passes over the training data, at least 1.
-        every: steps between two entries of the histories; an epoch by default.
+        lr: one learning rate for all models, K rates, or an array (K, steps) with the rate of
+            each model at each step. Never below 0, and not 0 at every step of a model.
+        epochs: number of epochs, at least 1.
+        every: steps between two entries of the histories; by default one epoch.
 
     Returns:
-        A list of K `History`, one a model, with an entry after every `every` steps and after
-        the last. `seconds` are those of all models that shared a core, or the GPU.
+        A list of K `History`, one per model, with an entry after every `every` steps and after
+        the last. `seconds` is the time of all models that shared a core, or the GPU.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said.
-        RuntimeError: if the models draw random numbers while they train, as dropout does.
+        TypeError, ValueError: if an argument is not as described.
+        RuntimeError: if the models draw random numbers in training, as dropout does.
     """
     models = list(models)
     K = len(models)
-    memories, step = STEPS[known_optimizer("optimizer_name", optimizer_name)]
+    n_state, step = STEPS[known_optimizer("optimizer_name", optimizer_name)]
     epochs = positive_int("epochs", epochs)
     if not models:
         raise ValueError("models is empty: there is nothing to train")
     if any(True for _ in models[0].buffers()):
         raise ValueError(
-            "models must have no buffers (such as BatchNorm's): they would not be kept"
+            "models must have no buffers (such as BatchNorm's), which would not be updated"
         )
     several = isinstance(train_loader, (list, tuple))
     loaders = list(train_loader) if several else [train_loader]
     if several and len(loaders) != K:
-        raise ValueError(f"train_loader must be one loader or {K}, one a model; got {len(loaders)}")
+        raise ValueError(
+            f"train_loader must be one loader or {K}, one per model; got {len(loaders)}"
+        )
     every = len(loaders[0]) if every is None else positive_int("every", every)
     rates = _rates(lr, K, epochs * len(loaders[0]))
 
     def train(share):
-        # Copies, because a loader counts its passes; the images are shared.
+        # Copies, because a loader counts its epochs; the images are shared.
         own = [copy.copy(loader) for loader in (loaders[share] if several else loaders)]
         return _train_stacked(
-            models[share], own, val_loader, memories, step, rates[share], epochs, every
+            models[share], own, val_loader, n_state, step, rates[share], epochs, every
         )
 
-    # On a CPU each core takes a share of the models; a GPU takes them all.
+    # Each CPU core takes a share of the models; a GPU takes all of them.
     shares = min(K, _runs_at_once())
     ends = [round(k * K / shares) for k in range(shares + 1)]
     groups = in_parallel(train, map(slice, ends[:-1], ends[1:]))
     return [history for group in groups for history in group]
 
 
-def _train_stacked(models, loaders, val_loader, memories, step, rates, epochs, every):
-    """Train K models at once, their parameters stacked; `rates` is (K, steps)."""
+def _train_stacked(models, loaders, val_loader, n_state, step, rates, epochs, every):
+    """Train K models at once, with their parameters stacked along a first axis of length K.
+
+    For example, the first weights of K `MNISTMLP` become one tensor (K, 256, 784). `vmap` maps
+    the gradient of one model over that axis and, if each model has its own loader, over the
+    first axis of images (K, B, …) and labels (K, B). `rates` is (K, steps).
+    """
     K = len(models)
     stacked, _ = stack_module_state(models)  # each parameter (K, …)
     params = {name: p.detach() for name, p in stacked.items()}
-    kept = {name: [torch.zeros_like(p) for _ in range(memories)] for name, p in params.items()}
-    rates = rates.to(next(iter(params.values())).device)
+    state = {name: [torch.zeros_like(p) for _ in range(n_state)] for name, p in params.items()}
+    rates = rates.to(next(iter(params.values())))  # device and dtype of the models
 
-    def score(params, images, labels):
+    def loss_and_hits(params, images, labels):
         logits = functional_call(models[0], params, (images,))
         hits = (logits.argmax(dim=1) == labels).sum()
         return nn.functional.cross_entropy(logits, labels), hits
 
     several = len(loaders) > 1
-    own = 0 if several else None  # has each model its own batch, or do all share one?
+    own = 0 if several else None  # each model has its own batch, or all share one
     backward = vmap(
-        grad_and_value(score, has_aux=True), in_dims=(0, own, own), randomness="different"
+        grad_and_value(loss_and_hits, has_aux=True), in_dims=(0, own, own), randomness="different"
     )
-    validate = vmap(score, in_dims=(0, None, None))
+    validate = vmap(loss_and_hits, in_dims=(0, None, None))
 
     histories = [History() for _ in models]
     losses, hits, sizes = [], [], []
@@ -239,18 +246,18 @@ def _train_stacked(models, loaders, val_loader, memories, step, rates, epochs, e
         grads, (loss, hit) = backward(params, images, labels)
         for name, w in params.items():
             rate = rates[:, t - 1].view(K, *[1] * (w.ndim - 1))  # (K, 1, …)
-            params[name], *kept[name] = step(w, grads[name], *kept[name], t, rate)
+            params[name], *state[name] = step(w, grads[name], *state[name], t, rate)
         losses.append(loss)
         hits.append(hit)
         sizes.append(labels.shape[-1])
         if t % every == 0 or t == rates.shape[1]:
-            train_loss, train_acc = _means(losses, hits, sizes)  # waits until all is computed
+            train_loss, train_acc = _means(losses, hits, sizes)  # waits for the device
             seconds = time.perf_counter() - start
             models[0].eval()
             with torch.no_grad():
                 scores = [(*validate(params, x, y), len(y)) for x, y in val_loader]
             if not scores:
-                raise ValueError("val_loader yielded no batch: there is nothing to score")
+                raise ValueError("val_loader yielded no batch: there is nothing to evaluate")
             val_loss, val_acc = _means(*zip(*scores, strict=True))
             for k, history in enumerate(histories):
                 history.train_loss.append(train_loss[k])
@@ -271,37 +278,37 @@ def _train_stacked(models, loaders, val_loader, memories, step, rates, epochs, e
 
 
 def best_rate(rates, scores):
-    """The learning rate with the highest score; warns if it is at an end of the grid.
+    """Return the best-scoring learning rate; warn if it is at the edge of the grid.
 
-    Introduced on Day 33. A best at the end says that the grid was too narrow: the best
-    of all rates may lie outside.
+    Introduced on Day 33. If the best rate is the first or the last, the grid was too narrow:
+    a better rate may be outside it.
 
     Args:
         rates: the grid, at least 3 rates in ascending order.
-        scores: what each of them led to, such as a validation accuracy; NaN counts as the
-            lowest, and of equal scores the one with the lowest rate is the best.
+        scores: one score per rate, such as a validation accuracy. NaN counts as the lowest;
+            of equal scores, that of the lowest rate wins.
 
     Returns:
         The rate, a float.
 
     Warns:
-        UserWarning: if the best is the first or the last rate.
+        UserWarning: if the best rate is the first or the last.
 
     Raises:
-        ValueError: if there is not one score a rate, the rates do not ascend, or all scores
-            are NaN.
+        ValueError: if there is not one score per rate, the rates are not ascending, or all
+            scores are NaN.
     """
     rates, scores = np.asarray(rates, dtype=float), np.asarray(scores, dtype=float)
     if rates.ndim != 1 or len(rates) < 3 or not (np.diff(rates) > 0).all():
         raise ValueError(f"rates must be at least 3 rates in ascending order, got {rates}")
     if scores.shape != rates.shape:
-        raise ValueError(f"scores must have shape {rates.shape}, one a rate; got {scores.shape}")
+        raise ValueError(f"scores must have shape {rates.shape}, one per rate; got {scores.shape}")
     if np.isnan(scores).all():
-        raise ValueError(f"scores must hold a number, got {scores}")
+        raise ValueError(f"scores must contain a number, got {scores}")
     best = int(np.nanargmax(scores))
     if best in (0, len(rates) - 1):
         warnings.warn(
-            f"the best rate, {rates[best]:g}, is at the end of the grid from {rates[0]:g} to "
+            f"the best rate, {rates[best]:g}, is at the edge of the grid from {rates[0]:g} to "
             f"{rates[-1]:g}: widen the grid before you call it the best",
             stacklevel=2,
         )
@@ -309,7 +316,7 @@ def best_rate(rates, scores):
 
 
 def _rates(lr, K, steps):
-    """Bring `lr`, a number, (K,) or (K, steps), to a float32 tensor (K, steps)."""
+    """Broadcast `lr`, a number, (K,) or (K, steps), to a float64 tensor (K, steps)."""
     rates = np.asarray(lr)
     if rates.dtype.kind not in "fiu":
         raise TypeError(f"lr must be a number or an array of numbers, got {lr!r}")
@@ -319,12 +326,12 @@ def _rates(lr, K, steps):
         )
     rates = np.broadcast_to(rates[:, None] if rates.ndim == 1 else rates, (K, steps))
     if not (np.isfinite(rates).all() and (rates >= 0).all() and (rates.max(axis=1) > 0).all()):
-        raise ValueError(f"lr must be finite, never below 0 and not always 0, got {lr!r}")
-    return torch.tensor(rates, dtype=torch.float32)
+        raise ValueError(f"lr must be finite, never below 0 and not always 0; got {lr!r}")
+    return torch.tensor(rates, dtype=torch.float64)
 
 
 def _batches(loaders, epochs, several):
-    """Yield the batches of all epochs; of several loaders, stacked to (K, B, …)."""
+    """Yield the batches of all epochs; those of several loaders stacked to (K, B, …)."""
     for loader in loaders:
         if hasattr(loader, "epoch"):
             loader.epoch = 0
@@ -338,7 +345,7 @@ def _batches(loaders, epochs, several):
 
 
 def _means(losses, hits, sizes):
-    """Average over the examples: batches' (K,) losses and hits to K losses, K accuracies."""
+    """Average the batches' losses and hits, each (K,), over the examples; return two lists."""
     weights = torch.tensor(sizes, dtype=torch.float64)  # the last batch may be smaller
     loss = weights @ torch.stack(losses).detach().cpu().double() / weights.sum()
     acc = torch.stack(hits).sum(dim=0).cpu().double() / weights.sum()
@@ -346,7 +353,7 @@ def _means(losses, hits, sizes):
 
 
 def _fresh_model(train_loader, seed):
-    """`MNISTMLP` on the device of the loader's images, its weights drawn from `seed`."""
+    """Create `MNISTMLP` with this seed on the device of the loader's images."""
     batches = [train_loader.dataset[:1]] if hasattr(train_loader, "epoch") else train_loader
     for images, _ in batches:
         return MNISTMLP(seed=seed).to(images.device)

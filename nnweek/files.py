@@ -1,4 +1,4 @@
-"""Atomic writes (Day 32)."""
+"""Atomic file writes, for checkpoints (Day 32), MNIST's files and a learner's progress."""
 
 import contextlib
 import glob
@@ -9,19 +9,25 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_write(path):
-    """Open a binary file that will stand under `path` whole, or not at all.
+    """Write a file atomically: `path` ends up complete or untouched. Introduced on Day 32.
 
-    What is written goes to a temporary file beside it, which takes the name only
-    when it is complete: nobody ever reads half a file, whoever else writes it too.
-    A writer that was killed leaves its temporary file; one that is older than an hour
-    is deleted. Introduced on Day 32.
+    The content goes to a temporary file in the same folder, which takes the name `path`
+    once it is complete. So no reader ever sees half a file, even if several processes
+    write it at once. A writer that is killed leaves its temporary file behind; the next
+    writer deletes those that are older than an hour.
+
+    Args:
+        path: the file; its folder is created if necessary.
+
+    Yields:
+        A binary file object to write to.
 
     Raises:
-        OSError: if the folder cannot be made or written to, or the disk is full.
+        OSError: if the folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not by mkstemp: that would keep the file from all who share the folder.
+    # mkstemp would create the file with owner-only permissions.
     temporary = path.parent / f".{path.name}-{uuid.uuid4().hex}.part"
     try:
         with open(temporary, "xb") as file:
@@ -37,11 +43,11 @@ def atomic_write(path):
 
 
 def _delete_leftovers(path, now):
-    """Delete the temporary files of killed writers: the disk would fill up with them.
+    """Delete the temporary files of killed writers, which would fill up the disk.
 
-    `now` is the disk's own time, not this machine's, which may be another.
+    `now` is the time of the file system, which may differ from this machine's.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}-*.part"):
         with contextlib.suppress(OSError):
-            if now - left.stat().st_mtime > 3600:  # no living writer takes that long
-                left.unlink()
+            if now - leftover.stat().st_mtime > 3600:  # no running writer takes an hour
+                leftover.unlink()

@@ -1,4 +1,4 @@
-"""Gradients checked against finite differences (Day 29)."""
+"""Checking analytic gradients with finite differences (Days 29 and 30)."""
 
 import contextlib
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ PARAMETERS = ("W1", "b1", "W2", "b2")
 def numerical_gradient(f, x, eps=1e-5):
     """Estimate the gradient of f at x by centred differences. Introduced on Day 29.
 
-    (f(x + ε) − f(x − ε)) / 2ε, one entry at a time: the error falls with ε², while
-    a one-sided difference's falls with ε only.
+    (f(x + ε) − f(x − ε)) / 2ε, one entry at a time. Its error is proportional to ε², that of
+    a one-sided difference to ε.
 
     Args:
         f: a function of an array like x that returns one number.
-        x: an array of any shape; it is copied, never changed.
-        eps: the step, above 0, in the units of x.
+        x: an array of any shape; it is not changed.
+        eps: step size, above 0, in the units of x.
 
     Returns:
         The estimate, a float64 array shaped like x.
@@ -39,25 +39,25 @@ def numerical_gradient(f, x, eps=1e-5):
 def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     """Compare a model's `backward` with finite differences. Introduced on Day 29.
 
-    For up to `samples` randomly chosen entries of W1, b1, W2 and b2 each, the relative
-    error `|numerical − analytic| / max(1e-8, |numerical| + |analytic|)` is computed.
-    On the scale of Stanford's CS231n notes, above 1e-2 the gradient is probably wrong
-    and below 1e-7 one may be happy.
+    It computes the relative error `|numerical − analytic| / max(1e-8, |numerical| + |analytic|)`
+    for up to `samples` randomly chosen entries of each of W1, b1, W2 and b2. According to
+    Stanford's CS231n notes, a gradient with an error above 1e-2 is probably wrong, and one
+    below 1e-7 is right.
 
     Args:
-        model: a `TwoLayerMLP`; its parameters are left as they were.
-        X: (N, D) numbers; a handful of rows is enough.
+        model: a `TwoLayerMLP`; its parameters are restored afterwards.
+        X: (N, D) numbers; a few rows are enough.
         y: (N,) labels.
-        eps: the step of the finite differences, above 0.
-        samples: entries tried in each parameter, at least 1.
-        seed: which entries are tried.
+        eps: step size of the finite differences, above 0.
+        samples: number of entries checked per parameter, at least 1.
+        seed: determines which entries are checked.
 
     Returns:
-        max_error, mean_error: over all entries tried, as floats; NaN where a gradient is NaN.
+        max_error, mean_error: over all checked entries, as floats; NaN if a gradient is NaN.
 
     Raises:
-        TypeError, ValueError: if X, y, `eps` or `samples` is not as said, or a gradient's
-            shape is not its parameter's.
+        TypeError, ValueError: if X, y, `eps` or `samples` is not as described, or a gradient's
+            shape differs from its parameter's.
     """
     eps = positive_float("eps", eps)
     samples = positive_int("samples", samples)
@@ -66,7 +66,8 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     with contextlib.closing(_parameters(model, X, y)) as parameters:
         for _, parameter, analytic, loss_of in parameters:
             count = min(samples, parameter.size)
-            for flat in rng.choice(parameter.size, size=count, replace=False):
+            # NumPy treats None as False here.
+            for flat in rng.choice(parameter.size, size=count, replace=False):  # pragma: no mutate
                 index = np.unravel_index(flat, parameter.shape)
                 numerical = _centred_difference(loss_of, parameter, index, eps)
                 errors.append(_relative_error(numerical, analytic[index]))
@@ -75,7 +76,7 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
 
 @dataclass(frozen=True)
 class ParameterCheck:
-    """One line of a `GradientReport`. Introduced on Day 29.
+    """One row of a `GradientReport`. Introduced on Day 29.
 
     Attributes:
         name: "W1", "b1", "W2" or "b2".
@@ -95,13 +96,13 @@ class ParameterCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What `gradient_report` found, one line a parameter; prints as a table. Introduced on Day 29."""
+    """The result of `gradient_report`, a table with one row per parameter. Introduced on Day 29."""
 
     lines: tuple[ParameterCheck, ...]
 
     @property
     def norm_ratio(self):
-        """The largest norm ratio of all parameters."""
+        """The largest norm ratio of any parameter."""
         return float(np.max([line.norm_ratio for line in self.lines]))
 
     def _rows(self):
@@ -119,10 +120,7 @@ class GradientReport:
     def __repr__(self):
         rows = list(self._rows())
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
     def _repr_markdown_(self):
         head, *body = ("| " + " | ".join(row) + " |" for row in self._rows())
@@ -132,21 +130,21 @@ class GradientReport:
 def gradient_report(model, X, y, eps=1e-5):
     """Compare every entry of a model's gradients with centred differences. Introduced on Day 29.
 
-    The norm ratio judges a parameter as a whole and is steady where single gradients are
-    tiny; the largest elementwise error says where to look.
+    The norm ratio summarises a parameter and is robust to tiny single gradients; the largest
+    elementwise error shows where to look.
 
     Args:
-        model: a `TwoLayerMLP`; its parameters are left as they were.
-        X: (N, D) numbers; a handful of rows is enough.
+        model: a `TwoLayerMLP`; its parameters are restored afterwards.
+        X: (N, D) numbers; a few rows are enough.
         y: (N,) labels.
-        eps: the step of the finite differences, above 0.
+        eps: step size of the finite differences, above 0.
 
     Returns:
         `GradientReport`.
 
     Raises:
-        TypeError, ValueError: if X, y or `eps` is not as said, or a gradient's shape is not
-            its parameter's.
+        TypeError, ValueError: if X, y or `eps` is not as described, or a gradient's shape
+            differs from its parameter's.
     """
     eps = positive_float("eps", eps)
     lines = []
@@ -169,26 +167,25 @@ def gradient_report(model, X, y, eps=1e-5):
 
 
 def norm_ratio(a, b):
-    """‖a − b‖ / (‖a‖ + ‖b‖), 0 where both are zero. Introduced on Day 29."""
+    """Compute ‖a − b‖ / (‖a‖ + ‖b‖), or 0 if both are zero. Introduced on Day 29."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     scale = np.linalg.norm(a) + np.linalg.norm(b)
     return float(np.linalg.norm(a - b) / scale) if scale != 0 else 0.0
 
 
 def step_size_sweep(f, x, gradient, steps):
-    """Measure how good finite differences are at each step size. Introduced on Day 29.
+    """Measure the error of finite differences at each step size. Introduced on Day 29.
 
-    f is computed in the precision of x, so that a float32 array shows float32's
-    rounding.
+    f is evaluated in the precision of x, so a float32 array shows the rounding of float32.
 
     Args:
         f: a function of an array like x that returns one number.
-        x: a float32 or float64 array; it is copied, never changed.
+        x: a float32 or float64 array; it is not changed.
         gradient: the exact gradient of f at x.
-        steps: the step sizes to try, each above 0.
+        steps: step sizes, each above 0.
 
     Returns:
-        {"centred": errors, "one-sided": errors}, the norm ratio to `gradient` at each step.
+        {"centred": errors, "one-sided": errors}, the norm ratio to `gradient` for each step.
 
     Raises:
         TypeError, ValueError: if x is not of a float type or a step is not above 0.
@@ -211,15 +208,15 @@ def step_size_sweep(f, x, gradient, steps):
 
 
 def _parameters(model, X, y):
-    """Yield name, a float copy, the analytic gradient and the loss as a function of each parameter.
+    """Yield each parameter's name, float copy, analytic gradient, and the loss as its function.
 
-    Each parameter is put back when the next one is asked for or the generator is closed.
+    Each parameter is restored when the next one is requested or the generator is closed.
     """
     _, probs, cache = model.loss(X, y)
     analytic = dict(zip(PARAMETERS, model.backward(probs, cache, y), strict=True))
     for name in PARAMETERS:
         original = getattr(model, name)
-        # A float copy: an integer parameter would swallow the step.
+        # A float copy: in an integer array the step would be rounded away.
         parameter = np.array(original, dtype=np.result_type(np.asarray(original), np.float32))
         if np.shape(analytic[name]) != parameter.shape:
             raise ValueError(
@@ -238,13 +235,13 @@ def _parameters(model, X, y):
 
 
 def _two_sides(f, x, index, step):
-    """f with x[index] moved up and down by `step`, as floats; x is restored."""
-    kept = x[index]
-    x[index] = kept + step
+    """Evaluate f with x[index] moved up and down by `step`; x is restored."""
+    original = x[index]
+    x[index] = original + step
     above = _single_number(f(x))
-    x[index] = kept - step
+    x[index] = original - step
     below = _single_number(f(x))
-    x[index] = kept
+    x[index] = original
     return above, below
 
 
@@ -254,9 +251,10 @@ def _centred_difference(f, x, index, eps):
 
 
 def _single_number(value):
-    """A number, or whatever array or tensor holds exactly one, as a float."""
+    """Convert a number, or an array or tensor with exactly one, to a float."""
     try:
-        return number("f's value", value.item() if hasattr(value, "item") else value)
+        single = value.item() if hasattr(value, "item") else value
+        return number("f", single)  # pragma: no mutate (the message is replaced below)
     except (TypeError, ValueError, RuntimeError):  # torch raises the last of them
         raise ValueError(f"f must return a single number, got {value!r}") from None
 

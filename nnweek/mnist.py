@@ -1,19 +1,18 @@
-"""Finding, verifying and loading MNIST; the stand-in; batch loaders (Day 31).
+"""Finding, verifying and loading MNIST, or its stand-in (from Day 29 on).
 
-`load_mnist` looks in four places and takes the first that works:
+`load_mnist` tries four sources in this order and uses the first that works:
 
 1. the data folder (`NNWEEK_DATA`, see `nnweek.runtime.data_folder`),
 2. `NNWEEK_MNIST_MIRROR`, a folder or a URL that holds the four original files,
 3. torchvision's mirrors,
-4. the stand-in: scikit-learn's handwritten digits, brought to MNIST's size, so
-   that the week also runs with no network at all. It is always announced.
+4. the stand-in: scikit-learn's handwritten digits at MNIST's size, so that the week
+   also runs without a network. A message always says so.
 
 `NNWEEK_DATASET=mnist` forbids the stand-in, `NNWEEK_DATASET=stand-in` forces it.
 
-The first load keeps the four files twice: as they came, and unpacked beside them. From then on
-the unpacked ones are read, which takes a fraction of a second and needs neither PyTorch nor
-torchvision. Every load compares the contents of what it reads with MNIST's checksums, so
-nothing damaged or foreign is ever taken for MNIST, whatever lies in the folder.
+The first load saves the four files twice, compressed and unpacked. Later loads read the unpacked
+files, which takes a fraction of a second and needs neither PyTorch nor torchvision. Every load
+verifies the checksums of what it reads, so a damaged or foreign file is never used as MNIST.
 """
 
 import contextlib
@@ -37,13 +36,15 @@ from nnweek.files import atomic_write
 from nnweek.loaders import make_loaders, split
 from nnweek.runtime import data_folder
 
-__all__ = ["Digits", "load_mnist", "make_loaders"]
+__all__ = ["Digits", "load_mnist", "make_loaders"]  # make_loaders: kept from an earlier version
 
-PATIENCE = 8.0  # seconds that a server may keep silent before the next source is tried
-SLOWEST = 4_000  # bytes a second; a server slower than this counts as silent
-LARGEST = 64 * 2**20  # bytes; no file of MNIST is as large, so more is not MNIST
+PATIENCE = 8.0  # seconds without an answer after which the next source is tried
+SLOWEST = 4_000  # bytes per second; a slower server counts as not answering
+LARGEST = 64 * 2**20  # bytes; every file of MNIST is smaller
+CHUNK = 2**16  # bytes read at a time
+UNQUOTED = "/:%!$&'()*+,;=@~"  # characters of a URL that are kept as they are
 
-UNPACKED = {  # MNIST's files as they come out of their .gz, and the SHA-256 of each
+UNPACKED = {  # MNIST's unpacked files, and the SHA-256 of each
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -60,8 +61,8 @@ class Digits:
         train_labels: (N,) int64, 0 to 9.
         test_images: (M, 28, 28) uint8; M = 10,000 for MNIST.
         test_labels: (M,) int64.
-        name: "MNIST", or the stand-in's name.
-        is_stand_in: whether these are not MNIST.
+        name: "MNIST", or the name of the stand-in.
+        is_stand_in: True if this is not MNIST.
     """
 
     train_images: np.ndarray = field(repr=False)
@@ -73,16 +74,16 @@ class Digits:
 
 
 def load_mnist():
-    """Load MNIST, from wherever it can be had. Introduced on Day 31.
+    """Load MNIST from the first available source. Introduced on Day 31.
 
-    Nothing is printed where MNIST lies verified in the data folder; otherwise one
-    message says where the data came from, what did not work, and what to do.
+    Nothing is printed if MNIST is in the data folder and passes verification. Otherwise a
+    message says where the data came from, what failed and what to do about it.
 
     Returns:
         `Digits`.
 
     Raises:
-        OSError: if MNIST cannot be had and `NNWEEK_DATASET=mnist` forbids the stand-in.
+        OSError: if MNIST is not available and `NNWEEK_DATASET=mnist` forbids the stand-in.
         ValueError: if `NNWEEK_DATASET` is neither unset, "mnist" nor "stand-in".
     """
     wanted = one_of(
@@ -92,30 +93,34 @@ def load_mnist():
         print("NNWEEK_DATASET=stand-in:", _STAND_IN_NOTICE)
         return _load_stand_in()
 
-    folder = data_folder() / "MNIST" / "raw"  # where torchvision keeps its files, too
+    folder = data_folder() / "MNIST" / "raw"  # torchvision uses the same folder
     unpacked = _find_unpacked(folder)
     if unpacked is not None:
         return _read_mnist(unpacked)
     contents, failures = _find_files(folder)
     if contents is not None:
         return _read_mnist(_unpack(contents, folder))
-    report = "\n".join(["What was tried:", *(f"  - {failure}" for failure in failures), _ADVICE])
+    report = f"{_listed(failures)}\n{_ADVICE}"
     if wanted == "mnist":
         raise OSError(
-            f"MNIST could not be had, and NNWEEK_DATASET=mnist forbids the stand-in.\n{report}"
+            f"MNIST is not available, and NNWEEK_DATASET=mnist forbids the stand-in.\n{report}"
         )
-    print(f"MNIST could not be had: {_STAND_IN_NOTICE}\n{report}")
+    print(f"MNIST is not available: {_STAND_IN_NOTICE}\n{report}")
     return _load_stand_in()
 
 
 _STAND_IN_NOTICE = (
-    "this run uses the stand-in, scikit-learn's 1,797 small handwritten digits brought to "
-    "28 by 28. Everything works, but the numbers are not MNIST's."
+    "this run uses the stand-in, scikit-learn's 1,797 small handwritten digits enlarged to "
+    "28 by 28 pixels. Everything works, but the results are not those of MNIST."
 )
 _ADVICE = (
-    "To get MNIST: check the network connection and run this again; or put the four original "
+    "To get MNIST, check the network connection and run this again. Or put the four original "
     ".gz files into a folder and set NNWEEK_MNIST_MIRROR to that folder."
 )
+
+
+def _listed(failures):
+    return "\n".join(["These sources failed:", *(f"  - {failure}" for failure in failures)])
 
 
 # --- Finding the files -------------------------------------------------------------
@@ -126,8 +131,8 @@ def _find_unpacked(folder):
     contents = {}
     for name, checksum in UNPACKED.items():
         try:
-            # Read, not mapped into memory: what is verified here is what is used, whatever
-            # becomes of the file meanwhile.
+            # Read, not memory-mapped: the bytes that are verified are those that are used,
+            # even if the file changes meanwhile.
             data = _read(folder / name)
         except OSError:
             return None
@@ -138,9 +143,9 @@ def _find_unpacked(folder):
 
 
 def _unpack(contents, folder):
-    """Unpack the four verified files, and keep the result for the next load if that works."""
+    """Unpack the four verified files, and save the result for the next load if possible."""
     unpacked = {name.removesuffix(".gz"): gzip.decompress(contents[name]) for name in contents}
-    with contextlib.suppress(OSError):  # without it, the next load only takes longer
+    with contextlib.suppress(OSError):  # otherwise the next load just takes longer
         for name, data in unpacked.items():
             with atomic_write(folder / name) as file:
                 file.write(data)
@@ -148,17 +153,18 @@ def _unpack(contents, folder):
 
 
 def _find_files(folder):
-    """Gather the four verified files: ({name: bytes} or None, list of failures)."""
+    """Collect the four verified files: ({name: bytes} or None, list of failures)."""
     from torchvision.datasets import MNIST
 
     checksums = dict(MNIST.resources)
     contents, failures = {}, []
 
-    _collect(str(folder), checksums, contents, failures, missing_is_news=False)
+    # None would mean False, too.
+    _collect(str(folder), checksums, contents, failures, report_missing=False)  # pragma: no mutate
     if len(contents) == len(checksums):
         return contents, failures
 
-    had = set(contents)
+    present = set(contents)
     mirror = os.environ.get("NNWEEK_MNIST_MIRROR")
     for source in ([mirror] if mirror else []) + list(MNIST.mirrors):
         before = len(contents)
@@ -168,30 +174,30 @@ def _find_files(folder):
         if len(contents) == len(checksums):
             break
     try:
-        for name in contents.keys() - had:
+        for name in contents.keys() - present:
             with atomic_write(folder / name) as file:
                 file.write(contents[name])
     except OSError as error:
         print(
-            f"MNIST could not be kept in {folder} ({_reason(error)}), so it will be fetched "
-            f"again next time. Set NNWEEK_DATA to a folder with 70 MB of room."
+            f"MNIST could not be saved in {folder} ({_reason(error)}), so it will be fetched "
+            f"again next time. Set NNWEEK_DATA to a folder with 70 MB of free space."
         )
     if len(contents) == len(checksums):
         if failures:
-            print("On the way:\n" + "\n".join(f"  - {failure}" for failure in failures))
+            print(_listed(failures))
         return contents, failures
     return None, failures
 
 
-def _collect(source, checksums, contents, failures, missing_is_news=True):
-    """Add to `contents` what `source`, a folder or a URL, has of the files still missing."""
+def _collect(source, checksums, contents, failures, report_missing=True):
+    """Add the missing files that `source`, a folder or a URL, has to `contents`."""
     is_url = "://" in source
     folder = Path(os.path.expanduser(source))
     for name in [name for name in checksums if name not in contents]:
         try:
             data = _download(source, name) if is_url else _read(folder / name)
         except FileNotFoundError as error:
-            if missing_is_news:
+            if report_missing:
                 failures.append(f"{source}: {_reason(error)}")
             continue
         except urllib.error.HTTPError as error:
@@ -200,35 +206,37 @@ def _collect(source, checksums, contents, failures, missing_is_news=True):
             failures.append(f"{source}: {name}: the server answered {reason}")
             continue
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # Whoever does not answer for one file will not for the next: leave this source.
+            # If a source fails for one file it will fail for the rest; try the next source.
             failures.append(f"{source}: {_reason(error)}")
             return
-        fault = _fault(data, checksums[name])
-        if fault:
-            failures.append(f"{source}: {name} {fault}")
+        problem = _fault(data, checksums[name])
+        if problem:
+            failures.append(f"{source}: {name} {problem}")
         else:
             contents[name] = data
 
 
 def _read(path):
-    """Read a file of the size of MNIST's; of a larger one, enough to fail the checksum."""
+    """Read a file; of one that is larger than MNIST's, enough to fail the checksum."""
     with open(path, "rb") as file:
         return file.read(LARGEST)
 
 
 def _fault(data, checksum):
-    """Say what is wrong with a file's bytes, or return None if they are the original's."""
-    if hashlib.md5(data, usedforsecurity=False).hexdigest() == checksum:
+    """Describe what is wrong with a file's bytes, or return None if they match the checksum."""
+    # None would mean False, too.
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()  # pragma: no mutate
+    if digest == checksum:
         return None
     if not data:
         return "is empty"
     if data.lstrip()[:1] == b"<":
         return "is a web page, not the data (a login page of the network?)"
-    return f"is damaged or cut short: {len(data):,} bytes that fail the checksum"
+    return f"is damaged or incomplete: its {len(data):,} bytes fail the checksum"
 
 
 def _reason(error):
-    """Put an exception into a few words."""
+    """Describe an exception in a few words."""
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
         error = error.reason
     if isinstance(error, OSError) and error.strerror:
@@ -238,42 +246,43 @@ def _reason(error):
 
 
 def _download(source, name):
-    """Fetch a file from a server, giving up on one that falls silent.
+    """Download a file, giving up on a server that stops answering.
 
-    A socket's time-out does not cover the look-up of a name, nor a server that
-    sends a byte now and then. So a thread receives, and this one watches the clock.
+    A socket's timeout covers neither name resolution nor a server that sends a byte now
+    and then. So another thread receives the data, and this one watches the clock.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: whatever goes wrong.
+        OSError, http.client.HTTPException, ValueError: if the download fails.
     """
     folder = urllib.parse.urlsplit(source if source.endswith("/") else source + "/")
-    path = urllib.parse.quote(folder.path + name, safe="/:%!$&'()*+,;=@~")
+    path = urllib.parse.quote(folder.path + name, safe=UNQUOTED)
     url = folder._replace(path=path).geturl()
-    chunks = queue.SimpleQueue()  # of bytes; then b"" for the end, or an exception
+    chunks = queue.SimpleQueue()  # of bytes, then b"" for the end; or an exception
     given_up = threading.Event()
 
     def receive():
         try:
             with urllib.request.urlopen(url, timeout=PATIENCE) as response:
-                while (chunk := response.read1(2**16)) and not given_up.is_set():
+                while (chunk := response.read1(CHUNK)) and not given_up.is_set():
                     chunks.put(chunk)
-            chunks.put(b"")
+            chunks.put(b"")  # pragma: no mutate (None would end the file, too)
         except Exception as error:
             chunks.put(error)
 
     threading.Thread(target=receive, daemon=True).start()
     data = bytearray()
     try:
-        while True:  # one round for each stretch of `PATIENCE` seconds
+        while True:  # one iteration per `PATIENCE` seconds
             deadline = time.monotonic() + PATIENCE
-            enough = len(data) + SLOWEST * PATIENCE
-            while len(data) < enough:
+            # Not mutated: a test of the exact speed would depend on the machine.
+            enough = len(data) + SLOWEST * PATIENCE  # pragma: no mutate
+            while len(data) < enough:  # pragma: no mutate
                 try:
                     chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
                 except queue.Empty:
                     raise TimeoutError(
-                        f"no answer for {PATIENCE:g} seconds, or one slower than {SLOWEST:,} "
-                        f"bytes a second"
+                        f"no answer for {PATIENCE:g} seconds, or fewer than {SLOWEST:,} "
+                        f"bytes per second"
                     ) from None
                 if isinstance(chunk, Exception):
                     raise chunk
@@ -292,10 +301,11 @@ def _download(source, name):
 def _read_mnist(contents):
     """Turn the four verified and unpacked files into `Digits`.
 
-    Such a file begins with two zeros, a type (8 is uint8) and the number of its axes, a byte
-    each, then the length of each axis in four bytes, the highest first. The rest is the array.
+    A file begins with two zero bytes, one byte for the type (8 is uint8) and one for the number
+    of axes, followed by the length of each axis as a 4-byte big-endian integer. The rest is the
+    array.
 
-    Source: the description on the page of MNIST, http://yann.lecun.com/exdb/mnist/.
+    Source: the file format section of http://yann.lecun.com/exdb/mnist/.
     """
 
     def read(name):
@@ -305,7 +315,7 @@ def _read_mnist(contents):
         return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
     return Digits(
-        # Copies, which may be written to: the bytes of the file may not.
+        # Copies are writable; arrays that share the memory of `bytes` are not.
         train_images=read("train-images-idx3-ubyte").copy(),
         train_labels=read("train-labels-idx1-ubyte").astype(np.int64),
         test_images=read("t10k-images-idx3-ubyte").copy(),
@@ -316,7 +326,7 @@ def _read_mnist(contents):
 
 
 def _load_stand_in():
-    """scikit-learn's digits in MNIST's form: 20×20 pixels of ink in a 28×28 frame."""
+    """Load scikit-learn's digits in MNIST's format: 20×20 pixels of ink in a 28×28 frame."""
     import torch
     from sklearn.datasets import load_digits
 

@@ -1,4 +1,4 @@
-"""The networks that the week trains (from Day 31 on)."""
+"""The network that the week trains, in PyTorch (from Day 31 on)."""
 
 import threading
 
@@ -7,24 +7,24 @@ from torch import nn
 
 from nnweek._validate import positive_int
 
-# PyTorch has one generator for all threads: who seeds it must be alone until the weights are drawn.
+# All threads share one generator: hold this lock from seeding until the weights are drawn.
 _DRAWING = threading.Lock()
 
 
 class MNISTMLP(nn.Module):
-    """Multilayer perceptron with two hidden ReLU layers of one width. Introduced on Day 31.
+    """Multilayer perceptron with two hidden ReLU layers of equal width. Introduced on Day 31.
 
     By default 784-256-256-10, 269,322 parameters.
 
     Args:
-        in_dim: features of a flattened example.
-        hidden: units in each hidden layer.
-        num_classes: classes, one logit each.
-        seed: draw the weights from this seed and leave PyTorch's generator as it was;
+        in_dim: number of features of a flattened example.
+        hidden: number of units in each hidden layer.
+        num_classes: number of classes, and of logits.
+        seed: draw the weights from this seed and leave PyTorch's generator unchanged;
             None draws from that generator.
 
     Raises:
-        TypeError, ValueError: if a size is not a whole number of at least 1.
+        TypeError, ValueError: if a size is not an integer of at least 1.
     """
 
     def __init__(self, in_dim=28 * 28, hidden=256, num_classes=10, *, seed=None):
@@ -34,7 +34,7 @@ class MNISTMLP(nn.Module):
         num_classes = positive_int("num_classes", num_classes)
         with _DRAWING, torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
-                # Not torch.manual_seed: that would seed the GPUs' generators, too.
+                # torch.manual_seed would also seed the generators of the GPUs.
                 torch.default_generator.manual_seed(seed)
             self.net = nn.Sequential(
                 nn.Flatten(),

@@ -1,7 +1,8 @@
-"""One step of each optimizer, written out, and PyTorch's optimizers by name (Day 33).
+"""The update step of each optimizer, written out; PyTorch's optimizers by name (Day 33).
 
-The steps take numbers, arrays and tensors alike. With one more axis in front of `w`, one entry
-per model, and `lr` of shape (K, 1, …), each function steps K models at once, each at its own rate.
+The steps work on numbers, arrays and tensors, and need no PyTorch. To update K models at once,
+each with its own learning rate, stack their weights along a new first axis and pass `lr` with
+shape (K, 1, …).
 """
 
 from nnweek._validate import one_of, positive_float
@@ -11,14 +12,14 @@ def momentum_step(w, g, v, lr, mu=0.9):
     """One step of SGD with momentum, in PyTorch's convention. Introduced on Day 33.
 
     Args:
-        w: the weights.
-        g: their gradient, like w.
-        v: the velocity so far, like w; zeros before the first step.
-        lr: the learning rate.
-        mu: how much of the velocity stays.
+        w: weights.
+        g: gradient, same shape as w.
+        v: velocity, same shape as w; zeros before the first step.
+        lr: learning rate.
+        mu: momentum, the fraction of the velocity that is kept.
 
     Returns:
-        w, v: after the step.
+        w, v: their values after the step.
     """
     v = mu * v + g
     return w - lr * v, v
@@ -28,16 +29,16 @@ def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     """One step of Adam. Introduced on Day 33.
 
     Args:
-        w: the weights.
-        g: their gradient, like w.
-        m, v: running means of g and of g², like w; zeros before the first step.
-        t: the number of this step, from 1.
-        lr: the learning rate.
-        beta1, beta2: how much of m and v stays.
-        eps: keeps the quotient finite where all gradients were 0.
+        w: weights.
+        g: gradient, same shape as w.
+        m, v: running means of g and g², same shape as w; zeros before the first step.
+        t: number of this step, from 1.
+        lr: learning rate.
+        beta1, beta2: fractions of m and v that are kept.
+        eps: keeps the quotient finite where all gradients have been 0.
 
     Returns:
-        w, m, v: after the step.
+        w, m, v: their values after the step.
 
     Source: Kingma and Ba (2015), *Adam: a method for stochastic optimization*, algorithm 1.
     """
@@ -49,22 +50,22 @@ def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
 
 
 def adamw_step(w, g, m, v, t, lr=0.001, weight_decay=0.01):
-    """One step of AdamW: shrink the weights, then step as Adam. Introduced on Day 33.
+    """One step of AdamW: shrink the weights, then take Adam's step. Introduced on Day 33.
 
     Args:
         w, g, m, v, t, lr: as in `adam_step`.
-        weight_decay: the share of w that is taken away, times lr.
+        weight_decay: the fraction of w that is subtracted, times lr.
 
     Returns:
-        w, m, v: after the step.
+        w, m, v: their values after the step.
 
     Source: Loshchilov and Hutter (2019), *Decoupled weight decay regularization*.
     """
     return adam_step(w - lr * weight_decay * w, g, m, v, t, lr)
 
 
-# How many memories an optimizer keeps of each parameter, and its step:
-# (w, g, *memories, t, lr) → (w, *memories).
+# Each optimizer's number of state arrays per parameter, and its step:
+# (w, g, *state, t, lr) → (w, *state).
 STEPS = {
     "SGD": (0, lambda w, g, t, lr: (w - lr * g,)),
     "Momentum": (1, lambda w, g, v, t, lr: momentum_step(w, g, v, lr)),
@@ -74,12 +75,15 @@ STEPS = {
 
 
 def make_optimizer(name, model, lr):
-    """Make an optimizer of PyTorch's for a model's parameters. Introduced on Day 33.
+    """Make a PyTorch optimizer for a model's parameters. Introduced on Day 33.
 
     Args:
         name: "SGD", "Momentum" (SGD with momentum 0.9), "Adam" or "AdamW".
         model: an `nn.Module`.
-        lr: the learning rate, above 0; everything else is as PyTorch has it.
+        lr: learning rate, above 0. All other settings are PyTorch's defaults.
+
+    Returns:
+        A `torch.optim.Optimizer`.
 
     Raises:
         TypeError, ValueError: if the name is unknown or `lr` is not above 0.
@@ -93,10 +97,10 @@ def make_optimizer(name, model, lr):
 
 
 def known_optimizer(argument, name):
-    """Return an optimizer's name as `STEPS` spells it. Introduced on Day 33.
+    """Validate an optimizer's name and return it as `STEPS` spells it. Introduced on Day 33.
 
     Args:
-        argument: the argument's name, for the error message.
+        argument: name of the argument, for the error message.
         name: "SGD", "Momentum", "Adam" or "AdamW", in upper or lower case.
 
     Raises:

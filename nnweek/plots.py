@@ -1,7 +1,7 @@
-"""The figures that more than one notebook draws (from Day 29 on).
+"""Figures that more than one notebook draws (from Day 29 on).
 
-Every figure is transparent, with lines and letters that can be read on white and
-on black, and tells lines apart by more than their colour.
+Every figure is transparent and readable on white and on black, and lines differ in more than
+their colour.
 """
 
 import contextlib
@@ -46,8 +46,8 @@ def plot_series(y_values, title="Metric over epochs", xlabel="Epoch", ylabel="Va
     """Draw one series of values, the first at x = 1. Introduced on Day 29.
 
     Args:
-        y_values: one number for each epoch or step; not empty.
-        title, xlabel, ylabel: the figure's words.
+        y_values: one number per epoch or step; not empty.
+        title, xlabel, ylabel: text of the figure.
 
     Raises:
         ValueError: if `y_values` is empty.
@@ -56,12 +56,12 @@ def plot_series(y_values, title="Metric over epochs", xlabel="Epoch", ylabel="Va
 
 
 def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
-    """Draw several series on the same axes, so that they can be compared. Introduced on Day 30.
+    """Draw several series on the same axes for comparison. Introduced on Day 30.
 
     Args:
         curves: {label: y_values}, the first value at x = 1; or {label: (x_values, y_values)}.
             The label None draws a curve without a legend.
-        title, xlabel, ylabel: the figure's words.
+        title, xlabel, ylabel: text of the figure.
         log_y: draw the y-axis on a logarithmic scale.
 
     Raises:
@@ -79,21 +79,20 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
             ax.set_yscale("log")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        if len(curves) > 3:  # too many to stand among the lines
+        if len(curves) > 3:  # too many for a legend inside the axes
             figure.legend(loc="outside lower center", ncols=2)
         elif any(label is not None for label in curves):
             ax.legend()
 
 
-def plot_bands(bands, title, xlabel, ylabel, *, log_x=False, log_y=False):
-    """Draw curves with a band around each, such as a mean over seeds with its interval.
+def plot_bands(bands, title, xlabel, ylabel):
+    """Draw curves with a band around each, such as a mean over seeds and its interval.
 
     Introduced on Day 33.
 
     Args:
-        bands: {label: (x, middle, low, high)}, four series of one length each.
-        title, xlabel, ylabel: the figure's words.
-        log_x, log_y: draw that axis on a logarithmic scale.
+        bands: {label: (x, middle, low, high)}, four series of equal length each.
+        title, xlabel, ylabel: text of the figure.
 
     Raises:
         ValueError: if there is no curve, or one is empty or its series differ in length.
@@ -102,42 +101,28 @@ def plot_bands(bands, title, xlabel, ylabel, *, log_x=False, log_y=False):
         raise ValueError("bands is empty: there is nothing to draw")
     with _figure() as (_, ax):
         for (label, series), marker in zip(bands.items(), "osD^vP" * len(bands), strict=False):
-            lengths = [len(values) for values in series]
-            if len(lengths) != 4 or len(set(lengths)) != 1 or lengths[0] == 0:
-                raise ValueError(
-                    f"the band {label} must be four series of one length (x, middle, low, high), "
-                    f"not empty; got the lengths {lengths}"
-                )
-            x, middle, low, high = series
+            x, middle, low, high = _four_series("band", label, series)
             (line,) = ax.plot(x, middle, label=label, marker=marker, markersize=5)
             ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-        if log_x:
-            ax.set_xscale("log")
-        if log_y:
-            ax.set_yscale("log")
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         ax.legend()
 
 
-def plot_panels(panels, title, xlabel, ylabel, *, columns=4, log_y=False, ylim=None):
-    """Draw many runs side by side on the same axes, one small panel each.
-
-    Introduced on Day 34.
+def plot_panels(panels, title, xlabel, ylabel, *, ylim=None):
+    """Draw many runs in small panels, four per row, with shared axes. Introduced on Day 34.
 
     Args:
-        panels: {panel's title: {label: (x_values, y_values)}}; a label looks the same in all.
-        title, xlabel, ylabel: the figure's words.
-        columns: panels in a row, at least 1.
-        log_y: draw the y-axis on a logarithmic scale.
-        ylim: (low, high), beyond which nothing is drawn; by default all is.
+        panels: {panel's title: {label: (x_values, y_values)}}; a label has the same colour and
+            line style in every panel.
+        title, xlabel, ylabel: text of the figure.
+        ylim: (low, high), the range of the y-axis; by default all values are visible.
 
     Raises:
-        TypeError, ValueError: if there is no panel, a panel has no curve, or `columns` is not
-            a whole number of at least 1.
+        ValueError: if there is no panel, or a panel has no curve.
     """
-    columns = positive_int("columns", columns)
     if not panels or not all(panels.values()):
         raise ValueError("panels is empty, or one of them is: there is nothing to draw")
+    columns = 4
     rows = -(-len(panels) // columns)
     names = list(dict.fromkeys(label for curves in panels.values() for label in curves))
     styles = ["-", "--", "-.", ":", "-", "--"]
@@ -153,8 +138,6 @@ def plot_panels(panels, title, xlabel, ylabel, *, columns=4, log_y=False, ylim=N
                 k = names.index(label) % len(COLORS)
                 (lines[label],) = ax.plot(x, y, color=COLORS[k], linestyle=styles[k], linewidth=1.3)
             ax.set_title(name)
-        if log_y:
-            axes.flat[0].set_yscale("log")
         if ylim is not None:
             axes.flat[0].set_ylim(*ylim)
         figure.suptitle(title, fontsize="medium")
@@ -170,14 +153,14 @@ def plot_panels(panels, title, xlabel, ylabel, *, columns=4, log_y=False, ylim=N
 
 
 def plot_points(X, y, title, *, predict=None):
-    """Draw labelled points in the plane and, if asked, what a model says around them.
+    """Draw labelled points in the plane and, optionally, a model's decision regions.
 
     Introduced on Day 29.
 
     Args:
         X: (N, 2) points.
-        y: (N,) labels, 0 to 5; each class has a colour and a marker of its own.
-        title: the figure's title.
+        y: (N,) labels, 0 to 5; each class has its own colour and marker.
+        title: title of the figure.
         predict: maps (M, 2) points to (M,) labels; its regions are drawn behind the points.
 
     Raises:
@@ -206,22 +189,22 @@ def plot_points(X, y, title, *, predict=None):
 
 
 def plot_images(images, captions, title, *, columns=6):
-    """Draw small grey images in a grid, dark ink on white. Introduced on Day 31.
+    """Draw small greyscale images in a grid, dark ink on white. Introduced on Day 31.
 
     Args:
         images: (N, height, width).
         captions: N strings, one above each image.
-        title: the figure's title.
-        columns: images in a row, at least 1.
+        title: title of the figure.
+        columns: images per row, at least 1.
 
     Raises:
-        TypeError, ValueError: if there is no image, the captions are not as many, or
-            `columns` is not a whole number of at least 1.
+        TypeError, ValueError: if there is no image, there are not N captions, or `columns`
+            is not an integer of at least 1.
     """
     columns = positive_int("columns", columns)
     if len(images) == 0 or len(images) != len(captions):
         raise ValueError(
-            f"there must be one caption an image and at least one image, "
+            f"there must be at least one image and one caption per image, "
             f"got {len(images)} images and {len(captions)} captions"
         )
     rows = -(-len(images) // columns)
@@ -236,17 +219,17 @@ def plot_images(images, captions, title, *, columns=6):
 
 
 def plot_intervals(series, title, xlabel, *, percent=False):
-    """Draw measured values with their intervals, one row for each. Introduced on Day 32.
+    """Draw measured values with their intervals, one per row. Introduced on Day 32.
 
     Args:
-        series: {label: {row: (value, low, high)}}; several series must have the same rows and
-            are drawn one below the other in each. The label None draws a series without a legend.
-        title, xlabel: the figure's words.
-        percent: the values are shares, 0 to 1; write the axis in per cent.
+        series: {label: {row: (value, low, high)}}; all series must have the same rows and are
+            drawn below each other in each row. The label None draws a series without a legend.
+        title, xlabel: text of the figure.
+        percent: the values are fractions, 0 to 1; label the axis in per cent.
 
     Raises:
-        ValueError: if there is no row, the series differ in their rows, or a value does not
-            lie in its interval.
+        ValueError: if there is no row, the series differ in their rows, or a value is outside
+            its interval.
     """
     rows = list(next(iter(series.values()), {}))
     if not rows:
@@ -256,7 +239,7 @@ def plot_intervals(series, title, xlabel, *, percent=False):
             raise ValueError(f"series {label!r} must have the rows {rows}, got {list(values)}")
         for row, (value, low, high) in values.items():
             if not low <= value <= high:
-                raise ValueError(f"{row}: {value} must lie in its interval, {low} … {high}")
+                raise ValueError(f"{row}: {value} must be in its interval, {low} … {high}")
     height = 1.2 + (0.22 + 0.14 * len(series)) * len(rows)
     with _figure(figsize=(6.4, height)) as (figure, ax):
         for k, (label, values) in enumerate(series.items()):
@@ -278,22 +261,23 @@ def plot_intervals(series, title, xlabel, *, percent=False):
 
 
 def plot_confusion(matrix, title):
-    """Draw how often each class was taken for each other. Introduced on Day 32.
+    """Draw a confusion matrix. Introduced on Day 32.
 
-    The diagonal, what was right, is written but not coloured: it would drown the rest.
+    The diagonal (correct answers) has numbers but no colour: its large counts would make all
+    others look alike.
 
     Args:
-        matrix: (C, C) counts, a row for each true class and a column for each answer.
-        title: the figure's title.
+        matrix: (C, C) counts, one row per true class and one column per answer.
+        title: title of the figure.
 
     Raises:
-        ValueError: if `matrix` is not square, is empty or holds anything but counts.
+        ValueError: if `matrix` is not square, is empty or contains anything but counts.
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
         raise ValueError(f"matrix must have shape (C, C), got {matrix.shape}")
     if matrix.dtype.kind not in "iu" or matrix.min() < 0:
-        raise ValueError("matrix must hold counts, whole numbers of at least 0")
+        raise ValueError("matrix must contain counts, integers of at least 0")
     C = len(matrix)
     mistakes = np.ma.masked_where(np.eye(C, dtype=bool) | (matrix == 0), matrix)
     most = mistakes.max() if mistakes.count() else 1
@@ -309,12 +293,12 @@ def plot_confusion(matrix, title):
 
 
 def plot_reliability(curves, title):
-    """Draw how often answers of a given confidence are right. Introduced on Day 32.
+    """Draw a reliability diagram: accuracy against confidence. Introduced on Day 32.
 
     Args:
-        curves: {label: (confidence, accuracy, low, high)}, four series of one length: for
-            each bin the mean confidence, the share of right answers, and its interval.
-        title: the figure's title.
+        curves: {label: (confidence, accuracy, low, high)}, four series of equal length: for
+            each bin the mean confidence, the accuracy and its interval.
+        title: title of the figure.
 
     Raises:
         ValueError: if there is no curve, or one is empty or its series differ in length.
@@ -324,29 +308,34 @@ def plot_reliability(curves, title):
     if not curves:
         raise ValueError("curves is empty: there is nothing to draw")
     with _figure(figsize=(5.6, 4.6)) as (_, ax):
-        ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as sure as right")
+        ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
         for (label, series), marker in zip(curves.items(), "oDs^vP" * len(curves), strict=False):
-            lengths = [len(values) for values in series]
-            if len(lengths) != 4 or len(set(lengths)) != 1 or lengths[0] == 0:
-                raise ValueError(
-                    f"the curve {label} must be four series of one length (confidence, accuracy, "
-                    f"low, high), not empty; got the lengths {lengths}"
-                )
-            x, y, low, high = (np.asarray(values, dtype=float) for values in series)
+            x, y, low, high = _four_series("curve", label, series)
             ax.errorbar(
                 x, y, yerr=(y - low, high - y), label=label, marker=marker, markersize=5,
                 linewidth=1.5, elinewidth=1, capsize=2,
             )  # fmt: skip
         ax.set(
-            title=title, xlabel="Confidence", ylabel="Share that is right",
+            title=title, xlabel="Confidence", ylabel="Accuracy",
             xlim=(-0.02, 1.02), ylim=(-0.02, 1.02),
         )  # fmt: skip
         ax.legend()
 
 
+def _four_series(kind, label, series):
+    """Return four series as float arrays, or raise if they are not of equal length or empty."""
+    lengths = [len(values) for values in series]
+    if len(lengths) != 4 or len(set(lengths)) != 1 or lengths[0] == 0:
+        raise ValueError(
+            f"the {kind} {label} must be four series of equal length (x, y, low, high), "
+            f"not empty; got the lengths {lengths}"
+        )
+    return (np.asarray(values, dtype=float) for values in series)
+
+
 @contextlib.contextmanager
 def _figure(*args, **options):
-    """Make a figure in the house's style; show it when it is drawn, close it if that fails."""
+    """Create a figure in the course's style; show it when it is drawn, close it on an error."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(*args, **options)
         try:

@@ -1,4 +1,4 @@
-"""Seeds, the device, and where files are kept."""
+"""Seeding, the device to train on, and the data folder (from Day 29 on)."""
 
 import os
 import random
@@ -12,13 +12,13 @@ from nnweek._validate import random_seed
 
 
 def set_seed(seed=42):
-    """Seed Python, NumPy and, where it is loaded, PyTorch. Introduced on Day 31.
+    """Seed the generators of Python, NumPy and, if it is loaded, PyTorch. Introduced on Day 31.
 
-    PyTorch is left out while nobody has imported it, so that the NumPy days
-    need not have it; import torch first, then call this.
+    PyTorch is seeded only if it has been imported, because the NumPy days run without it.
+    So import torch first, then call this function.
 
     Args:
-        seed: a whole number from 0 to 2³² − 1 (NumPy's range).
+        seed: an integer from 0 to 2³² − 1 (NumPy's range).
 
     Raises:
         TypeError, ValueError: if `seed` is not such a number.
@@ -28,7 +28,7 @@ def set_seed(seed=42):
     np.random.seed(seed)
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.manual_seed(seed)  # the CPU's generator and every GPU's
+        torch.manual_seed(seed)  # seeds the CPU and all GPUs
 
 
 def get_device():
@@ -42,13 +42,13 @@ def get_device():
 
 
 def data_folder():
-    """Return the folder that keeps MNIST and the results; it need not exist yet.
+    """Return the folder for MNIST and the results; it need not exist yet.
 
     Introduced on Day 29.
 
-    It is `NNWEEK_DATA` where that is set, else `nnweek` in the user's cache folder
-    (`XDG_CACHE_HOME`, by default `~/.cache`), else, for a user without a home, in the
-    folder for temporary files.
+    It is `NNWEEK_DATA` if that is set, else `nnweek` in the user's cache folder
+    (`XDG_CACHE_HOME`, by default `~/.cache`), or in the folder for temporary files if the
+    user has no home folder.
     """
     chosen = os.environ.get("NNWEEK_DATA")
     if chosen:

@@ -1,6 +1,6 @@
-"""The two-layer network of Days 29 and 30, in NumPy and nothing else.
+"""The two-layer network of Days 29 and 30, written in NumPy only.
 
-Shapes, throughout: N examples, D features, H hidden units, C classes.
+In all shapes, N is the number of examples, D of features, H of hidden units and C of classes.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from nnweek._validate import labels, matrix, one_of, positive_float, positive_in
 
 
 def relu(z):
-    """max(0, z), elementwise. Introduced on Day 29."""
+    """Compute max(0, z) elementwise. Introduced on Day 29."""
     return np.maximum(0, z)
 
 
@@ -22,10 +22,9 @@ def relu_grad(z):
 
 
 def sigmoid(z):
-    """1 / (1 + exp(−z)), elementwise, without overflow. Introduced on Day 30.
+    """Compute 1 / (1 + exp(−z)) elementwise, without overflow. Introduced on Day 30.
 
-    logaddexp(0, −z) is log(1 + exp(−z)) computed so that no exponential
-    overflows, however negative z is.
+    logaddexp(0, −z) computes log(1 + exp(−z)) without overflow, however negative z is.
     """
     return np.exp(-np.logaddexp(0, -z))
 
@@ -36,7 +35,7 @@ def sigmoid_grad(z):
 
 
 def tanh(z):
-    """The hyperbolic tangent, elementwise. Introduced on Day 30."""
+    """Compute the hyperbolic tangent elementwise. Introduced on Day 30."""
     return np.tanh(z)
 
 
@@ -60,19 +59,19 @@ class TwoLayerMLP:
     *Deep Learning* (2016), section 6.5.
 
     Args:
-        input_dim: D, features of an example.
-        hidden_dim: H, hidden units.
-        output_dim: C, classes.
+        input_dim: D, number of features.
+        hidden_dim: H, number of hidden units.
+        output_dim: C, number of classes.
         activation: "relu", "sigmoid" or "tanh".
         weight_scale: standard deviation of the initial weights.
         seed: the same seed gives the same weights.
 
     Attributes:
-        W1: (D, H), b1: (1, H), W2: (H, C), b2: (1, C). Any of them may be
-            replaced by an array of the same shape; a bias may also be (H,) or (C,).
+        W1: (D, H), b1: (1, H), W2: (H, C), b2: (1, C). Any of them may be replaced by an
+            array of the same shape; a bias may also have shape (H,) or (C,).
 
     Raises:
-        TypeError, ValueError: if a size is not a whole number of at least 1, the
+        TypeError, ValueError: if a size is not an integer of at least 1, the
             activation is unknown or the weight scale is not above 0.
     """
 
@@ -115,8 +114,8 @@ class TwoLayerMLP:
     def softmax(logits):
         """Turn scores (N, C) into probabilities (N, C); each row sums to 1.
 
-        Subtracting the row's maximum changes nothing in exact arithmetic, and
-        keeps every exponential at or below 1.
+        Subtracting each row's maximum makes no difference in exact arithmetic and keeps
+        every exponential at or below 1.
 
         Raises:
             ValueError: if `logits` is not of shape (N, C).
@@ -131,7 +130,8 @@ class TwoLayerMLP:
     def cross_entropy(probs, y):
         """Mean negative log-probability of the true classes, in nats.
 
-        The floor of 1e-12 keeps a confident wrong answer finite.
+        Probabilities below 1e-12 count as 1e-12, so that a confident wrong answer has a
+        finite loss.
 
         Raises:
             TypeError, ValueError: if `probs` is not of shape (N, C), or y has the wrong shape,
@@ -148,7 +148,7 @@ class TwoLayerMLP:
 
         Args:
             X: (N, D) numbers, finite.
-            y: (N,) whole numbers in 0 … C − 1.
+            y: (N,) integers in 0 … C − 1.
 
         Returns:
             L: the mean cross-entropy.
@@ -168,7 +168,7 @@ class TwoLayerMLP:
         Args:
             probs: (N, C), from `loss`.
             cache: from `loss`.
-            y: (N,) whole numbers in 0 … C − 1.
+            y: (N,) integers in 0 … C − 1.
 
         Returns:
             dW1, db1, dW2, db2: each shaped like its parameter.
@@ -181,7 +181,7 @@ class TwoLayerMLP:
         y = labels("y", y, rows=N, classes=C)
         _, activation_grad = ACTIVATIONS[self.activation]
 
-        # Softmax and cross-entropy together: (p − one-hot) / N.
+        # Gradient of softmax and cross-entropy combined: (p − one-hot) / N.
         dscores = probs.copy()  # (N, C)
         dscores[np.arange(N), y] -= 1.0
         dscores /= N
@@ -207,15 +207,15 @@ class TwoLayerMLP:
 
 
 def train_numpy(model, X, y, lr=1.0, epochs=200, *, verbose=True):
-    """Train by gradient descent on the whole batch. Introduced on Day 29.
+    """Train by full-batch gradient descent. Introduced on Day 29.
 
     Args:
-        model: a `TwoLayerMLP`; its four parameters are replaced by trained ones.
+        model: a `TwoLayerMLP`; its four parameters are replaced by the trained ones.
         X: (N, D) numbers.
         y: (N,) labels.
-        lr: the learning rate, above 0.
-        epochs: steps, each on all N examples; at least 1.
-        verbose: print the loss after every quarter of the epochs, rounded down.
+        lr: learning rate, above 0.
+        epochs: number of steps, each on all N examples; at least 1.
+        verbose: print the loss four times, after each quarter of the epochs.
 
     Returns:
         losses: the loss before each step, a list of `epochs` floats.

@@ -1,4 +1,4 @@
-"""Confidence intervals for accuracies and for differences between runs (Days 32 and 33)."""
+"""Confidence intervals for an accuracy (Day 32) and for differences between runs (Day 33)."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Difference:
     """A mean difference over paired runs, with its 95 % interval. Introduced on Day 33.
 
     Attributes:
-        mean: of first − second.
-        low, high: the ends of the interval.
-        n: how many pairs it was measured on.
+        mean: mean of first − second.
+        low, high: ends of the interval.
+        n: number of pairs.
     """
 
     mean: float
@@ -31,27 +31,26 @@ class Difference:
 
 
 def mean_interval(values):
-    """Mean over the first axis, with Student's 95 % interval. Introduced on Day 33.
+    """Mean over the first axis, with its 95 % confidence interval. Introduced on Day 33.
 
-    Where the mean of further runs of the same kind is expected to lie; it takes the values
-    for independent and roughly normal.
+    Student's t interval; it assumes that the values are independent and roughly normal.
 
     Args:
-        values: (S,) or (S, …), one row a run (a seed), at least 2 rows.
+        values: (S,) or (S, …), one row per run (per seed), at least 2 rows.
 
     Returns:
-        mean, low, high: arrays of the shape of one row; floats if that is a number.
+        mean, low, high: arrays with the shape of one row; floats if a row is a number.
 
     Raises:
         ValueError: if there are fewer than 2 rows.
 
     Source: Student (1908), *The probable error of a mean*, Biometrika 6, 1–25.
     """
-    from scipy.special import stdtrit  # the quantiles of Student's t; scikit-learn brings it
+    from scipy.special import stdtrit  # quantiles of Student's t; SciPy comes with scikit-learn
 
     values = np.asarray(values, dtype=float)
     if values.ndim == 0 or len(values) < 2:
-        raise ValueError(f"values must have at least 2 rows, one a run; got shape {values.shape}")
+        raise ValueError(f"values must have at least 2 rows, one per run; got shape {values.shape}")
     n = len(values)
     mean = values.mean(axis=0)
     half = stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / np.sqrt(n)
@@ -61,27 +60,27 @@ def mean_interval(values):
 def paired_difference(first, second):
     """The mean of first − second over paired runs, with its interval. Introduced on Day 33.
 
-    Pairs share everything but what is compared: the seed, the weights, the batches. What
-    moves both runs of a pair alike cancels in their difference.
+    The two runs of a pair share everything except what is compared: seed, initial weights
+    and batches. What affects both runs equally cancels in their difference.
 
     Args:
-        first, second: one number a run, in the same order of the pairs; at least 2, finite.
+        first, second: one number per run, paired by position; at least 2, finite.
 
     Returns:
         `Difference`, whose `.verdict` may be "no difference shown".
 
     Raises:
-        ValueError: if the two differ in length, are too short or not finite.
+        ValueError: if they differ in length, are too short or not finite.
     """
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(
-            f"first and second must be lists of one length, one number a pair; "
+            f"first and second must have equal length, one number per pair; "
             f"got shapes {first.shape} and {second.shape}"
         )
     if len(first) < 2:
         raise ValueError(
-            f"first must hold at least 2 runs, got {len(first)}: one pair shows no spread"
+            f"first must contain at least 2 runs, got {len(first)}: one pair has no spread"
         )
     if not np.isfinite(first - second).all():
         raise ValueError(f"first and second must be finite, got {first} and {second}")
@@ -91,18 +90,18 @@ def paired_difference(first, second):
 def accuracy_interval(acc, n):
     """Wilson's 95 % interval for an accuracy measured on n examples. Introduced on Day 32.
 
-    How far the accuracy would move if other examples of the same kind had been drawn.
-    It says nothing of how it would move with another seed.
+    It covers the choice of examples: how much the accuracy would vary on other samples
+    of n examples. It does not cover how the accuracy varies with the training seed.
 
     Args:
         acc: the measured accuracy, 0 to 1.
-        n: how many examples it was measured on, at least 1.
+        n: number of examples it was measured on, at least 1.
 
     Returns:
         low, high: floats, 0 ≤ low ≤ acc ≤ high ≤ 1.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said.
+        TypeError, ValueError: if an argument is not as described.
 
     Source: Wilson (1927), *Probable inference, the law of succession, and statistical
     inference*, Journal of the American Statistical Association 22, 209–212.
@@ -110,7 +109,7 @@ def accuracy_interval(acc, n):
     n = positive_int("n", n)
     acc = number("acc", acc)
     if not 0 <= acc <= 1:
-        raise ValueError(f"acc must lie in 0 … 1, got {acc!r}; divide a percentage by 100")
+        raise ValueError(f"acc must be in 0 … 1, got {acc!r}; divide a percentage by 100")
     z = 1.959963984540054  # the 97.5 % point of the standard normal distribution
     centre = (acc + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * (acc * (1 - acc) / n + z**2 / (4 * n**2)) ** 0.5 / (1 + z**2 / n)

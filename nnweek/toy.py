@@ -1,8 +1,8 @@
-"""Small data sets in two dimensions, for seeing what a network does (Day 29)."""
+"""Two-dimensional data sets on which a network's decisions can be seen (Days 29 and 30)."""
 
 import numpy as np
 
-from nnweek._validate import number, positive_float, positive_int
+from nnweek._validate import positive_float, positive_int
 
 
 def make_toy_data(n_per_class=100, *, seed=42):
@@ -17,7 +17,7 @@ def make_toy_data(n_per_class=100, *, seed=42):
         y: (2 · n_per_class,) int64, the labels 0 and 1.
 
     Raises:
-        TypeError, ValueError: if `n_per_class` is not a whole number of at least 1.
+        TypeError, ValueError: if `n_per_class` is not an integer of at least 1.
     """
     n_per_class = positive_int("n_per_class", n_per_class)
     rng = np.random.default_rng(seed)
@@ -29,14 +29,14 @@ def make_toy_data(n_per_class=100, *, seed=42):
     return X, y
 
 
-def make_spirals(n_per_class=100, *, turns=1.25, noise=0.02, seed=42):
-    """Draw two spirals wound into each other, which no straight line can part. Introduced on Day 29.
+def make_spirals(n_per_class=100, *, turns=1.25, seed=42):
+    """Draw two interleaved spirals, which are not linearly separable. Introduced on Day 29.
+
+    The spirals end at radius 1; the points scatter around them with standard deviation 0.02.
 
     Args:
         n_per_class: points in each class, at least 1.
-        turns: how often each spiral winds around the origin, above 0.
-        noise: standard deviation of the points around their spiral; 0 or more. The
-            spirals end at radius 1.
+        turns: number of turns of each spiral around the origin, above 0.
         seed: the same seed gives the same points.
 
     Returns:
@@ -44,19 +44,16 @@ def make_spirals(n_per_class=100, *, turns=1.25, noise=0.02, seed=42):
         y: (2 · n_per_class,) int64, the labels 0 and 1.
 
     Raises:
-        TypeError, ValueError: if `n_per_class` is not a whole number of at least 1, `turns`
-            is not above 0 or `noise` is below 0.
+        TypeError, ValueError: if `n_per_class` is not an integer of at least 1, or
+            `turns` is not above 0.
     """
     n_per_class = positive_int("n_per_class", n_per_class)
     turns = positive_float("turns", turns)
-    noise = number("noise", noise)
-    if not noise >= 0:
-        raise ValueError(f"noise must be 0 or more, got {noise}")
     rng = np.random.default_rng(seed)
     radius = np.linspace(0.1, 1.0, n_per_class)
     angle = 2 * np.pi * turns * radius
     arm = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-    X = np.vstack([arm, -arm])  # the second arm is the first, turned by half a circle
-    X += noise * rng.standard_normal(X.shape)
+    X = np.vstack([arm, -arm])  # the second arm is the first, rotated by half a turn
+    X += 0.02 * rng.standard_normal(X.shape)
     y = np.repeat(np.arange(2), n_per_class)
     return X, y

@@ -1,4 +1,4 @@
-"""TensorBoard logs, written and read back (Day 34)."""
+"""TensorBoard: writing logs, reading them back, showing them in a notebook (Day 34)."""
 
 import io
 import math
@@ -10,21 +10,20 @@ from pathlib import Path
 
 from nnweek._validate import one_of
 
-PICTURES = Path(__file__).parent / "pictures"  # of the real TensorBoard
+PICTURES = Path(__file__).parent / "pictures"  # screenshots of TensorBoard
 EVENT_FILES = "events.out.tfevents.*"
 
 
 def open_run(log_dir):
     """Start a TensorBoard run in a folder, replacing an earlier run there.
 
-    Two runs in one folder would be drawn as one zigzag line, so the event files
-    of an earlier run are deleted; nothing else in the folder is touched. A training that
-    `nnweek.training.fit` resumes from a checkpoint logs its earlier epochs again, so that
-    its curves are whole.
-    Introduced on Day 34.
+    Introduced on Day 34. TensorBoard would draw two runs in one folder as a single zigzag
+    line, so the event files of an earlier run are deleted; nothing else in the folder is
+    touched. When `nnweek.training.fit` resumes from a checkpoint, it logs the earlier epochs
+    again, so that the curves are complete.
 
     Args:
-        log_dir: the run's folder; it is made if need be.
+        log_dir: the run's folder; it is created if necessary.
 
     Returns:
         A `torch.utils.tensorboard.SummaryWriter`; close it, or use it in a `with` block.
@@ -39,11 +38,11 @@ def open_run(log_dir):
 def start_tensorboard(log_dir="runs"):
     """Start TensorBoard inside a notebook, as `%tensorboard` does. Introduced on Day 34.
 
-    It serves this machine only, and goes on until the kernel's machine stops it. Also where
-    the environment's programs are not on the path, as in VS Code, it finds its own.
+    It accepts connections from this machine only and keeps running until the machine stops. It
+    finds the environment's own executable even if that is not on PATH (as in VS Code).
 
     Args:
-        log_dir: the folder that holds the runs' folders.
+        log_dir: the folder that contains the runs' folders.
     """
     from tensorboard import notebook
 
@@ -54,9 +53,15 @@ def start_tensorboard(log_dir="runs"):
 
 
 def add_graph(writer, model, example):
-    """Log a model's computation graph, traced on one example batch. Introduced on Day 34."""
+    """Log a model's computation graph, traced on one example batch. Introduced on Day 34.
+
+    Args:
+        writer: a `SummaryWriter`.
+        model: an `nn.Module`.
+        example: a batch of inputs.
+    """
     with warnings.catch_warnings():
-        # TensorBoard's graph needs torch.jit.trace, which warns of its own age.
+        # add_graph uses torch.jit.trace, which emits a deprecation warning.
         warnings.simplefilter("ignore")
         writer.add_graph(model, example)
 
@@ -64,18 +69,18 @@ def add_graph(writer, model, example):
 def add_projector(log_dir, vectors, labels, images=None):
     """Log vectors for TensorBoard's *Projector* tab. Introduced on Day 34.
 
-    `SummaryWriter.add_embedding` does the same, but fails where TensorFlow is installed, as
-    in Colab; so the few files that the tab reads are written here. An earlier projector in
-    the folder is replaced.
+    `SummaryWriter.add_embedding` does the same, but fails if TensorFlow is installed, as in
+    Colab. So this function writes the few files that the tab reads. Earlier vectors in the
+    folder are replaced.
 
     Args:
-        log_dir: the run's folder; it is made if need be.
-        vectors: (N, D) array or tensor, one point a row.
+        log_dir: the run's folder; it is created if necessary.
+        vectors: (N, D) array or tensor, one point per row.
         labels: (N,), shown beside the points.
         images: (N, height, width), 0 to 1, shown as the points.
 
     Raises:
-        ValueError: if the three differ in length, or there is no vector.
+        ValueError: if the lengths differ, or there is no vector.
     """
     import numpy as np
 
@@ -83,7 +88,7 @@ def add_projector(log_dir, vectors, labels, images=None):
     labels = [str(label) for label in np.asarray(labels).tolist()]
     if vectors.ndim != 2 or len(vectors) == 0 or len(vectors) != len(labels):
         raise ValueError(
-            f"vectors must have shape (N, D), with one label each and N at least 1; got shape "
+            f"vectors must have shape (N, D) with N at least 1, and one label each; got shape "
             f"{vectors.shape} and {len(labels)} labels"
         )
     folder = Path(log_dir)
@@ -98,7 +103,7 @@ def add_projector(log_dir, vectors, labels, images=None):
                 f"images must have shape ({len(vectors)}, height, width), got {images.shape}"
             )
         _, height, width = images.shape
-        side = math.ceil(math.sqrt(len(images)))  # the tab wants one square sheet of them
+        side = math.ceil(math.sqrt(len(images)))  # the tab reads one square sheet of images
         sheet = np.zeros((side * side, height, width))
         sheet[: len(images)] = 1 - images  # dark on white
         sheet = sheet.reshape(side, side, height, width).swapaxes(1, 2)
@@ -122,7 +127,7 @@ def read_scalars(log_dir):
         {tag: (steps, values)}, two lists of equal length for each tag.
 
     Raises:
-        FileNotFoundError: if the folder holds no event file.
+        FileNotFoundError: if the folder contains no event file.
     """
     events = _events(log_dir)
     return {
@@ -139,26 +144,25 @@ def read_histograms(log_dir):
         log_dir: the run's folder.
 
     Returns:
-        {tag: (steps, histograms)}; a histogram is (edges, counts), two arrays, with one edge
+        {tag: (steps, histograms)}; a histogram is (edges, counts), two arrays with one edge
         more than counts.
 
     Raises:
-        FileNotFoundError: if the folder holds no event file.
+        FileNotFoundError: if the folder contains no event file.
     """
     import numpy as np
 
     events, histograms = _events(log_dir), {}
     for tag in events.Tags()["histograms"]:
-        steps, found = [], []
-        for event in events.Histograms(tag):
-            steps.append(event.step)
-            # The first bucket ends where the values begin, and is empty.
-            edges, counts = (
-                np.array(event.histogram_value.bucket_limit),
-                np.array(event.histogram_value.bucket),
-            )
-            found.append((edges, counts[1:]))
-        histograms[tag] = steps, found
+        logged = events.Histograms(tag)
+        histograms[tag] = (
+            [event.step for event in logged],
+            [
+                # The first bucket ends at the smallest value and is empty.
+                (np.array(values.bucket_limit), np.array(values.bucket)[1:])
+                for values in (event.histogram_value for event in logged)
+            ],
+        )
     return histograms
 
 
@@ -172,7 +176,7 @@ def read_images(log_dir):
         {tag: (steps, images)}; an image is (height, width, channels) with values from 0 to 1.
 
     Raises:
-        FileNotFoundError: if the folder holds no event file.
+        FileNotFoundError: if the folder contains no event file.
     """
     from matplotlib.image import imread
 
@@ -197,37 +201,37 @@ def read_pr_curves(log_dir):
         {tag: (steps, curves)}; a curve is (thresholds, precision, recall), three arrays.
 
     Raises:
-        FileNotFoundError: if the folder holds no event file.
+        FileNotFoundError: if the folder contains no event file.
     """
     import numpy as np
     from tensorboard.util.tensor_util import make_ndarray
 
-    events, found = _events(log_dir), {}
+    events, logged = _events(log_dir), {}
     for tag in events.PluginTagToContent("pr_curves") if _has(events, "pr_curves") else ():
         points = events.Tensors(tag)
         curves = []
         for point in points:
-            *_, precision, recall = make_ndarray(point.tensor_proto)  # and four counts before
+            *_, precision, recall = make_ndarray(point.tensor_proto)  # four counts come first
             curves.append((np.linspace(0, 1, len(recall)), precision, recall))
-        found[tag] = [point.step for point in points], curves
-    return found
+        logged[tag] = [point.step for point in points], curves
+    return logged
 
 
 def read_hparams(log_dir):
-    """Read what `add_hparams` logged in the runs below a folder. Introduced on Day 34.
+    """Read the hyperparameters and metrics that `add_hparams` logged. Introduced on Day 34.
 
     Args:
-        log_dir: the folder that holds the runs' folders.
+        log_dir: the folder that contains the runs' folders.
 
     Returns:
-        {run: (settings, metrics)}, two dictionaries for each run that has settings.
+        {run: (settings, metrics)}, two dictionaries for each run that logged settings.
 
     Raises:
-        FileNotFoundError: if no run below the folder has settings.
+        FileNotFoundError: if no run in the folder logged settings.
     """
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    found = {}
+    runs = {}
     for folder in sorted({file.parent for file in Path(log_dir).rglob(EVENT_FILES)}):
         events = _events(folder)
         if not _has(events, "hparams"):
@@ -243,25 +247,27 @@ def read_hparams(log_dir):
             info.name.tag: events.Scalars(info.name.tag)[-1].value
             for info in experiment.experiment.metric_infos
         }
-        found[folder.relative_to(log_dir).as_posix()] = settings, metrics
-    if not found:
-        raise FileNotFoundError(f"no run below {log_dir} has logged its settings")
-    return found
+        runs[folder.relative_to(log_dir).as_posix()] = settings, metrics
+    if not runs:
+        raise FileNotFoundError(f"no run in {log_dir} has logged its settings")
+    return runs
 
 
 def _events(log_dir):
-    """Everything in a run's event files."""
+    """Load all event files of a run."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     if not any(Path(log_dir).glob(EVENT_FILES)):
-        raise FileNotFoundError(f"{log_dir} holds no TensorBoard event file: was the run logged?")
-    # 0 keeps all points; the default would thin a long run out at random.
+        raise FileNotFoundError(
+            f"{log_dir} contains no TensorBoard event file: was the run logged?"
+        )
+    # 0 keeps all points; the default keeps a random sample of a long run.
     everything = {"scalars": 0, "histograms": 0, "images": 0, "tensors": 0}
     return EventAccumulator(str(log_dir), size_guidance=everything).Reload()
 
 
 def _has(events, plugin):
-    """Whether a plugin of TensorBoard has left anything among the events."""
+    """Return whether the events contain data of a TensorBoard plugin."""
     try:
         return bool(events.PluginTagToContent(plugin))
     except KeyError:
@@ -269,15 +275,15 @@ def _has(events, plugin):
 
 
 def show_screenshot(tab):
-    """Show the real TensorBoard with the runs of Day 34, in a picture taken of it.
+    """Show a screenshot of TensorBoard with the runs of Day 34. Introduced on Day 34.
 
-    `make pictures` takes them anew. Introduced on Day 34.
+    `make pictures` takes new screenshots.
 
     Args:
         tab: "scalars", "graphs", "histograms" or "projector".
 
     Raises:
-        ValueError: if there is no picture of that tab.
+        ValueError: if there is no screenshot of that tab.
     """
     from IPython.display import Image, Markdown, display
     from PIL import Image as Pillow

@@ -1,4 +1,4 @@
-"""Training and evaluation loops (Days 31 and 32)."""
+"""Training and evaluation: one epoch (Day 31), or several with a history (Day 32)."""
 
 import sys
 import threading
@@ -13,7 +13,7 @@ from nnweek._validate import positive_int
 from nnweek.checkpoints import load_checkpoint, save_checkpoint
 from nnweek.tracking import read_scalars
 
-CURVES = {  # the names under which TensorBoard shows what `History` holds
+CURVES = {  # TensorBoard tags of the lists in `History`
     "Loss/train": "train_loss",
     "Loss/val": "val_loss",
     "Accuracy/train": "train_acc",
@@ -22,17 +22,17 @@ CURVES = {  # the names under which TensorBoard shows what `History` holds
 
 
 def accuracy(pred_logits, targets):
-    """Share of rows whose largest logit is the target. Introduced on Day 31.
+    """Compute the share of rows whose largest logit is the target. Introduced on Day 31.
 
     Args:
         pred_logits: (N, C) tensor.
-        targets: (N,) tensor of whole numbers.
+        targets: (N,) tensor of integers.
 
     Returns:
         A float between 0 and 1.
 
     Raises:
-        ValueError: if the shapes do not fit or there are no rows.
+        ValueError: if the shapes do not match or there are no rows.
     """
     if pred_logits.ndim != 2 or targets.shape != pred_logits.shape[:1]:
         raise ValueError(
@@ -45,9 +45,9 @@ def accuracy(pred_logits, targets):
 
 
 def train_one_epoch(model, loader, optimizer, criterion):
-    """Train for one pass over the data. Introduced on Day 31.
+    """Train for one epoch. Introduced on Day 31.
 
-    Loss and accuracy are running values: each batch is scored before its step.
+    Loss and accuracy are running values: each batch is evaluated before its step.
 
     Args:
         model: an `nn.Module` that maps images (B, …) to logits (B, C).
@@ -56,7 +56,7 @@ def train_one_epoch(model, loader, optimizer, criterion):
         criterion: maps (logits, labels) to the mean loss of a batch.
 
     Returns:
-        loss, acc: averages over the examples, as floats.
+        loss, acc: means over the examples, as floats.
 
     Raises:
         ValueError: if the loader yields nothing.
@@ -67,7 +67,7 @@ def train_one_epoch(model, loader, optimizer, criterion):
 
 @torch.no_grad()
 def evaluate(model, loader, criterion):
-    """Score a model without changing it. Introduced on Day 31.
+    """Compute a model's loss and accuracy without changing it. Introduced on Day 31.
 
     Args:
         model: an `nn.Module`; it is left in eval mode.
@@ -75,7 +75,7 @@ def evaluate(model, loader, criterion):
         criterion: maps (logits, labels) to the mean loss of a batch.
 
     Returns:
-        loss, acc: averages over the examples, as floats.
+        loss, acc: means over the examples, as floats.
 
     Raises:
         ValueError: if the loader yields nothing.
@@ -85,9 +85,9 @@ def evaluate(model, loader, criterion):
 
 
 def _one_pass(model, loader, criterion, optimizer=None):
-    parameter = next(model.parameters(), None)  # None: a baseline that has none
-    # What each batch gives stays on the device until the end: reading it at once would make
-    # the CPU wait for a GPU at every step.
+    parameter = next(model.parameters(), None)  # None for a baseline without parameters
+    # Losses and hits stay on the device until the end: reading them after each batch would
+    # make the CPU wait for the GPU at every step.
     losses, hits, sizes = [], [], []
     for images, labels in loader:
         if parameter is not None:
@@ -102,12 +102,12 @@ def _one_pass(model, loader, criterion, optimizer=None):
         hits.append((logits.detach().argmax(dim=1) == labels).sum())
         sizes.append(len(labels))
     if not sizes:
-        raise ValueError("loader yielded no batch: there is nothing to train on or to score")
+        raise ValueError("loader yielded no batch: there is nothing to train on or to evaluate")
     weights = torch.tensor(sizes, dtype=torch.float64)  # the last batch may be smaller
     sums = torch.stack(
         [torch.stack(losses).cpu().double() @ weights, torch.stack(hits).sum().cpu(), weights.sum()]
     )
-    if hasattr(loader, "total"):  # a share of each batch; `total` adds up what all shares gave
+    if hasattr(loader, "total"):  # a share of each batch: `total` adds up all shares
         sums = loader.total(sums)
     loss, hit, size = sums.tolist()
     return loss / size, hit / size
@@ -115,12 +115,12 @@ def _one_pass(model, loader, criterion, optimizer=None):
 
 @dataclass
 class History:
-    """What `fit` measured, one entry an epoch. Introduced on Day 32.
+    """What `fit` measured, one entry per epoch. Introduced on Day 32.
 
     Attributes:
         train_loss, train_acc: running values over the epoch.
         val_loss, val_acc: at the end of the epoch.
-        seconds: of training, without the validation.
+        seconds: time of training, without validation.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -140,68 +140,65 @@ def fit(
     optimizer,
     *,
     epochs,
-    criterion=None,
     writer=None,
     checkpoint=None,
     progress=None,
 ):
-    """Train for some epochs, validating after each. Introduced on Day 32.
+    """Train for several epochs, validating after each. Introduced on Day 32.
 
-    On one machine with one number of threads, the same seeds give the same history and the
-    same weights, bit for bit: in another process, with a writer, a progress bar or a
-    checkpoint or without, and also if training was killed at any moment, even while the
-    checkpoint was being written, and goes on from the checkpoint. (The seconds differ.) That
-    holds for a `BatchLoader`, whose order follows from its seed, and on the CPU; a GPU may
-    add in another order.
+    The loss is the cross-entropy. On the same machine with the same number of threads, the same
+    seeds give the same history (except for the seconds) and the same weights, bit for bit. That
+    holds in another process, with or without a writer, progress bar or checkpoint, and if
+    training was killed at any moment, even while writing the checkpoint, and then resumed. It
+    requires a `BatchLoader`, whose order follows from its seed, and a CPU; a GPU may add in
+    another order.
 
     A checkpoint is refused, and nothing is changed, if the file is damaged or not a checkpoint,
-    or if it was written with another model, with other settings of the optimizer, such as its
-    learning rate, or with another loader: a history must not mix two trainings. What is
-    outside of these, such as a learning-rate scheduler, is not kept.
+    or if it was written with another model, other settings of the optimizer (such as its
+    learning rate) or another loader, because a history must not mix two runs. Other state, such
+    as a scheduler's, is not saved.
 
     Args:
         model: an `nn.Module`, changed in place.
-        train_loader: a `nnweek.mnist.BatchLoader`, or anything that yields (images, labels); in
-            each of several processes, its `nnweek.distributed.Share`.
+        train_loader: a `nnweek.loaders.BatchLoader`, or any iterable of (images, labels); with
+            several processes, a `nnweek.distributed.Share`.
         val_loader: likewise.
         optimizer: of the model's parameters.
-        epochs: how many in all, at least 1; epochs already in the checkpoint count.
-        criterion: `nn.CrossEntropyLoss()` by default.
-        writer: a TensorBoard `SummaryWriter`; both losses and accuracies are logged against
-            the number of steps taken, so that all curves share one x-axis. Where training goes
-            on from a checkpoint, the epochs that the log lacks are logged first.
+        epochs: total number of epochs, at least 1, including those in the checkpoint.
+        writer: a TensorBoard `SummaryWriter`. Losses and accuracies are logged against the
+            number of steps, so that all curves share one x-axis. When training resumes from a
+            checkpoint, the epochs that the log lacks are logged first.
         checkpoint: a file, or None. It is rewritten after every epoch; if it exists, training
-            goes on where it stopped.
+            resumes from it.
         progress: show a progress bar; by default only in a terminal or a notebook, and not
-            for runs in parallel, which would write over each other's.
+            for parallel runs, whose bars would overwrite each other.
 
     Returns:
-        `History`, of all epochs.
+        `History` of all epochs.
 
     Raises:
-        TypeError, ValueError: if `epochs` is not a whole number of at least 1, a loader is
+        TypeError, ValueError: if `epochs` is not an integer of at least 1, a loader is
             empty or the checkpoint is refused.
-        OSError: if the checkpoint cannot be written; what the file held before is still whole.
+        OSError: if the checkpoint cannot be written; an earlier checkpoint stays intact.
     """
     from tqdm import tqdm
 
     epochs = positive_int("epochs", epochs)
-    criterion = nn.CrossEntropyLoss() if criterion is None else criterion
-    history = History()
+    criterion, history = nn.CrossEntropyLoss(), History()
     if checkpoint is not None and Path(checkpoint).exists():
-        history = load_checkpoint(checkpoint, model, optimizer, train_loader, History)
+        load_checkpoint(checkpoint, model, optimizer, train_loader, history)
         if writer is not None:
             writer.flush()
-            logged = read_scalars(writer.log_dir)  # nothing, if the run was opened anew
+            logged = read_scalars(writer.log_dir)  # empty if the log was opened again
             for epoch in range(1, len(history) + 1):
                 _log(writer, history, epoch, epoch * len(train_loader), logged)
 
     if progress is None:
-        alone = threading.current_thread() is threading.main_thread()
-        progress = alone and (sys.stdout.isatty() or "ipykernel" in sys.modules)
-    shown = {} if progress else {"disable": True}  # {} leaves TQDM_DISABLE its say
+        not_parallel = threading.current_thread() is threading.main_thread()
+        progress = not_parallel and (sys.stdout.isatty() or "ipykernel" in sys.modules)
+    options = {} if progress else {"disable": True}  # {} leaves it to TQDM_DISABLE
     remaining = range(len(history) + 1, epochs + 1)
-    with tqdm(remaining, desc="epochs", leave=False, file=sys.stdout, **shown) as bar:
+    with tqdm(remaining, desc="epochs", leave=False, file=sys.stdout, **options) as bar:
         for epoch in bar:
             start = time.perf_counter()
             train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)
@@ -215,7 +212,7 @@ def fit(
             history.seconds.append(seconds)
             bar.set_postfix_str(f"val loss {val_loss:.4f}, val acc {val_acc:.4f}")
 
-            # The log comes last: whatever it shows, the checkpoint holds.
+            # Checkpoint first: every epoch that is in the log is also in the checkpoint.
             if checkpoint is not None:
                 save_checkpoint(checkpoint, model, optimizer, train_loader, history)
             if writer is not None:
@@ -224,7 +221,7 @@ def fit(
 
 
 def _log(writer, history, epoch, step, logged=None):
-    """Log an epoch of a history at a step, but for what `read_scalars` has found there."""
+    """Log one epoch, skipping tags already logged at this step."""
     for tag, curve in CURVES.items():
         steps, _ = (logged or {}).get(tag, ([], []))
         if step not in steps:

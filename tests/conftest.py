@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Settings and fixtures that several folders of tests share."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,15 @@ from hypothesis import settings
 
 from nnweek.mnist import Digits
 
-# The same examples on every machine and in every run: a contributor's pull request
-# does not fail over a case that it has nothing to do with. No deadline, since tests
-# may share a busy machine.
+# Derandomized: every run tests the same examples, so that a pull request cannot fail on a case
+# unrelated to it. No deadline, because machines may be busy.
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("course")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Networks this small gain nothing from several, and lose much on a busy machine."""
+    """Small networks gain nothing from several threads, and lose much on a busy machine."""
     import torch
 
     torch.set_num_threads(1)
@@ -23,7 +22,7 @@ def one_thread():
 
 @pytest.fixture
 def digits():
-    """A handful of pretend digits in MNIST's form, easy to learn: a bright row says which."""
+    """A few generated digits in MNIST's format, easy to learn: the bright row encodes the label."""
     rng = np.random.default_rng(0)
 
     def draw(n):
@@ -32,18 +31,18 @@ def digits():
         images[np.arange(n), 2 * labels] = 255
         return images, labels
 
-    return Digits(*draw(100), *draw(30), name="pretend digits", is_stand_in=True)
+    return Digits(*draw(100), *draw(30), name="generated digits", is_stand_in=True)
 
 
 @pytest.fixture
 def shown(monkeypatch):
-    """The list of figures shown so far; they are drawn in memory and closed after the test."""
+    """The list of figures shown so far, drawn in memory and closed after the test."""
     import matplotlib.pyplot as plt
 
     plt.switch_backend("agg")
     plt.close("all")
     figures = []
     monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
-    with plt.rc_context():  # what a test leaves changed does not reach the next
+    with plt.rc_context():  # restores settings that a test changes
         yield figures
     plt.close("all")

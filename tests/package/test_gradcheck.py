@@ -1,4 +1,4 @@
-"""The gradient check (Day 29): it lets right gradients pass, sees wrong ones, and leaves no trace."""
+"""The gradient check (Day 29): correct gradients pass, wrong ones fail, nothing is changed."""
 
 import numpy as np
 import pytest
@@ -40,12 +40,12 @@ def contents(model):
     return {name: getattr(model, name).tobytes() for name in PARAMETERS}
 
 
-# --- grad_check: right and wrong gradients ----------------------------------------------
+# --- grad_check: correct and wrong gradients --------------------------------------------
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("seed", range(3))
-def test_right_gradients_agree_to_1e_7(activation, seed, batch):
+def test_correct_gradients_agree_to_1e_7(activation, seed, batch):
     max_error, mean_error = grad_check(
         network(activation=activation), *batch, samples=100, seed=seed
     )
@@ -61,65 +61,65 @@ def without_mask(self, probs, cache, y):
     return X.T @ da1, da1.sum(axis=0, keepdims=True), dW2, db2
 
 
-def with_fault(change):
-    """A `backward` whose four gradients go through `change`."""
+def modified(change):
+    """A `backward` whose four gradients are passed through `change`."""
     return lambda self, *args: change(*TwoLayerMLP.backward(self, *args))
 
 
-FAULTS = {
-    "sign": with_fault(lambda *four: [-gradient for gradient in four]),
-    "sign of one": with_fault(lambda dW1, db1, dW2, db2: (dW1, db1, -dW2, db2)),
-    "not averaged": with_fault(lambda *four: [N * gradient for gradient in four]),
-    "half": with_fault(lambda *four: [gradient / 2 for gradient in four]),
-    "bias averaged": with_fault(lambda dW1, db1, dW2, db2: (dW1, db1 / N, dW2, db2 / N)),
+BUGS = {
+    "sign": modified(lambda *four: [-gradient for gradient in four]),
+    "sign of one": modified(lambda dW1, db1, dW2, db2: (dW1, db1, -dW2, db2)),
+    "not averaged": modified(lambda *four: [N * gradient for gradient in four]),
+    "half": modified(lambda *four: [gradient / 2 for gradient in four]),
+    "bias averaged": modified(lambda dW1, db1, dW2, db2: (dW1, db1 / N, dW2, db2 / N)),
     "missing ReLU mask": without_mask,
-    "zero": with_fault(lambda dW1, db1, dW2, db2: (np.zeros_like(dW1), db1, dW2, db2)),
-    "5 % off": with_fault(lambda dW1, db1, dW2, db2: (dW1, db1, dW2, 1.05 * db2)),
+    "zero": modified(lambda dW1, db1, dW2, db2: (np.zeros_like(dW1), db1, dW2, db2)),
+    "5 % off": modified(lambda dW1, db1, dW2, db2: (dW1, db1, dW2, 1.05 * db2)),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_wrong_gradients_are_seen(fault, batch):
-    model = network(type("Faulty", (TwoLayerMLP,), {"backward": FAULTS[fault]}))
+@pytest.mark.parametrize("bug", BUGS)
+def test_wrong_gradients_are_detected(bug, batch):
+    model = network(type("Buggy", (TwoLayerMLP,), {"backward": BUGS[bug]}))
     max_error, mean_error = grad_check(model, *batch)
-    assert max_error > 1e-2, f"the fault '{fault}' passes the check"
+    assert max_error > 1e-2, f"the bug '{bug}' passes the check"
     assert mean_error > 1e-4
 
 
 @pytest.mark.parametrize("position", range(4), ids=PARAMETERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of ∞ / ∞
-def test_a_gradient_that_is_not_a_number_makes_the_result_nan(position, value, batch):
-    """max() would pass over a NaN in Python and make the check succeed."""
+def test_nan_gradient_makes_the_result_nan(position, value, batch):
+    """Python's max() would ignore a NaN, and the check would pass."""
 
-    class Faulty(TwoLayerMLP):
+    class Buggy(TwoLayerMLP):
         def backward(self, *args):
             four = super().backward(*args)
             four[position][...] = value
             return four
 
-    assert np.isnan(grad_check(network(Faulty), *batch)).all()
+    assert np.isnan(grad_check(network(Buggy), *batch)).all()
 
 
 @pytest.mark.parametrize("entry", list(np.ndindex(4, 5)), ids=str)
-def test_with_enough_samples_no_entry_is_passed_over(entry, batch):
-    class Faulty(TwoLayerMLP):
+def test_enough_samples_check_every_entry(entry, batch):
+    class Buggy(TwoLayerMLP):
         def backward(self, *args):
             four = super().backward(*args)
             four[0][entry] += 0.1
             return four
 
-    assert grad_check(network(Faulty), *batch, samples=20)[0] > 1e-2
+    assert grad_check(network(Buggy), *batch, samples=20)[0] > 1e-2
 
 
-def test_ten_samples_and_the_seed_0_are_taken_where_nothing_is_said(batch):
+def test_defaults_are_ten_samples_and_seed_0(batch):
     model = network()
     assert grad_check(model, *batch) == grad_check(model, *batch, 1e-5, samples=10, seed=0)
     assert grad_check(model, *batch) != grad_check(model, *batch, samples=11)
 
 
-def test_a_network_in_float32_is_checked_in_float32(batch):
-    """There, at the usual step, rounding looks like a wrong gradient (Day 29)."""
+def test_float32_network_is_checked_in_float32(batch):
+    """With the usual step, rounding in float32 looks like a wrong gradient (Day 29)."""
     X, y = batch
     model = network(activation="tanh")
     assert grad_check(model, X, y)[0] < 1e-6
@@ -129,17 +129,17 @@ def test_a_network_in_float32_is_checked_in_float32(batch):
 
 
 @pytest.mark.parametrize("change", [lambda four: four[:3], lambda four: (*four, four[0])])
-def test_more_or_fewer_than_four_gradients_are_refused(change, batch):
-    class Faulty(TwoLayerMLP):
+def test_number_of_gradients_must_be_four(change, batch):
+    class Buggy(TwoLayerMLP):
         def backward(self, *args):
             return change(super().backward(*args))
 
     with pytest.raises(ValueError, match="argument 2 is (shorter|longer)"):
-        grad_check(network(Faulty), *batch)
+        grad_check(network(Buggy), *batch)
 
 
-def test_the_error_is_relative_so_small_gradients_are_checked_too(batch):
-    """With an absolute error, or a large floor, tiny weights would hide a wrong sign."""
+def test_relative_error_detects_wrong_small_gradients(batch):
+    """An absolute error, or a large minimum, would hide a wrong sign if weights are tiny."""
     model = TwoLayerMLP(4, 5, 3, weight_scale=1e-3)
     assert grad_check(model, *batch)[0] < 1e-4
 
@@ -152,27 +152,27 @@ def test_the_error_is_relative_so_small_gradients_are_checked_too(batch):
     assert grad_check(model, *batch)[0] == pytest.approx(1)
 
 
-def test_a_gradient_of_another_shape_is_refused_by_name(batch):
-    class Faulty(TwoLayerMLP):
+def test_gradient_of_another_shape_is_refused_by_name(batch):
+    class Buggy(TwoLayerMLP):
         def backward(self, *args):
             dW1, db1, dW2, db2 = super().backward(*args)
             return dW1, db1, dW2.T, db2
 
     with pytest.raises(ValueError, match=r"gradient of W2 .*\(5, 3\), got \(3, 5\)"):
-        grad_check(network(Faulty), *batch)
+        grad_check(network(Buggy), *batch)
 
 
-def test_which_entries_are_tried_follows_from_the_seed(batch):
+def test_checked_entries_depend_only_on_the_seed(batch):
     model = network()
     assert grad_check(model, *batch, samples=2) == grad_check(model, *batch, samples=2)
     results = {grad_check(model, *batch, samples=2, seed=seed) for seed in range(5)}
     assert len(results) > 1
 
 
-# --- grad_check: no trace left ------------------------------------------------------------
+# --- grad_check: no side effects ----------------------------------------------------------
 
 
-def test_parameters_and_data_are_the_same_objects_and_bits_afterwards(batch):
+def test_parameters_and_data_are_unchanged_afterwards(batch):
     model = network()
     X, y = batch
     objects = [getattr(model, name) for name in PARAMETERS]
@@ -186,7 +186,7 @@ def test_parameters_and_data_are_the_same_objects_and_bits_afterwards(batch):
 
 @pytest.mark.parametrize("calls_that_work", [0, 1, 2, 25, 26, 50])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_parameters_are_as_before_where_the_loss_raises(calls_that_work, error, batch):
+def test_parameters_are_restored_if_the_loss_raises(calls_that_work, error, batch):
     class Breaking(TwoLayerMLP):
         calls = 0
 
@@ -210,7 +210,7 @@ def test_parameters_are_as_before_where_the_loss_raises(calls_that_work, error, 
     arrays(float, array_shapes(min_dims=0, max_dims=3, max_side=3), elements=st.floats(-2, 2)),
     st.integers(0, 2**32 - 1),
 )
-def test_numerical_gradients_of_random_functions_are_those_of_autograd(x, seed):
+def test_numerical_gradients_match_autograd(x, seed):
     rng = np.random.default_rng(seed)
     a, b, c = rng.standard_normal((3, *x.shape))
     k = rng.standard_normal()
@@ -218,24 +218,24 @@ def test_numerical_gradients_of_random_functions_are_those_of_autograd(x, seed):
     def f(x, sin=np.sin, tanh=np.tanh):
         return (c * tanh(a * x + b)).sum() + k * (x * x).sum() + sin(x.sum())
 
-    kept = x.copy()
+    original = x.copy()
     got = numerical_gradient(f, x)
 
     t = torch.tensor(x, requires_grad=True)
     a, b, c = torch.tensor(a), torch.tensor(b), torch.tensor(c)
     f(t, torch.sin, torch.tanh).backward()
     assert_allclose(got, t.grad, rtol=1e-7, atol=1e-8)
-    assert_array_equal(x, kept)
+    assert_array_equal(x, original)
 
 
 @given(arrays(float, 4, elements=st.floats(-10, 10)))
-def test_the_numerical_gradient_of_a_quadratic_form_is_the_textbooks(x):
+def test_numerical_gradient_of_a_quadratic_form_matches_the_formula(x):
     Q = np.arange(16.0).reshape(4, 4)
     assert_allclose(numerical_gradient(lambda x: x @ Q @ x, x), (Q + Q.T) @ x, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (0,), (2, 3), (2, 1, 3)])
-def test_the_gradient_has_the_shape_of_x(shape):
+def test_gradient_has_the_shape_of_x(shape):
     x = np.arange(np.prod(shape, dtype=int), dtype=float).reshape(shape) + 1
     gradient = numerical_gradient(lambda x: (x**3).sum(), x)
     assert (gradient.shape, gradient.dtype) == (shape, np.float64)
@@ -245,13 +245,13 @@ def test_the_gradient_has_the_shape_of_x(shape):
 @pytest.mark.parametrize(
     "x", [np.array([1, 2, 3]), [1, 2, 3], (1, 2, 3), np.array([1, 2, 3], np.uint8)]
 )
-def test_whole_numbers_do_not_swallow_the_step(x):
-    kept = np.array(x)
+def test_integer_input_keeps_the_step(x):
+    original = np.array(x)
     assert_allclose(numerical_gradient(lambda x: (x**2).sum(), x), [2, 4, 6], rtol=1e-9)
-    assert_array_equal(x, kept)
+    assert_array_equal(x, original)
 
 
-def test_x_is_as_before_where_f_raises_and_may_be_read_only():
+def test_x_is_restored_on_errors_and_may_be_read_only():
     x = np.array([1.0, 2.0, 3.0])
     x.flags.writeable = False
     assert_allclose(numerical_gradient(np.sum, x), 1)
@@ -261,21 +261,21 @@ def test_x_is_as_before_where_f_raises_and_may_be_read_only():
     assert_array_equal(x, [1, 2, 3])
 
 
-def test_one_entry_moves_at_a_time_by_eps_to_either_side():
-    seen = []
+def test_each_entry_is_moved_separately_by_eps():
+    points = []
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
 
-    numerical_gradient(lambda x: seen.append(x.copy()) or 0.0, x, eps=0.5)
+    numerical_gradient(lambda x: points.append(x.copy()) or 0.0, x, eps=0.5)
 
-    moves = [point - x for point in seen]
+    moves = [point - x for point in points]
     assert all(np.count_nonzero(move) == 1 for move in moves)
     assert sorted(tuple(move.ravel()) for move in moves) == sorted(
         tuple(sign * 0.5 * np.eye(4)[i]) for i in range(4) for sign in (-1, 1)
     )
 
 
-def test_the_error_falls_with_the_square_of_the_step():
-    """A one-sided difference, whose error falls with the step only, would give 10."""
+def test_error_is_proportional_to_the_squared_step():
+    """A one-sided difference, whose error is proportional to the step, would give 10."""
     errors = [
         abs(numerical_gradient(np.exp, np.array(1.0), eps) - np.e).item() for eps in (1e-2, 1e-3)
     ]
@@ -287,13 +287,13 @@ def test_the_error_falls_with_the_square_of_the_step():
     [float, np.float32, np.array, lambda v: np.array([v]), lambda v: np.array([[v]]), torch.tensor],
     ids=["float", "float32", "0-d array", "1-d array", "2-d array", "torch tensor"],
 )
-def test_whatever_holds_a_single_number_will_do_as_the_value_of_f(wrap):
+def test_f_may_return_anything_with_a_single_number(wrap):
     gradient = numerical_gradient(lambda x: wrap(3 * x.sum()), np.zeros(2), eps=0.5)
     assert_allclose(gradient, [3, 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("value", [np.ones(2), None, "three", 1j, torch.ones(2)], ids=repr)
-def test_anything_else_as_the_value_of_f_is_refused(value):
+def test_other_return_values_of_f_are_refused(value):
     with pytest.raises(ValueError, match="f must return a single number, got"):
         numerical_gradient(lambda x: value, np.zeros(2))
 
@@ -302,13 +302,13 @@ def test_anything_else_as_the_value_of_f_is_refused(value):
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_the_report_of_right_gradients_is_below_1e_7_everywhere(activation, batch):
+def test_report_of_correct_gradients_is_below_1e_7(activation, batch):
     report = gradient_report(network(activation=activation), *batch)
     assert [line.name for line in report.lines] == list(PARAMETERS)
     assert report.norm_ratio == max(line.norm_ratio for line in report.lines) < 1e-7
 
 
-def test_the_report_says_which_entry_is_wrong_and_what_stands_there(batch):
+def test_report_shows_the_wrong_entry_and_its_values(batch):
     class OneWrongEntry(TwoLayerMLP):
         def backward(self, *args):
             dW1, db1, dW2, db2 = super().backward(*args)
@@ -323,19 +323,19 @@ def test_the_report_says_which_entry_is_wrong_and_what_stands_there(batch):
     assert_allclose([line.analytic, line.numerical], [right + 0.25, right], rtol=1e-6)
 
 
-def test_the_report_finds_a_gradient_that_is_not_a_number(batch):
-    class Spoilt(TwoLayerMLP):
+def test_report_finds_a_nan_gradient(batch):
+    class Buggy(TwoLayerMLP):
         def backward(self, *args):
             gradients = super().backward(*args)
             gradients[0][1, 2] = np.nan
             return gradients
 
-    line = gradient_report(network(Spoilt), *batch).lines[0]
+    line = gradient_report(network(Buggy), *batch).lines[0]
     assert tuple(line.where) == (1, 2)
     assert np.isnan(line.max_error)
 
 
-def test_the_report_prints_as_a_table_in_a_terminal_and_as_markdown_in_a_notebook():
+def test_report_prints_as_text_and_as_markdown():
     report = GradientReport(
         (
             ParameterCheck("W1", 1.234e-10, 5.678e-8, (3, 1), 0.25, 0.2500001),
@@ -355,14 +355,14 @@ b1         1.0e+00     1.0e+00              [0, 12]  -1.500e-03  +1.500e-03"""
     assert "\n" + report._repr_markdown_() == notebook
 
 
-def test_the_report_takes_the_step_that_it_is_given(batch):
-    """The error of centred differences falls with the square of the step."""
+def test_report_uses_the_given_step(batch):
+    """The error of centred differences is proportional to the squared step."""
     model = network(activation="tanh")
     errors = [gradient_report(model, *batch, eps=eps).norm_ratio for eps in (1e-1, 1e-2)]
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.05)
 
 
-def test_the_report_leaves_the_model_as_it_was(batch):
+def test_report_leaves_the_model_unchanged(batch):
     model = network()
     before = contents(model)
     gradient_report(model, *batch)
@@ -373,27 +373,27 @@ def test_the_report_leaves_the_model_as_it_was(batch):
 
 
 @given(arrays(float, 4, elements=st.floats(-1e3, 1e3)), st.floats(1e-3, 1e3))
-def test_the_norm_ratio_does_not_depend_on_the_scale(a, scale):
+def test_norm_ratio_is_independent_of_scale(a, scale):
     b = a[::-1] + 1
     assert_allclose(norm_ratio(scale * a, scale * b), norm_ratio(a, b), rtol=1e-9)
     assert 0 <= norm_ratio(a, b) <= 1 + 1e-12
 
 
-def test_the_norm_ratio_of_equal_and_of_opposite_gradients_is_0_and_1():
+def test_norm_ratio_is_0_if_equal_and_1_if_opposite():
     g = np.array([[1.0, -2.0], [3.0, 0.5]])
     assert norm_ratio(g, g) == 0 == norm_ratio(0 * g, 0 * g)
     assert_allclose(norm_ratio(g, -g), 1)
 
 
 @pytest.mark.parametrize(("dtype", "large"), [(np.float16, 300), (np.float32, 1e30)])
-def test_the_norm_ratio_is_computed_in_double_precision(dtype, large):
-    """In the precision that they come in, the squares of these numbers are infinite."""
+def test_norm_ratio_is_computed_in_double_precision(dtype, large):
+    """In their own precision, the squares of these numbers overflow."""
     a, b = np.array([large, large], dtype), np.array([large, -large], dtype)
     for pair in [(a, b), (a, b.tolist()), (a.tolist(), b)]:
         assert norm_ratio(*pair) == pytest.approx(np.sqrt(0.5), rel=1e-6)
 
 
-def test_errors_fall_with_the_step_as_taylor_says():
+def test_errors_follow_taylor_in_the_step_size():
     x = np.linspace(0.3, 1.1, 5)
     steps = np.array([1e-1, 1e-2, 1e-3])
     errors = step_size_sweep(lambda v: np.exp(v).sum(), x, np.exp(x), steps)
@@ -402,7 +402,7 @@ def test_errors_fall_with_the_step_as_taylor_says():
     assert_allclose(orders["one-sided"], -1, atol=0.05)
 
 
-def test_in_float32_rounding_rules_at_a_step_that_is_fine_in_float64():
+def test_float32_rounding_dominates_at_small_steps():
     def error(dtype):
         x = np.linspace(0.3, 1.1, 5).astype(dtype)
         sweep = step_size_sweep(lambda v: np.exp(v).sum(), x, np.exp(x.astype(float)), [1e-5])
@@ -412,7 +412,7 @@ def test_in_float32_rounding_rules_at_a_step_that_is_fine_in_float64():
     assert error(np.float32) > 1e-4
 
 
-def test_a_sweep_refuses_whole_numbers_and_steps_that_are_none():
+def test_sweep_refuses_integers_and_invalid_steps():
     with pytest.raises(TypeError, match="x must be float32 or float64"):
         step_size_sweep(np.sum, np.arange(3), np.ones(3), [1e-5])
     with pytest.raises(ValueError, match="^steps must"):

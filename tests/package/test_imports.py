@@ -1,9 +1,10 @@
-"""What may be imported where, and what the docstrings promise.
+"""Imports between modules, forbidden calls, and the form of the docstrings.
 
-The NumPy days must run where only NumPy and Matplotlib are installed.
+The NumPy days must run with only NumPy and Matplotlib installed.
 """
 
 import ast
+import graphlib
 import importlib
 import importlib.util
 import inspect
@@ -19,7 +20,7 @@ import nnweek
 from nnweek import _validate
 
 PACKAGE = Path(nnweek.__file__).parent
-# The rooms in the order of the table in the package's docstring.
+# The modules, in the order of the table in the package's docstring.
 MODULES = re.findall(r"^`(\w+)` ", nnweek.__doc__, flags=re.MULTILINE)
 
 BOOK = PACKAGE.parent / "book"
@@ -28,7 +29,7 @@ TITLES = [title.partition("\n")[0] for title in TITLES]
 
 
 def run_fresh(code):
-    """Run code in a new interpreter that finds this copy of the package; return its output."""
+    """Run code in a new interpreter with this copy of the package; return its output."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n{code}"],
         capture_output=True,
@@ -38,7 +39,7 @@ def run_fresh(code):
     return done.stdout
 
 
-# Put in front of a test's code: from then on, these libraries cannot be imported.
+# Prepended to a test's code: importing other libraries, or these, raises an error.
 ONLY_NUMPY = """
 class Guard:
     def find_spec(self, name, path=None, target=None):
@@ -56,7 +57,7 @@ sys.meta_path.insert(0, Guard())
 """
 
 
-def test_the_package_itself_loads_nothing():
+def test_importing_the_package_loads_nothing_else():
     code = """
 before = set(sys.modules)
 import nnweek
@@ -65,7 +66,7 @@ print(*sorted(set(sys.modules) - before))
     assert run_fresh(code).split() == ["nnweek"]
 
 
-def test_a_network_is_trained_and_checked_with_numpy_alone():
+def test_network_is_trained_and_checked_with_only_numpy():
     code = f"""{ONLY_NUMPY}
 import nnweek, nnweek.runtime, nnweek.results
 from nnweek.toy import make_toy_data
@@ -83,7 +84,7 @@ assert numerical_gradient(lambda x: (x**2).sum(), [1.0]).round(6) == 2
     run_fresh(code)
 
 
-def test_the_guard_of_these_tests_works():
+def test_import_guard_works():
     code = f"""{ONLY_NUMPY}
 for name in ("torch", "matplotlib.pyplot", "scipy"):
     try:
@@ -94,7 +95,17 @@ for name in ("torch", "matplotlib.pyplot", "scipy"):
     assert run_fresh(code).split() == ["torch", "matplotlib.pyplot", "scipy"]
 
 
-def test_a_curve_is_drawn_with_matplotlib_but_without_torch():
+def test_update_steps_need_no_torch():
+    code = f"""{NO_TORCH}
+from nnweek.optimizers import STEPS, adam_step, known_optimizer
+w, m, v = adam_step(1.0, 0.5, 0.0, 0.0, t=1, lr=0.1)
+assert round(w, 6) == 0.9
+assert known_optimizer("name", "adamw") in STEPS
+"""
+    run_fresh(code)
+
+
+def test_curve_is_drawn_without_torch():
     code = f"""{NO_TORCH}
 import matplotlib
 matplotlib.use("agg")
@@ -105,7 +116,7 @@ print(matplotlib.pyplot.gca().lines[0].get_ydata())
     assert run_fresh(code).strip() == "[3 2 1]"
 
 
-def test_the_seed_of_torch_is_set_only_where_torch_is_loaded():
+def test_set_seed_does_not_import_torch():
     code = """
 from nnweek.runtime import set_seed
 set_seed(1)
@@ -114,69 +125,80 @@ assert "torch" not in sys.modules
     run_fresh(code)
 
 
-# --- The rooms ---------------------------------------------------------------------------------
+# --- The module layers -------------------------------------------------------------------------
+
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
-def test_the_module_table_names_every_module_and_no_other():
+def imports_of(module_name):
+    """The modules of nnweek that a module imports, including imports inside functions."""
+    file = FILES[module_name]
+    package = f"nnweek.{module_name}"
+    package = package if file.stem == "__init__" else package.rpartition(".")[0]
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names |= {f"{source}.{alias.name}" for alias in node.names}
+    for name in (name.removeprefix("nnweek.") for name in names if name.startswith("nnweek.")):
+        yield name if name in FILES else name.rpartition(".")[0] or "__init__"
+
+
+IMPORTS = {name: set(imports_of(name)) - {"__init__"} for name in FILES}
+
+
+def test_module_table_lists_exactly_the_modules():
     on_disk = {m.name for m in pkgutil.iter_modules([str(PACKAGE)]) if not m.name.startswith("_")}
     assert len(MODULES) == len(set(MODULES))
     assert set(MODULES) == on_disk
 
 
-def imported_modules(module_name):
-    """The parts of nnweek that the source of a module_name imports, also inside functions."""
-    path = PACKAGE / module_name
-    files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
-    for file in files:
-        module = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
-        package = module.removesuffix(".__init__") if file.stem == "__init__" else module
-        package = package if file.stem == "__init__" else package.rpartition(".")[0]
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                source = importlib.util.resolve_name(
-                    "." * node.level + (node.module or ""), package
-                )
-                names = [f"{source}.{alias.name}" for alias in node.names]
-            else:
-                continue
-            for name in names:
-                top, _, rest = name.partition(".")
-                if top == "nnweek":
-                    yield rest.partition(".")[0]
+@pytest.mark.parametrize("module_name", FILES)
+def test_module_imports_only_modules_above_it(module_name):
+    """In the order of the table: the library, the checks, the commands."""
+    top, order = module_name.partition(".")[0], ["_console", "_validate", *MODULES]
+    allowed = set(order if top.startswith("__") else order[: order.index(top)])
+    if FILES[top].stem == "__init__":
+        allowed.add(top)  # the modules of a package may import each other
+    assert {name.partition(".")[0] for name in IMPORTS[module_name]} <= allowed
 
 
-@pytest.mark.parametrize("module_name", MODULES)
-def test_a_module_imports_only_modules_above_it(module_name):
-    allowed = {"", "__version__", "_console", "_validate", module_name}
-    allowed.update(MODULES[: MODULES.index(module_name)])
-    assert set(imported_modules(module_name)) <= allowed
+def test_imports_within_a_package_have_no_cycles():
+    """An `__init__.py` is left out: it lists the modules below it."""
+    packages = {name for name, file in FILES.items() if file.stem == "__init__"}
+    graph = {name: IMPORTS[name] - packages for name in FILES if name not in packages}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-def test_validation_imports_no_other_module():
-    assert list(imported_modules("_validate")) == []
+def test_only_the_command_line_imports_commands():
+    importers = {
+        name for name, imports in IMPORTS.items() if any(i.startswith("commands") for i in imports)
+    }
+    assert all(name == "__main__" or name.startswith("commands") for name in importers)
 
 
 # --- Security ------------------------------------------------------------------------------------
 
-SOURCES = sorted(PACKAGE.rglob("*.py"))
-# What can run code that stands in a file, or in a text.
+# What can run code from a file or a string.
 FORBIDDEN_MODULES = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "joblib.load"}
-FORBIDDEN_WORDS = ("0.0.0.0", "bind_all")  # an address that everybody reaches
-# `grade` runs what a learner hands in: that is what it is for, and it says so.
-RUNS_CODE = {"grade.py"}
+FORBIDDEN_WORDS = ("0.0.0.0", "bind_all")  # would serve other machines
+RUNS_CODE = {"commands.grade"}  # running submissions is its purpose
 
 
 def offences(source):
-    """List what in a source may run foreign code, or serve other machines."""
-    found = []
+    """List the calls of a source that may run foreign code or serve other machines."""
+    offending = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             source_of = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             names = [source_of + alias.name for alias in node.names]
-            found += [
+            offending += [
                 name
                 for name in names
                 if name.partition(".")[0] in FORBIDDEN_MODULES or name in FORBIDDEN_CALLS
@@ -188,16 +210,16 @@ def offences(source):
             unsafe |= options.get("shell", "False") != "False"
             unsafe |= options.get("allow_pickle", "False") != "False"
             if unsafe or name in FORBIDDEN_CALLS:
-                found.append(name)
+                offending.append(name)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found += [word for word in FORBIDDEN_WORDS if word in node.value]
-    return found
+            offending += [word for word in FORBIDDEN_WORDS if word in node.value]
+    return offending
 
 
-@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
-def test_nothing_unpickles_runs_text_as_code_or_serves_other_machines(file):
-    allowed = {"eval", "exec", "compile"} if file.name in RUNS_CODE else set()
-    assert set(offences(file.read_text(encoding="utf-8"))) <= allowed
+@pytest.mark.parametrize("module_name", FILES)
+def test_package_runs_no_foreign_code_and_serves_only_this_machine(module_name):
+    allowed = {"eval", "exec", "compile"} if module_name in RUNS_CODE else set()
+    assert set(offences(FILES[module_name].read_text(encoding="utf-8"))) <= allowed
 
 
 @pytest.mark.parametrize(
@@ -215,7 +237,7 @@ def test_nothing_unpickles_runs_text_as_code_or_serves_other_machines(file):
         "start('--bind_all')",
     ],
 )
-def test_the_search_for_such_things_finds_them(source):
+def test_security_search_finds_what_it_looks_for(source):
     assert offences(source)
     assert not offences("torch.load(path, weights_only=True); model.eval(); re.compile(text)")
 
@@ -223,8 +245,12 @@ def test_the_search_for_such_things_finds_them(source):
 # --- Docstrings ------------------------------------------------------------------------------
 
 
-def public_things():
-    for module_name in MODULES:
+# The library, the exercises, and what the checks and commands offer to others.
+DOCUMENTED = [*MODULES, "checks.faulty_runs", *(n for n in FILES if n.startswith("commands."))]
+
+
+def public_objects():
+    for module_name in DOCUMENTED:
         module = importlib.import_module(f"nnweek.{module_name}")
         for name, thing in vars(module).items():
             own = getattr(thing, "__module__", None) == module.__name__
@@ -232,11 +258,11 @@ def public_things():
                 yield pytest.param(thing, id=f"{module_name}.{name}")
 
 
-every_public_thing = pytest.mark.parametrize("thing", list(public_things()))
+every_public_object = pytest.mark.parametrize("thing", list(public_objects()))
 
 
-@every_public_thing
-def test_every_public_function_and_class_says_where_it_is_introduced(thing):
+@every_public_object
+def test_docstring_says_where_it_is_introduced(thing):
     text = " ".join((inspect.getdoc(thing) or "").split())
     places = re.findall(r"\bIntroduced on (?:Day (\d+)|the page \*([^*]+)\*)\.", text)
     assert len(places) == 1, "write 'Introduced on Day NN.' into the docstring, once"
@@ -247,23 +273,23 @@ def test_every_public_function_and_class_says_where_it_is_introduced(thing):
         assert 29 <= int(day) <= 35
 
 
-@every_public_thing
-def test_a_list_of_arguments_in_a_docstring_is_complete(thing):
-    _, found, rest = inspect.getdoc(thing).partition("\nArgs:\n")
+@every_public_object
+def test_docstring_lists_all_arguments(thing):
+    _, heading, rest = inspect.getdoc(thing).partition("\nArgs:\n")
     described = rest.partition("\n\n")[0]
-    for name in inspect.signature(thing).parameters if found else ():
+    for name in inspect.signature(thing).parameters if heading else ():
         assert re.search(rf"^ +(\w+, )*{name}(, \w+)*: ", described, re.MULTILINE), name
 
 
-@every_public_thing
-def test_whatever_checks_its_arguments_says_what_it_raises(thing):
+@every_public_object
+def test_docstring_of_validating_function_has_raises_section(thing):
     checks = "|".join(name for name in vars(_validate) if not name.startswith("_"))
     if re.search(rf"\braise \w+Error|\b({checks})\(", inspect.getsource(thing)):
         assert "\nRaises:\n" in inspect.getdoc(thing)
 
 
-@pytest.mark.parametrize("module_name", MODULES)
-def test_every_public_method_has_a_docstring(module_name):
+@pytest.mark.parametrize("module_name", DOCUMENTED)
+def test_public_methods_have_docstrings(module_name):
     module = importlib.import_module(f"nnweek.{module_name}")
     for kind in vars(module).values():
         if inspect.isclass(kind) and kind.__module__ == module.__name__:

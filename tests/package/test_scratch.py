@@ -1,4 +1,4 @@
-"""The hand-written network (Days 29 and 30) against PyTorch, scikit-learn and SciPy."""
+"""The NumPy network (Days 29 and 30) against PyTorch, scikit-learn and SciPy."""
 
 import warnings
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
@@ -26,14 +25,14 @@ from nnweek.scratch import (
     tanh_grad,
     train_numpy,
 )
-from nnweek.toy import make_spirals, make_toy_data
+from nnweek.toy import make_toy_data
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 every_activation = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 
 
 def random_case(activation="tanh", N=7, D=4, H=5, C=3, seed=0):
-    """A network whose weights and biases all matter, and a batch for it."""
+    """A network with random weights and biases, and a batch for it."""
     rng = np.random.default_rng(seed)
     model = TwoLayerMLP(D, H, C, activation)
     for name in PARAMETERS:
@@ -68,7 +67,7 @@ def flat(parts):
 
 
 @given(random_cases)
-def test_loss_scores_and_gradients_are_those_of_torch_autograd(case):
+def test_loss_scores_and_gradients_match_autograd(case):
     model, X, y = case
     W1, b1, W2, b2 = (torch.tensor(getattr(model, n), requires_grad=True) for n in PARAMETERS)
     activate = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
@@ -87,8 +86,8 @@ def test_loss_scores_and_gradients_are_those_of_torch_autograd(case):
 
 
 @every_activation
-def test_gradients_are_those_of_finite_differences(activation):
-    """Every entry of every parameter, by a loop that shares no code with `nnweek.gradcheck`."""
+def test_gradients_match_finite_differences(activation):
+    """Every entry of every parameter, in a loop that shares no code with `nnweek.gradcheck`."""
     model, X, y = random_case(activation)
     numerical = []
     for name in PARAMETERS:
@@ -107,7 +106,7 @@ def test_gradients_are_those_of_finite_differences(activation):
 
 
 @every_activation
-def test_probabilities_are_those_of_scikit_learn_with_the_same_weights(activation):
+def test_probabilities_match_scikit_learn(activation):
     model, X, y = random_case(activation, N=20)
     oracle = MLPClassifier((5,), activation={"sigmoid": "logistic"}.get(activation, activation))
     oracle.partial_fit(X, y, classes=range(3))
@@ -118,7 +117,7 @@ def test_probabilities_are_those_of_scikit_learn_with_the_same_weights(activatio
     assert_array_equal(model.predict(X), oracle.predict(X))
 
 
-def test_cross_entropy_is_scikit_learns_log_loss():
+def test_cross_entropy_matches_scikit_learn():
     model, X, y = random_case(N=20)
     L, probs, _ = model.loss(X, y)
 
@@ -126,18 +125,18 @@ def test_cross_entropy_is_scikit_learns_log_loss():
     assert model.cross_entropy(probs, y) == L
 
 
-def test_the_first_loss_of_small_weights_is_the_log_of_the_number_of_classes():
+def test_initial_loss_is_the_log_of_the_number_of_classes():
     _, X, y = random_case(C=3)
     assert TwoLayerMLP(4, 5, 3, weight_scale=1e-6).loss(X, y)[0] == pytest.approx(np.log(3))
 
 
-def test_a_confident_wrong_answer_costs_much_but_not_infinitely_much():
+def test_confident_wrong_answer_has_a_finite_loss():
     certain = np.array([[1.0, 0.0], [0.0, 1.0]])
     assert TwoLayerMLP.cross_entropy(certain, [0, 1]) == 0
     assert TwoLayerMLP.cross_entropy(certain, [1, 0]) == pytest.approx(-np.log(1e-12))
 
 
-def test_nothing_that_is_passed_in_is_changed():
+def test_arguments_are_not_changed():
     model, X, y = random_case()
     _, probs, cache = model.loss(X, y)
     given_arrays = [X, y, probs, *cache, *(getattr(model, n) for n in PARAMETERS)]
@@ -146,15 +145,15 @@ def test_nothing_that_is_passed_in_is_changed():
     model.backward(probs, cache, y)
     train_numpy(model, X, y, lr=0.5, epochs=3, verbose=False)
 
-    for array, kept in zip(given_arrays, before, strict=True):
-        assert_array_equal(array, kept)
+    for array, original in zip(given_arrays, before, strict=True):
+        assert_array_equal(array, original)
 
 
-# --- Symmetries: what must not matter ---------------------------------------------------
+# --- Invariances --------------------------------------------------------------------
 
 
 @given(logits)
-def test_softmax_rows_are_probabilities_and_sum_to_one(z):
+def test_softmax_rows_sum_to_one(z):
     probs = TwoLayerMLP.softmax(z)
     assert (probs >= 0).all()
     assert_allclose(probs.sum(axis=1), 1, rtol=0, atol=1e-14)
@@ -162,18 +161,18 @@ def test_softmax_rows_are_probabilities_and_sum_to_one(z):
 
 
 @given(logits, st.floats(-1e3, 1e3))
-def test_softmax_does_not_notice_a_number_added_to_all_scores(z, shift):
+def test_softmax_is_invariant_to_shifts(z, shift):
     assert_allclose(TwoLayerMLP.softmax(z + shift), TwoLayerMLP.softmax(z), rtol=0, atol=1e-11)
 
 
-def test_softmax_of_rows_far_apart_keeps_each_row_to_itself():
-    """One maximum for the whole batch would leave 0/0 in the low row."""
+def test_softmax_treats_each_row_separately():
+    """A single maximum for the batch would give 0/0 in the lower row."""
     probs = TwoLayerMLP.softmax(np.array([[1e4, 1e4], [-1e4, -1e4]]))
     assert_array_equal(probs, np.full((2, 2), 0.5))
 
 
 @given(random_cases, st.randoms(use_true_random=False))
-def test_the_order_of_the_examples_moves_the_scores_along_and_leaves_the_gradients(case, random):
+def test_permuting_examples_permutes_scores_and_keeps_gradients(case, random):
     model, X, y = case
     order = random.sample(range(len(X)), len(X))
 
@@ -185,7 +184,7 @@ def test_the_order_of_the_examples_moves_the_scores_along_and_leaves_the_gradien
 
 
 @given(random_cases, st.randoms(use_true_random=False))
-def test_the_order_of_the_hidden_units_does_not_matter(case, random):
+def test_permuting_hidden_units_keeps_the_scores(case, random):
     model, X, _ = case
     expected, _ = model.forward(X)
     hidden = model.W1.shape[1]
@@ -196,7 +195,7 @@ def test_the_order_of_the_hidden_units_does_not_matter(case, random):
 
 
 @given(random_cases)
-def test_a_batch_taken_twice_has_the_loss_and_gradients_of_one(case):
+def test_duplicated_batch_has_the_same_loss_and_gradients(case):
     """They are means over the examples, not sums."""
     model, X, y = case
     X2, y2 = np.vstack([X, X]), np.concatenate([y, y])
@@ -210,7 +209,7 @@ def test_a_batch_taken_twice_has_the_loss_and_gradients_of_one(case):
 
 
 @given(arrays(float, 5, elements=st.floats(-1000, 1000)))
-def test_sigmoid_and_its_gradient_neither_warn_nor_lose_accuracy_up_to_1000(z):
+def test_sigmoid_is_stable_up_to_1000(z):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         s, ds = sigmoid(z), sigmoid_grad(z)
@@ -226,7 +225,7 @@ def test_sigmoid_and_its_gradient_neither_warn_nor_lose_accuracy_up_to_1000(z):
         (tanh, tanh_grad, torch.tanh),
     ],
 )
-def test_activations_and_their_derivatives_are_torchs(function, derivative, oracle):
+def test_activations_and_derivatives_match_torch(function, derivative, oracle):
     z = torch.linspace(-5, 5, 101, dtype=torch.float64, requires_grad=True)
     a = oracle(z)
     a.sum().backward()
@@ -234,11 +233,11 @@ def test_activations_and_their_derivatives_are_torchs(function, derivative, orac
     assert_allclose(derivative(z.detach().numpy()), z.grad, rtol=0, atol=1e-15)
 
 
-def test_the_gradient_of_relu_at_the_kink_is_zero():
+def test_relu_gradient_at_zero_is_zero():
     assert_array_equal(relu_grad(np.array([-1e-300, -0.0, 0.0, 1e-300])), [0, 0, 0, 1])
 
 
-# --- What a user may assign -------------------------------------------------------------
+# --- Assigned parameters ----------------------------------------------------------------
 
 
 def read_only(values):
@@ -247,8 +246,8 @@ def read_only(values):
     return values
 
 
-# How a parameter may come, and how closely finite differences then agree with backward:
-# float32 has a spacing of 1e-7, so the step must be larger and the agreement is worse.
+# Types of a parameter, with a step size and the agreement of finite differences with backward:
+# float32 has a spacing of 1e-7, so its step must be larger and its agreement is worse.
 FORMS = {
     "biases without the 1": (lambda v: v[0] if len(v) == 1 else v, 1e-5, 1e-7),
     "nested lists": (lambda v: v.tolist(), 1e-5, 1e-7),
@@ -266,12 +265,12 @@ def form(request):
 
 @pytest.fixture
 def two_of_a_kind(form):
-    """A plain float64 network, another with the same numbers in the given form, and a batch."""
+    """A float64 network, another with the same values in the given form, and a batch."""
     plain, X, y = random_case("tanh")
     rng = np.random.default_rng(1)
     other = TwoLayerMLP(4, 5, 3, "tanh")
     for name in PARAMETERS:
-        # Small whole numbers: every form holds them exactly.
+        # Small integers, which every form represents exactly.
         values = rng.integers(-2, 3, size=getattr(plain, name).shape).astype(float)
         setattr(plain, name, values)
         setattr(other, name, form[0](values))
@@ -296,7 +295,7 @@ def test_assigned_parameters_can_be_trained(two_of_a_kind):
 
     got = train_numpy(other, X, y, lr=0.5, epochs=5, verbose=False)
 
-    # Single precision may enter with the parameters, so no more is promised.
+    # The parameters may be float32, so closer agreement cannot be expected.
     assert_allclose(got, train_numpy(plain, X, y, lr=0.5, epochs=5, verbose=False), rtol=1e-6)
     assert [np.shape(getattr(other, name)) for name in PARAMETERS] == shapes
 
@@ -308,7 +307,7 @@ def test_assigned_parameters_can_be_checked(two_of_a_kind, form):
     assert grad_check(other, X, y, eps)[0] < tolerance
 
 
-def test_an_activation_that_is_assigned_is_checked_when_it_is_used():
+def test_assigned_activation_is_validated_when_used():
     model, X, _ = random_case("relu")
     model.activation = "tanh"
     assert_array_equal(model.forward(X)[1][2], np.tanh(X @ model.W1 + model.b1))
@@ -317,7 +316,7 @@ def test_an_activation_that_is_assigned_is_checked_when_it_is_used():
         model.forward(X)
 
 
-def test_whole_numbers_and_lists_serve_as_data():
+def test_integers_and_lists_are_accepted_as_data():
     model, _, y = random_case()
     X = np.arange(28).reshape(7, 4) % 5
     expected = flat(gradients(model, X.astype(float), y))
@@ -329,7 +328,7 @@ def test_whole_numbers_and_lists_serve_as_data():
 
 @every_activation
 def test_small_integer_types_do_not_overflow(activation):
-    """Pixels and quantised weights of one byte each: 200 · 100 does not fit into a byte."""
+    """Pixels and weights of one byte each: 200 · 100 does not fit in a byte."""
     model, _, y = random_case(activation)
     X = np.full((7, 4), 200, dtype=np.uint8)
     model.W1 = np.full((4, 5), 100, dtype=np.uint8)
@@ -353,7 +352,7 @@ def test_single_precision_stays_single_precision(activation):
 # --- Seeds ------------------------------------------------------------------------------
 
 
-def test_weights_follow_from_the_seed_alone():
+def test_weights_depend_only_on_the_seed():
     def weights(seed):
         model = TwoLayerMLP(3, 4, 2, seed=seed)
         return model.W1.tobytes() + model.W2.tobytes()
@@ -365,7 +364,7 @@ def test_weights_follow_from_the_seed_alone():
     assert weights(43) != first
 
 
-def test_weights_are_scaled_as_asked_and_biases_start_at_zero():
+def test_weights_have_the_given_scale_and_biases_are_zero():
     model = TwoLayerMLP(100, 200, 50, weight_scale=0.3)
     assert model.W1.std() == pytest.approx(0.3, rel=0.05)
     assert model.W2.std() == pytest.approx(0.3, rel=0.05)
@@ -373,43 +372,13 @@ def test_weights_are_scaled_as_asked_and_biases_start_at_zero():
     assert_array_equal(model.b2, np.zeros((1, 50)))
 
 
-def test_what_is_left_out_is_as_the_signatures_say():
+def test_defaults_are_those_of_the_signatures():
     X, y = make_toy_data(5)
     short, long = TwoLayerMLP(2, 4, 2), TwoLayerMLP(2, 4, 2, "relu", 0.01, 42)
     losses = train_numpy(short, X, y, verbose=False)
 
     assert losses == train_numpy(long, X, y, lr=1.0, epochs=200, verbose=False)
     assert all(np.array_equal(getattr(short, n), getattr(long, n)) for n in PARAMETERS)
-
-
-def test_spirals_are_two_arms_each_the_other_turned_by_half_a_circle():
-    X, y = make_spirals(60, noise=0)
-    assert_array_equal(np.bincount(y), [60, 60])
-    assert_allclose(X[y == 1], -X[y == 0])
-    assert_allclose(np.linalg.norm(X[y == 0], axis=1), np.linspace(0.1, 1, 60))
-    assert_array_equal(make_spirals(60)[0], make_spirals(60)[0])
-    assert not np.array_equal(make_spirals(60)[0], make_spirals(60, seed=1)[0])
-
-
-def test_no_linear_model_does_much_better_than_chance_on_the_spirals():
-    X, y = make_spirals(200)
-    linear = LogisticRegression(C=1e6).fit(X, y)
-    assert linear.score(*make_spirals(200, seed=1)) < 0.65
-
-
-def test_toy_data_are_two_clusters_that_follow_from_the_seed_alone():
-    np.random.seed(1)
-    X, y = make_toy_data(500)
-    np.random.seed(2)
-    again, _ = make_toy_data(500)
-
-    assert_array_equal(X, again)
-    assert not np.array_equal(X, make_toy_data(500, seed=7)[0])
-    assert (X.shape, X.dtype, y.dtype) == ((1000, 2), np.float64, np.int64)
-    assert_array_equal(y, [0] * 500 + [1] * 500)
-    for k, centre in enumerate([-1, 1]):
-        assert_allclose(X[y == k].mean(axis=0), centre, atol=0.1)
-        assert_allclose(np.cov(X[y == k].T), 0.3 * np.eye(2), atol=0.06)
 
 
 # --- Training -----------------------------------------------------------------------------
@@ -426,7 +395,7 @@ def test_training_separates_the_toy_data(activation):
     assert (model.predict(X) == y).mean() > 0.98
 
 
-def test_training_reproduces_bit_for_bit():
+def test_training_is_reproducible_bit_for_bit():
     X, y = make_toy_data(20)
 
     def run():
@@ -437,7 +406,7 @@ def test_training_reproduces_bit_for_bit():
     assert run() == run()
 
 
-def test_each_step_goes_against_the_gradient_by_the_learning_rate():
+def test_each_step_is_the_gradient_times_the_learning_rate():
     model, X, y = random_case()
     before = [getattr(model, name) for name in PARAMETERS]
     steps = gradients(model, X, y)
@@ -452,7 +421,7 @@ def test_each_step_goes_against_the_gradient_by_the_learning_rate():
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_very_short_trainings_work(epochs, capsys):
-    """With fewer than four epochs a report "every quarter" must not divide by zero."""
+    """With fewer than four epochs, printing every quarter must not divide by zero."""
     model, X, y = random_case()
 
     losses = train_numpy(model, X, y, lr=0.1, epochs=epochs)
@@ -462,7 +431,7 @@ def test_very_short_trainings_work(epochs, capsys):
     assert f"Epoch {epochs}/{epochs} | Loss: {losses[-1]:.4f}" in capsys.readouterr().out
 
 
-def test_training_reports_four_times_or_not_at_all(capsys):
+def test_training_prints_four_times_or_never(capsys):
     model, X, y = random_case()
 
     train_numpy(model, X, y, lr=0.1, epochs=200)
@@ -473,7 +442,7 @@ def test_training_reports_four_times_or_not_at_all(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_quarter_that_is_no_whole_number_of_epochs_is_rounded_down(capsys):
+def test_quarter_of_the_epochs_is_rounded_down(capsys):
     model, X, y = random_case()
     train_numpy(model, X, y, lr=0.1, epochs=11)
     reported = [line.split("/")[0] for line in capsys.readouterr().out.splitlines()]

@@ -1,10 +1,9 @@
-"""The calls of the notebook that this course grew out of still work, with the same signatures.
+"""The calls of the notebook that this course started from still work, with the same signatures.
 
-Its definitions are replaced by imports; its data by a few pretend digits.
+Its definitions are replaced by imports, its data by a few generated digits.
 """
 
 import inspect
-import random
 from inspect import Parameter
 
 import numpy as np
@@ -19,7 +18,7 @@ from nnweek.loaders import make_loaders
 from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
 from nnweek.plots import plot_series
-from nnweek.runtime import get_device, set_seed
+from nnweek.runtime import set_seed
 from nnweek.scratch import TwoLayerMLP, train_numpy
 from nnweek.toy import make_toy_data
 from nnweek.tracking import read_scalars
@@ -50,7 +49,7 @@ CONTRACT = [
     (train_one_epoch, "model, loader, optimizer, criterion"),
     (evaluate, "model, loader, criterion"),
     (train_model_with_optimizer, "optimizer_name='SGD', epochs=5, lr=0.001"),
-    # New since then, and as fixed.
+    # Newer functions with a fixed signature.
     (load_mnist, ""),
     (make_loaders, "data, batch_size=128, val_ratio=0.1, seed=42, device=None"),
     (fit, "model, train_loader, val_loader, optimizer"),
@@ -60,7 +59,7 @@ CONTRACT = [
 @pytest.mark.parametrize(
     ("function", "expected"), CONTRACT, ids=lambda x: getattr(x, "__name__", "")
 )
-def test_positional_arguments_are_as_agreed_and_new_ones_are_keyword_only(function, expected):
+def test_positional_arguments_match_the_contract(function, expected):
     parameters = inspect.signature(function).parameters.values()
     positional = [p for p in parameters if p.kind is not Parameter.KEYWORD_ONLY]
     assert ", ".join(str(p) for p in positional) == expected
@@ -68,36 +67,6 @@ def test_positional_arguments_are_as_agreed_and_new_ones_are_keyword_only(functi
     options = [p for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
     required = {p.name for p in options if p.default is Parameter.empty}
     assert required == ({"epochs"} if function is fit else set())
-
-
-# --- Seeds and the device -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", [0, 42, 2**32 - 1, np.int64(7)])
-def test_set_seed_seeds_python_numpy_and_torch(seed):
-    def draw():
-        return random.random(), np.random.rand(), torch.rand(()).item()
-
-    set_seed(seed)
-    first = draw()
-    assert draw() != first
-    set_seed(seed)
-    assert draw() == first
-
-
-def test_set_seed_is_what_the_notebook_wrote_out():
-    random.seed(SEED)
-    np.random.seed(SEED)
-    torch.manual_seed(SEED)
-    expected = random.random(), np.random.rand(), torch.rand(()).item()
-    set_seed(SEED)
-    assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected
-
-
-@pytest.mark.parametrize(("there", "expected"), [(True, "cuda"), (False, "cpu")])
-def test_the_device_is_a_gpu_where_there_is_one(there, expected, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert get_device() == torch.device(expected)
 
 
 # --- The notebook's cells, day by day ---------------------------------------------------------------
@@ -163,7 +132,7 @@ def test_day_30_activations(toy, shown):
 
 @pytest.fixture
 def loaders(digits):
-    """The notebook's split and its three loaders, over pretend digits."""
+    """The notebook's split and its three loaders, with generated digits."""
 
     def dataset(images, labels):
         pixels = torch.from_numpy(images).float().unsqueeze(1) / 255
@@ -219,8 +188,8 @@ def test_days_31_and_32_baseline(loaders, shown, tmp_path):
     assert evaluate(loaded, test_loader, criterion) == (test_loss, test_acc)
 
 
-def test_the_names_of_saved_weights_are_the_notebooks():
-    """A file saved with the notebook's own class loads into this one."""
+def test_saved_weights_have_the_names_of_the_notebook():
+    """A file saved with the notebook's class loads into this one."""
     assert list(MNISTMLP().state_dict()) == [
         f"net.{layer}.{part}" for layer in (1, 3, 5) for part in ("weight", "bias")
     ]
@@ -236,7 +205,7 @@ def test_day_33_optimizers(monkeypatch, capsys):
     assert adam_tr[1] < adam_tr[0]
 
 
-def test_day_33_the_notebooks_loaders_can_be_passed_in(loaders):
+def test_day_33_accepts_the_loaders_of_the_notebook(loaders):
     train_loader, val_loader, _ = loaders
     train_losses, val_losses, val_accs = train_model_with_optimizer(
         "adam", epochs=3, lr=0.001, train_loader=train_loader, val_loader=val_loader

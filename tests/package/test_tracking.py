@@ -1,4 +1,4 @@
-"""TensorBoard logs, written and read back (Day 34)."""
+"""TensorBoard: writing and reading logs, and the real program (Day 34)."""
 
 import ast
 import importlib
@@ -29,6 +29,7 @@ from nnweek.tracking import (
     read_images,
     read_pr_curves,
     read_scalars,
+    show_screenshot,
     start_tensorboard,
 )
 from nnweek.training import fit
@@ -39,7 +40,7 @@ def event_files(folder):
     return sorted(folder.glob("events.out.tfevents.*"))
 
 
-def test_a_run_is_read_back_as_it_was_logged(tmp_path):
+def test_run_is_read_back_as_logged(tmp_path):
     with open_run(tmp_path / "new" / "run") as writer:
         for step, value in [(0, 2.5), (10, 1.25), (20, math.nan)]:
             writer.add_scalar("Loss/train", value, step)
@@ -54,7 +55,7 @@ def test_a_run_is_read_back_as_it_was_logged(tmp_path):
     assert curves["Accuracy/val"] == ([20], [0.5])
 
 
-def test_a_second_run_replaces_the_first_and_touches_nothing_else(tmp_path):
+def test_second_run_replaces_only_the_first(tmp_path):
     others = [
         tmp_path / "notes.txt",
         tmp_path / "model.pth",
@@ -76,7 +77,7 @@ def test_a_second_run_replaces_the_first_and_touches_nothing_else(tmp_path):
 
 
 def test_long_runs_come_back_in_full(tmp_path):
-    """TensorBoard's reader thins out at 10,000 points unless it is told not to."""
+    """By default, TensorBoard's reader keeps a sample of 10,000 points."""
     n = 10_500
     with open_run(tmp_path) as writer:
         for step in range(n):
@@ -85,14 +86,14 @@ def test_long_runs_come_back_in_full(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["missing", "."])
-def test_a_folder_without_a_log_is_named(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no TensorBoard event file") as error:
+def test_folder_without_a_log_is_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="contains no TensorBoard event file") as error:
         read_scalars(tmp_path / folder)
     assert str(tmp_path / folder) in str(error.value)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_graph_is_logged_without_a_warning_and_leaves_the_model_as_it_was(tmp_path):
+def test_logging_a_graph_gives_no_warning_and_keeps_the_model(tmp_path):
     model = MNISTMLP(16, 4, 2, seed=0)
     before = [p.clone() for p in model.parameters()]
     with open_run(tmp_path) as writer:
@@ -102,10 +103,10 @@ def test_a_graph_is_logged_without_a_warning_and_leaves_the_model_as_it_was(tmp_
     assert model.training
 
 
-# --- Reading back what is no scalar ----------------------------------------------------------
+# --- Reading back other data -----------------------------------------------------------------
 
 
-def test_a_histogram_is_read_back_with_every_value_in_its_bucket(tmp_path):
+def test_histogram_is_read_back_with_its_counts(tmp_path):
     values = {step: np.random.default_rng(step).normal(0, step, 500) for step in (1, 3)}
     with open_run(tmp_path) as writer:
         for step, drawn in values.items():
@@ -126,7 +127,7 @@ def test_a_histogram_is_read_back_with_every_value_in_its_bucket(tmp_path):
     assert edges[0] <= 0 <= edges[-1]
 
 
-def test_an_image_is_read_back_pixel_by_pixel(tmp_path):
+def test_image_is_read_back_exactly(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, size=(3, 5, 4), dtype=np.uint8)
     with open_run(tmp_path) as writer:
         writer.add_image("one", image, 7)
@@ -139,7 +140,7 @@ def test_an_image_is_read_back_pixel_by_pixel(tmp_path):
     np.testing.assert_allclose(grey[..., 0], image[0] / 255, atol=1e-6)
 
 
-def test_a_precision_recall_curve_is_scikit_learns(tmp_path):
+def test_precision_recall_curve_matches_scikit_learn(tmp_path):
     from sklearn.metrics import precision_score, recall_score
 
     rng = np.random.default_rng(0)
@@ -152,12 +153,12 @@ def test_a_precision_recall_curve_is_scikit_learns(tmp_path):
     assert len(thresholds) == len(precision) == len(recall)
     assert (thresholds[0], thresholds[-1]) == (0, 1)
     for k in range(5, len(thresholds) - 20, 10):
-        said = probs >= thresholds[k]
-        assert precision[k] == pytest.approx(precision_score(labels, said), abs=0.03)
-        assert recall[k] == pytest.approx(recall_score(labels, said), abs=0.03)
+        predicted = probs >= thresholds[k]
+        assert precision[k] == pytest.approx(precision_score(labels, predicted), abs=0.03)
+        assert recall[k] == pytest.approx(recall_score(labels, predicted), abs=0.03)
 
 
-def test_settings_are_read_back_with_what_came_of_them(tmp_path):
+def test_settings_are_read_back_with_their_metrics(tmp_path):
     for lr in (0.1, 0.01):
         with open_run(tmp_path / "some" / f"lr={lr}") as writer:
             writer.add_scalar("Loss/val", lr, 1)
@@ -172,13 +173,13 @@ def test_settings_are_read_back_with_what_came_of_them(tmp_path):
     settings = read_hparams(tmp_path)
 
     assert settings.keys() == {"some/lr=0.1", "some/lr=0.01"}
-    given, came = settings["some/lr=0.01"]
+    given, metrics = settings["some/lr=0.01"]
     assert given == {"lr": 0.01, "hidden": 32, "activation": "relu", "bias": True}
-    assert came == {"Best/val accuracy": pytest.approx(0.99)}
+    assert metrics == {"Best/val accuracy": pytest.approx(0.99)}
     assert read_scalars(tmp_path / "some" / "lr=0.1")["Loss/val"][0] == [1], "the same run"
 
 
-def test_a_run_without_such_things_has_none_of_them(tmp_path):
+def test_run_without_other_data_reads_back_empty(tmp_path):
     with open_run(tmp_path) as writer:
         writer.add_scalar("Loss", 1.0, 1)
     assert read_histograms(tmp_path) == read_images(tmp_path) == read_pr_curves(tmp_path) == {}
@@ -189,8 +190,8 @@ def test_a_run_without_such_things_has_none_of_them(tmp_path):
 # --- The projector -----------------------------------------------------------------------------
 
 
-def test_the_projectors_files_are_those_that_tensorboard_reads(tmp_path):
-    """Its own parser of the configuration, and its own reader of the vectors' table."""
+def test_projector_files_are_readable_by_tensorboard(tmp_path):
+    """Parsed with TensorBoard's own definition of the configuration."""
     from google.protobuf import text_format
     from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
@@ -219,17 +220,17 @@ def test_the_projectors_files_are_those_that_tensorboard_reads(tmp_path):
         ((np.ones((3, 2)), [1, 2, 3], np.ones((2, 4, 4))), "images"),
     ],
 )
-def test_a_projector_that_does_not_fit_is_refused(arguments, named, tmp_path):
+def test_projector_data_of_unequal_length_is_refused(arguments, named, tmp_path):
     with pytest.raises(ValueError, match=named):
         add_projector(tmp_path, *arguments)
 
 
-# --- Looking changes nothing ---------------------------------------------------------------------
+# --- Logging has no effect -----------------------------------------------------------------------
 
 
-def test_logging_leaves_the_training_as_it_is(digits, tmp_path):
-    """The same weights to the last bit, with a writer and without, dropout's draws included."""
-    kept = []
+def test_logging_does_not_change_the_training(digits, tmp_path):
+    """Weights and random numbers are the same bits with and without a writer."""
+    results = []
     for folder in (None, tmp_path):
         train_loader, val_loader, _ = make_loaders(digits, batch_size=16, device="cpu")
         torch.manual_seed(1)
@@ -244,10 +245,10 @@ def test_logging_leaves_the_training_as_it_is(digits, tmp_path):
                     writer.add_histogram(name, parameter, epochs)
                     writer.add_histogram(f"gradient of {name}", parameter.grad, epochs)
                 writer.add_hparams({"lr": 0.001}, {"loss": 1.0}, run_name=".")
-        kept.append((list(model.parameters()), torch.get_rng_state()))
+        results.append((list(model.parameters()), torch.get_rng_state()))
         if writer:
             writer.close()
-    (plain, state), (logged, state_logged) = kept
+    (plain, state), (logged, state_logged) = results
     assert all(torch.equal(p, q) for p, q in zip(plain, logged, strict=True))
     assert torch.equal(state, state_logged)
 
@@ -263,8 +264,9 @@ def pictures():
     return tool
 
 
-def test_the_real_tensorboard_shows_what_was_logged(pictures, tmp_path):
-    """A server on this machine only, and a real browser."""
+@pytest.mark.slow
+def test_tensorboard_shows_what_was_logged(pictures, tmp_path):
+    """With a local server and a real browser."""
     with open_run(tmp_path / "runs" / "first try") as writer:
         for step in range(5):
             writer.add_scalar("Loss/train", 1 / (step + 1), step)
@@ -278,7 +280,18 @@ def test_the_real_tensorboard_shows_what_was_logged(pictures, tmp_path):
         pictures.wait_for(page, "MNISTMLP")
 
 
-def test_the_pictures_are_small_and_say_when_they_were_taken():
+def test_screenshot_has_a_caption(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *things: shown.extend(things))
+    show_screenshot("scalars")
+    image, caption = shown
+    assert image.data.startswith(b"\x89PNG")
+    assert "taken on" in caption.data
+    with pytest.raises(ValueError, match="scalars"):
+        show_screenshot("nothing")
+
+
+def test_screenshots_are_small_and_dated():
     from PIL import Image
 
     taken = sorted(PICTURES.glob("*.png"))
@@ -287,24 +300,23 @@ def test_the_pictures_are_small_and_say_when_they_were_taken():
         assert path.stat().st_size < 100_000
         with Image.open(path) as picture:
             assert picture.width <= 1400
-            assert re.fullmatch(
-                r"TensorBoard \d+\.\d+\.\d+ with the runs of this notebook \(.+\), "
-                r"taken on \d+ \w+ 20\d\d\.",
-                picture.info["Description"],
+            assert re.search(
+                r"TensorBoard \d+\.\d+\.\d+ .*taken on \d+ \w+ 20\d\d", picture.info["Description"]
             )
 
 
-def test_a_folder_is_no_option_of_tensorboard_whatever_its_name(monkeypatch):
-    """Such as one that would serve everybody."""
+def test_folder_name_cannot_become_an_option(monkeypatch):
+    """Such as one that would serve other machines."""
     started = []
-    notebook = importlib.import_module("tensorboard.notebook")  # not the lazy stand-in for it
+    notebook = importlib.import_module("tensorboard.notebook")  # not its lazy proxy
     monkeypatch.setattr(notebook, "start", started.append)
     monkeypatch.setattr("tensorboard.notebook", notebook)
     start_tensorboard("runs --bind_all 'x")
     assert shlex.split(started[0]) == ["--logdir", "runs --bind_all 'x"]
 
 
-def test_tensorboard_starts_inside_a_notebook_and_serves_this_machine_only(tmp_path):
+@pytest.mark.slow
+def test_tensorboard_in_a_notebook_serves_only_this_machine(tmp_path):
     with open_run(tmp_path / "runs" / "first") as writer:
         writer.add_scalar("Loss", 1.0, 1)
     notebook = nbformat.v4.new_notebook()
