@@ -1,8 +1,8 @@
 """Change the repository's name everywhere, after a fork: `python .ci/rename.py owner/name`.
 
-The name stands in pyproject.toml; every link that has to repeat it (Colab, Pages,
-the first cell of each notebook) is rewritten from there, and the notebooks are generated
-again. Nothing else is touched.
+The name is defined in pyproject.toml. The links that repeat it (Colab, Pages, the first
+cell of each notebook) are rewritten, and the notebooks are generated again. Nothing else
+is touched.
 """
 
 import re
@@ -20,7 +20,7 @@ def current_name(root=ROOT):
 
 
 def links(name):
-    """Every form in which the name stands in a file: on GitHub and Colab, and the site's address."""
+    """Return the links that contain the name: on GitHub, on Colab, and the site's address."""
     owner, repository = name.split("/")
     return f"github.com/{name}", f"/github/{name}", f"{owner.lower()}.github.io/{repository}"
 
@@ -42,9 +42,9 @@ def rename(new, root=ROOT):
             continue
         after = before
         for old_link, new_link in zip(old_links, new_links, strict=True):
-            # Whole names only: "me/week" is not to be found in "me/week-2".
-            whole = re.escape(old_link) + r"(?![\w-]|\.(?!git\b)\w)"
-            after = re.sub(whole, lambda _, link=new_link: link, after)
+            # Complete names only: "me/week" must not match in "me/week-2".
+            complete = re.escape(old_link) + r"(?![\w-]|\.(?!git\b)\w)"
+            after = re.sub(complete, lambda _, link=new_link: link, after)
         if after != before:
             path.write_bytes(after.encode("utf-8"))
             changed.append(name)
