@@ -34,6 +34,7 @@ update: $(READY)
 	python .ci/sync.py --build
 
 book: update ## build the site and show the file to open
+	@test -d book/notebooks/. || { nnweek report; exit 1; }
 	jupyter-book build book -W --keep-going
 
 test: $(READY) lint ## lint, run all tests and execute the notebooks
@@ -85,7 +86,7 @@ floors: $(READY) ## test with the oldest Python and the oldest releases that req
 	PATH="$(CURDIR)/build/floors/bin:$$PATH" && ruff check . && ruff format --check . \
 	  && pytest tests && pytest --nbmake notebooks
 
+# It leaves what the days write beside themselves: checkpoints, logs and the report are a person's results.
 clean: ## remove the environment and all build outputs
 	rm -rf $(VENV) .ci/node_modules book/_build build mutants *.egg-info .pytest_cache .ruff_cache .hypothesis
-	rm -rf notebooks/runs notebooks/mnist_mlp.pth notebooks/my-week-5.md bench.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -48,7 +48,6 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 
 # %%
 import time
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -64,6 +63,7 @@ from nnweek.experiments import (
     train_model_with_optimizer,
     train_together,
 )
+from nnweek.files import write_block
 from nnweek.gradcheck import grad_check
 from nnweek.loaders import BatchLoader, make_loaders, pixel_statistics
 from nnweek.mnist import load_mnist
@@ -736,7 +736,7 @@ if not data.is_stand_in:
 # ## Your README
 #
 # A result that nobody can find is lost. This writes the snapshot to a file that you can commit to your own repository.
-# Change the text around it; leave the numbers to the cell.
+# Write above and below the two comment lines: when the cell runs again, it replaces only what is between them.
 
 # %%
 ideas = "\n".join(
@@ -775,8 +775,7 @@ at 0.1, Adam at 0.001; the paired seeds: 0 to {difference.n - 1}, SGD at
 validation. The ideas: seeds {SEEDS[0]} to {SEEDS[-1]}, SGD at 0.1, Adam at
 {ADAM_RATE}, which is also the peak of OneCycle.
 """
-path = Path("my-week-5.md")
-path.write_text(report, encoding="utf-8")
+path = write_block("my-week-5.md", report, after="\n## In my own words\n\n")
 print(f"written: {path} ({len(report.splitlines())} lines)")
 
 # %% tags=["remove-cell"]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from nnweek.files import atomic_write
+from nnweek.files import BLOCK, atomic_write, write_block
 
 
 def test_file_appears_only_when_complete(tmp_path):
@@ -32,7 +32,7 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
 def test_only_old_leftovers_of_killed_writers_are_deleted(tmp_path):
     """The file of a running writer is new, or dated in the future if a clock was changed."""
     path = tmp_path / "state[1].pt"
-    code = "import os, sys; from nnweek.files import atomic_write\nwith atomic_write(sys.argv[1]): os._exit(9)"
+    code = "import os, sys; from nnweek.files import BLOCK, atomic_write, write_block\nwith atomic_write(sys.argv[1]): os._exit(9)"
     for _ in range(3):
         assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == 9
     old, young, future = tmp_path.iterdir()
@@ -57,3 +57,26 @@ def test_file_has_the_usual_permissions(tmp_path):
         file.write(b"data")
     (tmp_path / "ordinary").write_bytes(b"data")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_generated_block_is_replaced_and_own_text_kept(tmp_path):
+    path = tmp_path / "report.md"
+    assert write_block(path, "accuracy 1", after="\nMy words:\n") == path
+    own = path.read_bytes().replace(b"My words:", "My wörds: caf\xe9\r\n".encode("latin-1"))
+    path.write_bytes(b"# My week\r\n" + own)
+    assert write_block(path, "accuracy 2") == path
+    assert path.read_bytes() == (b"# My week\r\n" + own).replace(b"accuracy 1", b"accuracy 2")
+
+
+@pytest.mark.parametrize("lost", [slice(2), slice(1), slice(1, 2)], ids=["both", "start", "end"])
+def test_file_without_its_marks_is_not_touched(tmp_path, lost):
+    path = tmp_path / "report.md"
+    write_block(path, "accuracy 1")
+    own = path.read_text(encoding="utf-8")
+    for mark in BLOCK[lost]:
+        own = own.replace(mark, "")
+    path.write_text(own, encoding="utf-8")
+    for _ in range(2):
+        assert write_block(path, "accuracy 2").name == "report-2.md"
+    assert path.read_text(encoding="utf-8") == own
+    assert "accuracy 2" in (tmp_path / "report-2.md").read_text(encoding="utf-8")
