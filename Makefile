@@ -15,11 +15,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Rebuilt when the requirements change. The stamp is written last, so an interrupted
-# installation is completed by the next call.
+# Rebuilt when the requirements change. The stamp is written last, so the next call
+# completes an interrupted installation.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-	  || { echo "Python 3.10 or newer is needed; name yours: make PYTHON=python3.12 …"; exit 1; }
+	  || { echo "Python 3.10 or newer is required. If you have it under another name: make PYTHON=python3.12 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -29,7 +29,7 @@ $(READY): requirements.txt pyproject.toml
 start: $(READY) ## copy the notebooks into my-week/, a folder of your own
 	nnweek start
 
-# For targets that build or measure: they write no .py, and no notebook that somebody ran or saved.
+# For targets that build or measure. Writes no .py, and no notebook that has been run or saved.
 update: $(READY)
 	python .ci/sync.py --build
 
@@ -48,7 +48,7 @@ lint: $(READY) ## check style and formatting
 	ruff check .
 	ruff format --check .
 
-sync: $(READY) ## carry changes between each notebooks/*.py and its .ipynb; loses nothing
+sync: $(READY) ## copy changes between each notebooks/*.py and its .ipynb; never loses an edit
 	python .ci/sync.py
 
 new-day: $(READY) ## start a new day: make new-day DAY=36 TITLE="Attention"
@@ -61,10 +61,10 @@ pdf: book ## print the book as one PDF (needs Chromium and its driver)
 serve: book ## build the site and serve it on http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
 
-bench: update ## measure speed and memory, including the notebooks' (several minutes); writes bench.json
+bench: update ## measure speed and memory, also of the notebooks (several minutes); writes bench.json
 	nnweek bench --notebooks notebooks
 
-mutants: $(READY) ## break nnweek on purpose and list what no test detects (hours; resumable)
+mutants: $(READY) ## break nnweek on purpose and list the changes that no test detects (hours; resumable)
 	python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	python .ci/mutants.py
 

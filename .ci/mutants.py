@@ -1,12 +1,12 @@
-"""Break the package on purpose, one small change at a time, and list what no test notices.
+"""Break the package on purpose, one small change at a time, and list the changes that no test detects.
 
-`make mutants` runs this. mutmut creates the mutants of the modules that `pyproject.toml` names, and
-runs on each of them the tests that reach it. An interrupted run resumes. Survivors are tried again,
-and so are the mutants of changed functions; `rm -r mutants` starts from scratch.
+`make mutants` runs this. mutmut mutates the modules that `pyproject.toml` names, and runs for each
+mutant the tests that reach it. If you interrupt a run, the next one resumes. Later runs try survivors
+and the mutants of changed functions again; `rm -r mutants` starts from scratch.
 
-Fails if a mutant survives, or if too few mutants of a module are killed. If no test can notice a
-change, put `# pragma: no mutate` with the reason beside the line. Constants and decorated functions
-have no mutants.
+Fails if a mutant survives, or if too few mutants of a module are killed. If no test can detect a
+change, put `# pragma: no mutate` and the reason at the end of the line. Constants and decorated
+functions have no mutants.
 """
 
 import subprocess
@@ -34,7 +34,7 @@ def survivors():
 
 def main():
     earlier = survivors()
-    # mutmut caches which test reaches which function, and would miss that an old test reaches new code.
+    # mutmut caches which test reaches which function, and would not notice an old test that reaches new code.
     Path("mutants/mutmut-stats.json").unlink(missing_ok=True)
     subprocess.run(["mutmut", "run"], check=True)  # tries the mutants without a verdict
     if again := earlier & survivors():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Has everything that the tests in tests/notebooks require; TODO marks what is to be replaced.
+# Contains everything that the tests in tests/notebooks require; TODO marks what to replace.
 TEMPLATE = """\
 # ---
 # jupyter:
@@ -52,7 +52,7 @@ from nnweek.plots import plot_series
 # %% [markdown]
 # ## The first idea
 #
-# TODO: one idea per section; ask before you tell.
+# TODO: one idea per section; ask the question before you give the answer.
 #
 # *Predict before you run:* TODO: a question that the next cell answers?
 
@@ -133,8 +133,8 @@ def insert(file, place, text):
 
 def main(day, title):
     notebooks = ROOT / "notebooks"
-    if there := sorted(notebooks.glob(f"day-{day}-*.py")):
-        sys.exit(f"There is a Day {day} already: {there[0].relative_to(ROOT)}")
+    if existing := sorted(notebooks.glob(f"day-{day}-*.py")):
+        sys.exit(f"Day {day} already exists: {existing[0].relative_to(ROOT)}")
     stem = f"day-{day}-{'-'.join(re.findall('[a-z0-9]+', title.lower()))}"
     first = min(notebooks.glob("day-*.py")).read_text(encoding="utf-8")
     colab_cell = re.search(r'# %% tags=\["remove-cell"\]\n.*?\n(?=# %%)', first, re.DOTALL)[0]
@@ -149,7 +149,7 @@ def main(day, title):
     notebook = f"[day-{day}](notebooks/{stem}.ipynb)"
     row = f"| {day} | TODO: {title} | {notebook} | [Open in Colab]({colab[1]}{stem}.ipynb) |\n"
     insert("README.md", r"^\| \d\d \| .*\n", row)
-    print("CONTRIBUTING.md says what is left to do: 'Add a day'.")
+    print("The section 'Add a day' of CONTRIBUTING.md says what to do next.")
 
 
 if __name__ == "__main__":

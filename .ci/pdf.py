@@ -2,10 +2,10 @@
 
 The pages of the site are joined into one page in the order of `_toc.yml`, with every solution
 unfolded, and Chromium prints it with tags and bookmarks. No notebook runs again, and the book
-holds nothing that is not on the site. The PDF lies beside the pages, and the landing page links
-to it. `python .ci/pdf.py` prints the site that was built last.
+contains only what is on the site. The PDF is saved beside the pages, and the landing page links
+to it. `python .ci/pdf.py` prints the latest build of the site.
 
-Also needed: Chromium and its driver, which `bash .ci/browser-tools` installs.
+Needs Chromium and its driver, which `bash .ci/browser-tools` installs.
 """
 
 import base64
@@ -31,9 +31,9 @@ STYLE = Path(__file__).with_suffix(".css")
 SITE = ROOT / "book" / "_build" / "html"
 NAME = "week-5-neural-networks.pdf"
 
-# Elements that are of no use on paper.
+# Elements that are useless on paper.
 SCREEN_ONLY = ".headerlink, .toctree-wrapper, script, details.hide summary, .sd-card-title"
-# matplotlib brings these fonts, so the book looks the same wherever it is printed.
+# These fonts come with matplotlib, so the book looks the same on every machine.
 FONTS = {
     "STIXGeneral.ttf": ("Book", "normal", "normal"),
     "STIXGeneralItalic.ttf": ("Book", "normal", "italic"),
@@ -47,7 +47,7 @@ FONTS = {
 
 
 def slug(page):
-    """Return the name of a page within the book."""
+    """Return the id of a page in the book."""
     return page.rpartition("/")[2]
 
 
@@ -86,13 +86,13 @@ def chapter(site, page):
 
 
 def relative(page, address):
-    """Return an address on a page as an address on the site's first page."""
+    """Convert an address relative to a page into one relative to the site's first page."""
     path = os.path.normpath(os.path.join(os.path.dirname(page), address))
     return path.replace(os.sep, "/")
 
 
 def within_the_book(address, page):
-    """Return the target of a link: a place in the book if there is one, or the published site."""
+    """Return the target of a link: in the book if possible, otherwise on the published site."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return address
@@ -121,7 +121,7 @@ def contents(chapters):
 
 
 def book(site):
-    """Return the book as one HTML page that belongs beside the site's first page."""
+    """Return the book as one HTML page, to be saved beside the site's first page."""
     chapters = [chapter(site, page) for page in PAGES]
     # Override the fonts' metrics so that glyphs fit in the line box: ink that overflows it is
     # also drawn on the previous page, invisible but present in the tags.
@@ -183,7 +183,7 @@ def printed(page, file, text):
 
 
 def pages_of_places(pdf):
-    """Return {name of a place in the book: page number}."""
+    """Return {name of a destination in the book: page number}."""
     reader = pypdf.PdfReader(io.BytesIO(pdf))
     return {
         name.removeprefix("/"): reader.get_destination_page_number(place) + 1
@@ -192,7 +192,7 @@ def pages_of_places(pdf):
 
 
 def with_numbers(text, numbers):
-    """Replace each {place} in the contents by its page number, or by 100 if none is known."""
+    """Replace each {target} in the contents with its page number, or with 100 if none is known."""
     return re.sub(
         r'(?<=<span class="page">)\{(.*?)\}',
         lambda found: str(numbers[found[1]] if numbers else 100),
@@ -206,7 +206,7 @@ def make(site):
     text = book(site)
     try:
         with browser.browser(patience=600) as page:  # seconds: the week is one long page
-            # CSS cannot number a table of contents yet, so print once to learn the page numbers.
+            # Browsers cannot number a table of contents yet, so print once to learn the page numbers.
             numbers = pages_of_places(printed(page, file, with_numbers(text, {})))
             return printed(page, file, with_numbers(text, numbers))
     finally:
@@ -214,7 +214,7 @@ def make(site):
 
 
 def offer(site, pages, size):
-    """Link to the PDF from the landing page; the next `make book` removes the link."""
+    """Link to the PDF from the landing page. The next `make book` removes the link again."""
     landing = site / "index.html"
     link = f' The whole week is also <a href="{NAME}">one PDF</a>, {pages} pages, {size}.'
     text = landing.read_text(encoding="utf-8")
@@ -228,7 +228,7 @@ def offer(site, pages, size):
 
 def main():
     if not (SITE / "index.html").is_file():
-        sys.exit("There is no site to print yet: `make pdf` builds it first.")
+        sys.exit("There is no site to print yet: run `make pdf`, which builds it first.")
     if browser.missing():
         sys.exit(browser.missing())
     pdf = make(SITE)

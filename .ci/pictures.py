@@ -1,8 +1,7 @@
 """Take the screenshots of TensorBoard that Day 34 shows: `make pictures`.
 
 The day's notebook runs in an empty folder, TensorBoard serves its runs on this machine only,
-and Chromium opens them. Also needed: Chromium and its driver, which `bash .ci/browser-tools`
-installs.
+and Chromium opens them. Needs Chromium and its driver, which `bash .ci/browser-tools` installs.
 """
 
 import contextlib
@@ -39,11 +38,11 @@ TEXTS = """(() => {
 
 @contextlib.contextmanager
 def tensorboard(log_dir):
-    """Run TensorBoard on this machine for as long as the block lasts; yield its address."""
+    """Run TensorBoard on this machine while the block runs; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "tensorboard.main", "--logdir", log_dir.name,  # which the page shows
+        sys.executable, "-m", "tensorboard.main", "--logdir", log_dir.name,  # the page shows it
         "--host", "127.0.0.1", "--port", str(port),
         "--load_fast", "false", "--reload_interval", "1",
     ]  # fmt: skip
@@ -62,7 +61,7 @@ def tensorboard(log_dir):
 
 
 def answers(address):
-    """Whether a server answers at an address."""
+    """Return whether a server answers at an address."""
     with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
         return True
     return False
@@ -75,7 +74,7 @@ def wait_for(page, *words):
 
 
 def click(page, word, times=1):
-    """Click on a text of the page, once or twice."""
+    """Click on a text of the page, or double-click if `times` is 2."""
     element = page.evaluate(
         f"{TEXTS}.find(n => n.textContent.trim() === arguments[0]).parentElement", word
     )
@@ -85,15 +84,15 @@ def click(page, word, times=1):
 
 
 def save(name, picture, caption):
-    """Write a picture with a small palette and with its caption inside."""
+    """Write a picture with a small palette, and store its caption in the file."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     words = PngInfo()
     words.add_text("Description", caption)
     PICTURES.mkdir(exist_ok=True)
-    few = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64)
-    few.save(PICTURES / f"{name}.png", optimize=True, pnginfo=words)
+    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64)
+    image.save(PICTURES / f"{name}.png", optimize=True, pnginfo=words)
     print(f"{name}.png, {(PICTURES / f'{name}.png').stat().st_size / 1000:.0f} kB")
 
 
@@ -110,7 +109,7 @@ def run_the_notebook(folder):
         timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
-        allow_errors=True,  # the pictures that it shows may not exist yet
+        allow_errors=True,  # the notebook shows these pictures, which may not exist yet
     )
     results = {"NNWEEK_RESULTS": str(folder / "results.jsonl")}
     client.execute(env={**os.environ, **results})
@@ -141,7 +140,7 @@ def take_all(address, page, caption):
     page.open(f"{light}&tagFilter=%5E(Loss%2Ftrain|Loss%2Fval|Accuracy%2Fval)%24#timeseries")
     wait_for(page, "Loss/train", "Loss/val", "Accuracy/val")
     click(page, "Settings")
-    time.sleep(5)  # the curves are drawn after the words appear
+    time.sleep(5)  # the curves are drawn after the text appears
     save("scalars", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#graphs&run=mnist_mlp")
@@ -158,7 +157,7 @@ def take_all(address, page, caption):
     save("histograms", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#projector")
-    time.sleep(15)  # its words are drawn on a canvas, where no script finds them
+    time.sleep(15)  # its text is drawn on a canvas, where a script cannot find it
     save("projector", page.get_screenshot_as_png(), caption)
 
 

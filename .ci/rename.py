@@ -2,7 +2,7 @@
 
 The name is defined in pyproject.toml. The links that repeat it (Colab, Pages, the first
 cell of each notebook) are rewritten, and the notebooks are generated again. Nothing else
-is touched.
+changes.
 """
 
 import re
@@ -59,4 +59,6 @@ if __name__ == "__main__":
     for name in rename(sys.argv[1]):
         print("rewritten:", name)
     if subprocess.run([sys.executable, ROOT / ".ci" / "sync.py"]).returncode:
-        sys.exit("The notebooks still have the old name: `make sync` writes the new one.")
+        sys.exit(
+            "The notebooks still contain the old name: run `make sync` once its errors are fixed."
+        )

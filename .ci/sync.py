@@ -2,15 +2,15 @@
 
 The *content* of a day is the type, source, tags and `mystnb` of its cells; outputs, ids and all
 other metadata do not count. A generated notebook records the content that it was generated from
-(`nnweek.source` in its metadata), which tells which side of a pair has changed since:
+(`nnweek.source` in its metadata), so it is clear which side of a pair has changed since:
 
 - only the .py: the .ipynb is generated again; cells with the same source keep their outputs.
-- only the .ipynb: the .py is written from it, and the notebook is left as it is.
+- only the .ipynb: the .py is written from it, and the notebook stays as it is.
 - both, or one that cannot be read: nothing is written, and the status is 1.
 
 `--build` (for `make book` and the like) writes no .py, and no notebook that somebody has run or
-saved. `--clean` also drops the outputs of notebooks that are in step, to commit them. `--check`
-writes nothing and fails if a notebook is not exactly what its .py gives.
+saved. `--clean` also removes the outputs of notebooks that are in step, before a commit. `--check`
+writes nothing and fails if a notebook is not exactly what its .py generates.
 """
 
 import argparse
@@ -29,27 +29,27 @@ import nbformat
 from nnweek.files import atomic_write
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-KEPT = ("tags", "mystnb")  # the metadata of a cell that is written to the .py
+CELL_METADATA = ("tags", "mystnb")  # what is written to the .py of a cell's metadata
 
 
 class Refused(Exception):
-    """A pair is left as it is; the message says why and what to do."""
+    """A pair stays as it is; the message says why and what to do."""
 
 
-def kept(cell):
+def metadata_of(cell):
     """Return the metadata that belongs to the content of a cell."""
-    return {key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)}
+    return {key: cell.metadata[key] for key in CELL_METADATA if cell.metadata.get(key)}
 
 
 def text_of(cell):
-    """Return the type and the source of a cell, as jupytext gives them back."""
+    """Return the type and the source of a cell, as jupytext returns them after a round trip."""
     source = cell.source.replace("\r\n", "\n")
     return [cell.cell_type, source.strip("\n") if source.strip() else ""]
 
 
 def content(cells):
-    """Return what both files of a pair must agree on."""
-    return [[*text_of(cell), kept(cell), cell.get("attachments") or {}] for cell in cells]
+    """Return what must be the same in both files of a pair."""
+    return [[*text_of(cell), metadata_of(cell), cell.get("attachments") or {}] for cell in cells]
 
 
 def digest(value):
@@ -57,7 +57,7 @@ def digest(value):
 
 
 def parse(name, raw):
-    """Return the notebook of a .py's or .ipynb's bytes."""
+    """Parse the bytes of a .py or an .ipynb; return the notebook."""
     if re.search(rb"^(<<<<<<<|>>>>>>>) ", raw, re.MULTILINE):
         raise Refused(f"{name} holds an unfinished git merge: finish it, then run `make sync`.")
     try:
@@ -74,7 +74,7 @@ def parse(name, raw):
         if name.endswith(".py"):
             fix = "save it as UTF-8 text, or restore it with `git checkout`"
         else:
-            fix = "rename it, then `make sync` writes a new one"
+            fix = "rename it, and run `make sync` to write a new one"
         raise Refused(f"{name} cannot be read ({error}): {fix}.") from error
     return notebook
 
@@ -88,7 +88,9 @@ def carry(cells, old_cells, keys):
         if same := spare[digest(text_of(cell))]:
             old = same.pop(0)
             merged = {**old.metadata, **cell.metadata}.items()  # in the old order
-            cell.metadata = {k: v for k, v in merged if k in cell.metadata or k not in KEPT}
+            cell.metadata = {
+                k: v for k, v in merged if k in cell.metadata or k not in CELL_METADATA
+            }
             cell.update({key: old[key] for key in keys if key in old})
 
 
@@ -104,10 +106,10 @@ def bare(notebook):
 
 
 def generate(source, old=None):
-    """Return the text of the notebook that a .py gives; `old` is the notebook as it was."""
+    """Return the text of the notebook that a .py generates; `old` is the current notebook."""
     cells = bare(source)
     counts = collections.Counter()
-    for cell in cells:  # ids from the content: a cell inserted above changes none of them
+    for cell in cells:  # ids depend on the content: inserting a cell above changes none of them
         name = digest(content([cell]))[:8]
         counts[name] += 1
         cell.id = name if counts[name] == 1 else f"{name}-{counts[name]}"
@@ -115,14 +117,14 @@ def generate(source, old=None):
     if old:
         carry(cells, old.cells, ("outputs", "execution_count"))
         metadata.update({k: v for k, v in old.metadata.items() if k != "jupytext"})
-    # The line of "version" keeps git from a conflict with metadata that an editor adds below.
+    # The "version" line avoids a git conflict with metadata that an editor adds below.
     metadata["nnweek"] = {"source": digest(content(source.cells)), "version": 1}
     parts = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return nbformat.v4.writes(nbformat.from_dict(parts)) + "\n"
 
 
 def write_back(notebook, old, name):
-    """Return the text of the .py that gives this notebook; `old` is the .py as it was."""
+    """Return the text of the .py that generates this notebook; `old` is the current .py."""
     cells = bare(notebook)
     carry(cells, old.cells, ("source",))
     filters = {"cell_metadata_filter": "all", "notebook_metadata_filter": "all,-jupytext"}
@@ -153,8 +155,8 @@ def changed(folder, names, digests, origin, synced):
     """Return which side of a pair has changed, 0 for the .py and 1 for the .ipynb.
 
     `origin` is the content that the notebook was generated from. `synced` has [origin, content] of
-    each notebook that was edited and in step with its .py at the last sync. If these settle
-    nothing, git does: a side that is as in HEAD can be overwritten, because git keeps it.
+    each notebook that was edited and in step with its .py at the last sync. If these do not
+    decide, git does: a side that is the same in HEAD can be overwritten, because git has a copy.
     """
 
     def winners(bases):
@@ -168,9 +170,9 @@ def changed(folder, names, digests, origin, synced):
         return found.pop()
     py, ipynb = names
     raise Refused(
-        f"{py} and {ipynb} differ, and both have changed since they were last the same, so neither "
-        "was written. Rename the notebook: `make sync` then writes a new one, into which you can "
-        f"copy your cells. To drop the changes of the .py instead: `git checkout {py}`."
+        f"{py} and {ipynb} differ, and both have changed since they last matched, so neither was "
+        "written. Rename the notebook and run `make sync` to write a new one, then copy your cells "
+        f"into it. To discard the changes in the .py instead: `git checkout {py}`."
     )
 
 
@@ -180,11 +182,11 @@ def replace(path, text, raw):
     with atomic_write(path) as file:
         file.write(text.replace("\n", newline).encode())
         if (path.read_bytes() if path.exists() else None) != raw:
-            raise Refused(f"{path.name} was saved just now: run `make sync` again.")
+            raise Refused(f"{path.name} was saved just now. Run `make sync` again.")
 
 
 def sync(path, mode, synced):
-    """Bring one .py and its .ipynb in step; return what was done, in words, or None."""
+    """Bring one .py and its .ipynb in step; return a message that says what was done, or None."""
     target = path.with_suffix(".ipynb")
     raw, old_raw = path.read_bytes(), target.read_bytes() if target.exists() else None
     source = parse(path.name, raw)
@@ -192,8 +194,8 @@ def sync(path, mode, synced):
     if mode == "check":
         if (old_raw or b"").replace(b"\r\n", b"\n") != fresh.encode():
             raise Refused(
-                f"{target.name} is not exactly what {path.name} gives. `make sync` loses nothing; "
-                "CONTRIBUTING.md, *Change a page*, says more."
+                f"{target.name} is not exactly what {path.name} generates. Run `make sync`, which "
+                "never loses an edit; see *Change a page* in CONTRIBUTING.md."
             )
         return None
     if old_raw is None:
@@ -208,15 +210,15 @@ def sync(path, mode, synced):
         untouched = generate(old).encode() == old_raw.replace(b"\r\n", b"\n")
         if side == 0 and mode == "build" and not untouched:
             raise Refused(
-                f"{path.name} is newer than {target.name}, which somebody has run or saved. "
-                "`make sync` updates it and keeps the outputs of the cells that did not change."
+                f"{path.name} is newer than {target.name}, which has been run or saved. "
+                "Run `make sync`, which updates it and keeps the outputs of unchanged cells."
             )
         if side == 0:
             replace(target, generate(source, old), old_raw)
             synced.pop(target.name, None)
             return f"{target.name}: written from the .py"
         if mode == "build":
-            return f"{target.name}: edited, used as it is (`make sync` carries it to the .py)"
+            return f"{target.name}: edited, used as it is (`make sync` copies the edits to the .py)"
         text = write_back(old, source, target.name)
         replace(path, text, raw)
         fresh = generate(parse(path.name, text.encode()))
@@ -234,18 +236,18 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     modes = parser.add_mutually_exclusive_group()
     for mode, purpose in {
-        "check": "write nothing; fail if a notebook is not exactly what its .py gives",
-        "build": "write only notebooks that nobody has run or saved",
-        "clean": "also drop the outputs of notebooks that are in step",
+        "check": "write nothing; fail if a notebook is not exactly what its .py generates",
+        "build": "write only notebooks that have not been run or saved",
+        "clean": "also remove the outputs of notebooks that are in step",
     }.items():
         modes.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=purpose)
     parser.add_argument("folder", nargs="?", type=Path, default=NOTEBOOKS)
     chosen = parser.parse_args(arguments)
-    memory = chosen.folder / ".last-sync.json"
+    record = chosen.folder / ".last-sync.json"
     synced = {}
     with contextlib.suppress(OSError, TypeError, ValueError):
-        synced.update(json.loads(memory.read_text(encoding="utf-8")))
-    before, status, said = dict(synced), 0, False
+        synced.update(json.loads(record.read_text(encoding="utf-8")))
+    before, status, reported = dict(synced), 0, False
     for path in sorted(chosen.folder.glob("day-[0-9][0-9]-*.py")):
         try:
             done = sync(path, chosen.mode, synced)
@@ -253,19 +255,19 @@ def main(arguments=None):
             done, status = f"Not synced: {error}", 1
         if done:
             print(done)
-            said = True
+            reported = True
     if synced != before:
-        # Without this memory, a notebook that is edited again after a sync stops the next one.
-        with contextlib.suppress(OSError), atomic_write(memory) as file:
+        # Without this record, sync would refuse a notebook that is edited again after a sync.
+        with contextlib.suppress(OSError), atomic_write(record) as file:
             file.write(json.dumps(synced, indent=1).encode())
     for stray in sorted(chosen.folder.glob("*.ipynb")):
         if not stray.with_suffix(".py").exists():
             print(f"{stray.name}: passed over, because it has no .py")
-    if not said:
+    if not reported:
         print("Every day's notebook is in step with its .py.")
     return status
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # the console may lack a character
+    sys.stdout.reconfigure(errors="replace")  # the console may not support every character
     sys.exit(main())
