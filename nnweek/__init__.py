@@ -3,13 +3,11 @@
 The notebooks teach and this package supports them: the code that a day is about is written
 out in that day's notebook first, and imported from here afterwards.
 
-A module imports only modules above it in this table, and `import nnweek` loads none of them.
+A module imports only modules above it in this list, and `import nnweek` loads none of them.
+The last column names what a module needs.
 
-=============  =======================================================  ===========
-module         holds                                                    needs
-=============  =======================================================  ===========
-**The library** that the notebooks import
------------------------------------------------------------------------------------
+The library, which the notebooks import:
+
 `toy`          2-D data sets                                            numpy
 `scratch`      the two-layer network in NumPy                           numpy
 `gradcheck`    checking gradients with finite differences               numpy
@@ -27,15 +25,11 @@ module         holds                                                    needs
 `experiments`  training runs, sweeps, many seeds at once                torch
 `distributed`  the baseline, trained by several processes               torch
 `plots`        figures that more than one notebook draws                matplotlib
--------------  -------------------------------------------------------  -----------
-**The checks** of the learner's answers
------------------------------------------------------------------------------------
+
+The checks of the learner's answers, and the commands `nnweek …` or `python -m nnweek …`:
+
 `checks`       exercises, and verdicts that name the mistake            numpy
--------------  -------------------------------------------------------  -----------
-**The commands**, typed as `nnweek …` or `python -m nnweek …`
------------------------------------------------------------------------------------
 `commands`     start, report, grade, bench                              –
-=============  =======================================================  ===========
 """
 
 __version__ = "0.1.0"

@@ -30,5 +30,5 @@ def printable(text):
 def make_tolerant():
     """Let standard output and standard error replace the characters that they lack."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a notebook's streams have no need of it
+        if hasattr(stream, "reconfigure"):  # a notebook's streams are UTF-8 and lack it
             stream.reconfigure(errors=REPLACE)

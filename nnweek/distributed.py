@@ -34,12 +34,10 @@ FROM_TORCHRUN = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}
 
 
 class Share:
-    """One process's share of every batch of a loader.
+    """One process's share of every batch. Introduced on the page *Beyond one machine*.
 
     The concatenated shares of all processes are the batch. If it cannot be divided evenly,
     the first shares have one image more.
-
-    Introduced on the page *Beyond one machine*.
 
     Args:
         loader: a `nnweek.loaders.BatchLoader`, the same in every process.
@@ -136,11 +134,8 @@ def train(data, *, epochs=5, lr=0.1, batch_size=128, seed=42, device="cpu", chec
     calls it with the same arguments, except for the device.
 
     Args:
-        data: `nnweek.mnist.Digits`.
-        epochs: number of epochs, at least 1.
-        lr: learning rate, above 0.
+        data, epochs, lr, seed: as for `train_baseline`.
         batch_size: examples per batch, over all processes.
-        seed: determines the weights, the split and the order of the batches.
         device: device of this process.
         checkpoint: a file of process 0, which the other processes need not see. If it
             exists, training resumes from it.
@@ -182,17 +177,9 @@ def _checkpoint_of_this_process(path):
 
 
 def main(arguments=None):
-    """Train in a process started by torchrun; only process 0 prints.
-
-    Introduced on the page *Beyond one machine*.
-
-    Args:
-        arguments: list of command-line arguments; by default `sys.argv[1:]`.
-    """
+    """Train in a process of torchrun's. Introduced on the page *Beyond one machine*."""
     parser = argparse.ArgumentParser(prog="nnweek.distributed", description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--epochs", type=int, default=5, help="total, including those in the checkpoint"
-    )
+    parser.add_argument("--epochs", type=int, default=5, help="total, including the checkpoint's")
     parser.add_argument("--lr", type=float, default=0.1, help="the learning rate")
     parser.add_argument("--batch-size", type=int, default=128, help="over all processes")
     parser.add_argument("--seed", type=int, default=42, help="for weights, split and batches")
@@ -238,9 +225,8 @@ def _train_and_report(chosen):
 
 def _device_of_this_process():
     """Return a GPU for this process if the machine has one per process, else the CPU."""
-    if dist.is_nccl_available() and torch.cuda.device_count() >= int(
-        os.environ["LOCAL_WORLD_SIZE"]
-    ):
+    needed = int(os.environ["LOCAL_WORLD_SIZE"])
+    if dist.is_nccl_available() and torch.cuda.device_count() >= needed:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -63,15 +63,9 @@ def train_baseline(data, *, epochs=5, lr=0.1, batch_size=128, seed=42, device=No
 
 
 def train_model_with_optimizer(
-    optimizer_name="SGD",
-    epochs=5,
-    lr=0.001,
-    *,
-    train_loader=None,
-    val_loader=None,
-    seed=42,
-    device=None,
-):
+    optimizer_name="SGD", epochs=5, lr=0.001, *,
+    train_loader=None, val_loader=None, seed=42, device=None,
+):  # fmt: skip
     """Train `MNISTMLP` with one optimizer. Introduced on Day 33.
 
     Two calls with the same seed and the default loaders start from the same weights and see
@@ -80,11 +74,10 @@ def train_model_with_optimizer(
 
     Args:
         optimizer_name: "SGD", "Momentum", "Adam" or "AdamW", in upper or lower case.
-        epochs: number of epochs, at least 1.
-        lr: learning rate, above 0.
+        epochs, lr: as for `train_baseline`.
         train_loader, val_loader: from `make_loaders`; both or neither.
         seed: determines the weights and, without loaders, the split and the batches.
-        device: where to train, without loaders; `get_device()` by default.
+        device: as for `train_baseline`, without loaders.
 
     Returns:
         train_losses, val_losses, val_accs: lists of floats, one per epoch.
@@ -110,9 +103,8 @@ def train_model_with_optimizer(
 def in_parallel(train, *arguments):
     """Call a function for each of many runs, several at a time. Introduced on Day 32.
 
-    Several cores that work on one small network mostly wait for each other; with one network
-    per core they do not. So there are as many runs at a time as cores, with one thread each.
-    On a GPU, which they would have to share, the runs are sequential.
+    There are as many runs at a time as cores, with one thread each, because several cores that
+    work on one small network mostly wait for each other. On a GPU, the runs are sequential.
 
     Args:
         train: called with one item of each of `arguments`, like the function of `map`. It
@@ -131,10 +123,9 @@ def in_parallel(train, *arguments):
     jobs = list(zip(*arguments, strict=True))
     threads, before = torch.get_num_threads(), torch.get_rng_state()
     try:
-        with ThreadPoolExecutor(
-            _runs_at_once(), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            results = [run.result() for run in [pool.submit(train, *job) for job in jobs]]
+        pool = ThreadPoolExecutor(_runs_at_once(), initializer=torch.set_num_threads, initargs=[1])
+        with pool:
+            results = list(pool.map(lambda job: train(*job), jobs))
     finally:
         torch.set_num_threads(threads)
     if not torch.equal(before, torch.get_rng_state()):
@@ -260,11 +251,7 @@ def _train_stacked(models, loaders, val_loader, n_state, step, rates, epochs, ev
                 raise ValueError("val_loader yielded no batch: there is nothing to evaluate")
             val_loss, val_acc = _means(*zip(*scores, strict=True))
             for k, history in enumerate(histories):
-                history.train_loss.append(train_loss[k])
-                history.train_acc.append(train_acc[k])
-                history.val_loss.append(val_loss[k])
-                history.val_acc.append(val_acc[k])
-                history.seconds.append(seconds)
+                history.append(train_loss[k], train_acc[k], val_loss[k], val_acc[k], seconds)
             losses, hits, sizes = [], [], []
             models[0].train()
             start = time.perf_counter()
@@ -290,9 +277,6 @@ def best_rate(rates, scores):
 
     Returns:
         The rate, a float.
-
-    Warns:
-        UserWarning: if the best rate is the first or the last.
 
     Raises:
         ValueError: if there is not one score per rate, the rates are not ascending, or all

@@ -134,10 +134,7 @@ def gradient_report(model, X, y, eps=1e-5):
     elementwise error shows where to look.
 
     Args:
-        model: a `TwoLayerMLP`; its parameters are restored afterwards.
-        X: (N, D) numbers; a few rows are enough.
-        y: (N,) labels.
-        eps: step size of the finite differences, above 0.
+        model, X, y, eps: as for `grad_check`.
 
     Returns:
         `GradientReport`.

@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnweek._console import printable
 from nnweek._validate import one_of
 from nnweek.files import atomic_write
 from nnweek.loaders import make_loaders, split
@@ -98,14 +99,14 @@ def load_mnist():
     if unpacked is not None:
         return _read_mnist(unpacked)
     contents, failures = _find_files(folder)
-    if contents is not None:
+    if len(contents) == len(UNPACKED):
         return _read_mnist(_unpack(contents, folder))
     report = f"{_listed(failures)}\n{_ADVICE}"
     if wanted == "mnist":
         raise OSError(
             f"MNIST is not available, and NNWEEK_DATASET=mnist forbids the stand-in.\n{report}"
         )
-    print(f"MNIST is not available: {_STAND_IN_NOTICE}\n{report}")
+    print(printable(f"MNIST is not available: {_STAND_IN_NOTICE}\n{report}"))
     return _load_stand_in()
 
 
@@ -121,9 +122,6 @@ _ADVICE = (
 
 def _listed(failures):
     return "\n".join(["These sources failed:", *(f"  - {failure}" for failure in failures)])
-
-
-# --- Finding the files -------------------------------------------------------------
 
 
 def _find_unpacked(folder):
@@ -153,7 +151,7 @@ def _unpack(contents, folder):
 
 
 def _find_files(folder):
-    """Collect the four verified files: ({name: bytes} or None, list of failures)."""
+    """Collect the verified files: ({name: bytes} of those found, list of failures)."""
     from torchvision.datasets import MNIST
 
     checksums = dict(MNIST.resources)
@@ -170,7 +168,7 @@ def _find_files(folder):
         before = len(contents)
         _collect(source, checksums, contents, failures)
         if len(contents) > before:
-            print(f"MNIST: {len(contents) - before} file(s) from {source}")
+            print(printable(f"MNIST: {len(contents) - before} file(s) from {source}"))
         if len(contents) == len(checksums):
             break
     try:
@@ -178,15 +176,14 @@ def _find_files(folder):
             with atomic_write(folder / name) as file:
                 file.write(contents[name])
     except OSError as error:
-        print(
+        message = (
             f"MNIST could not be saved in {folder} ({_reason(error)}), so it will be fetched "
             f"again next time. Set NNWEEK_DATA to a folder with 70 MB of free space."
         )
-    if len(contents) == len(checksums):
-        if failures:
-            print(_listed(failures))
-        return contents, failures
-    return None, failures
+        print(printable(message))
+    if failures and len(contents) == len(checksums):
+        print(printable(_listed(failures)))
+    return contents, failures
 
 
 def _collect(source, checksums, contents, failures, report_missing=True):
@@ -209,7 +206,7 @@ def _collect(source, checksums, contents, failures, report_missing=True):
             # If a source fails for one file it will fail for the rest; try the next source.
             failures.append(f"{source}: {_reason(error)}")
             return
-        problem = _fault(data, checksums[name])
+        problem = _damage(data, checksums[name])
         if problem:
             failures.append(f"{source}: {name} {problem}")
         else:
@@ -222,7 +219,7 @@ def _read(path):
         return file.read(LARGEST)
 
 
-def _fault(data, checksum):
+def _damage(data, checksum):
     """Describe what is wrong with a file's bytes, or return None if they match the checksum."""
     # None would mean False, too.
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest()  # pragma: no mutate
@@ -293,9 +290,6 @@ def _download(source, name):
                     raise ValueError(f"{name} is larger than {LARGEST:,} bytes: not MNIST")
     finally:
         given_up.set()
-
-
-# --- Reading -------------------------------------------------------------------------
 
 
 def _read_mnist(contents):

@@ -86,9 +86,7 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
 
 
 def plot_bands(bands, title, xlabel, ylabel):
-    """Draw curves with a band around each, such as a mean over seeds and its interval.
-
-    Introduced on Day 33.
+    """Draw curves with bands, such as means with their intervals. Introduced on Day 33.
 
     Args:
         bands: {label: (x, middle, low, high)}, four series of equal length each.
@@ -141,10 +139,8 @@ def plot_panels(panels, title, xlabel, ylabel, *, ylim=None):
         if ylim is not None:
             axes.flat[0].set_ylim(*ylim)
         figure.suptitle(title, fontsize="medium")
-        for ax in axes[-1]:
-            ax.set_xlabel(xlabel)
-        for ax in axes[:, 0]:
-            ax.set_ylabel(ylabel)
+        plt.setp(axes[-1], xlabel=xlabel)
+        plt.setp(axes[:, 0], ylabel=ylabel)
         if len(names) > 1:
             figure.legend(
                 [lines[name] for name in names], names, loc="outside lower center",
@@ -153,9 +149,7 @@ def plot_panels(panels, title, xlabel, ylabel, *, ylim=None):
 
 
 def plot_points(X, y, title, *, predict=None):
-    """Draw labelled points in the plane and, optionally, a model's decision regions.
-
-    Introduced on Day 29.
+    """Draw labelled points, and a model's decision regions if given. Introduced on Day 29.
 
     Args:
         X: (N, 2) points.

@@ -12,6 +12,7 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+from nnweek._console import printable
 from nnweek.runtime import data_folder
 
 
@@ -39,13 +40,8 @@ def record(name, value, *, dataset, day):
     Raises:
         TypeError, ValueError: if the value cannot be written as JSON.
     """
-    entry = {
-        "name": name,
-        "value": value,
-        "dataset": dataset,
-        "day": day,
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    entry = {"name": name, "value": value, "dataset": dataset, "day": day, "time": now}
     try:
         line = json.dumps(entry, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -105,11 +101,11 @@ def recall(name, measure, *, dataset, day):
         OSError: if the file exists and cannot be read.
         TypeError, ValueError: if the measured value cannot be written as JSON.
     """
-    found = recorded(dataset).get(name)
-    if found:
-        print(f"Day {day}: {name} was recorded on {found['time'][:10]}")
-        return found["value"]
+    result = recorded(dataset).get(name)
+    if result:
+        print(printable(f"Day {day}: {name} was recorded on {result['time'][:10]}"))
+        return result["value"]
     value = measure()
     record(name, value, dataset=dataset, day=day)
-    print(f"Day {day}: {name} measured now")
+    print(printable(f"Day {day}: {name} measured now"))
     return value

@@ -32,19 +32,14 @@ def set_seed(seed=42):
 
 
 def get_device():
-    """Return the `torch.device` to train on: a CUDA GPU if there is one, else the CPU.
-
-    Introduced on Day 31.
-    """
+    """Return the `torch.device` to train on, CUDA if available. Introduced on Day 31."""
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def data_folder():
-    """Return the folder for MNIST and the results; it need not exist yet.
-
-    Introduced on Day 29.
+    """Return the folder for MNIST and the results; it may not exist yet. Introduced on Day 29.
 
     It is `NNWEEK_DATA` if that is set, else `nnweek` in the user's cache folder
     (`XDG_CACHE_HOME`, by default `~/.cache`), or in the folder for temporary files if the

@@ -35,13 +35,11 @@ def make_spirals(n_per_class=100, *, turns=1.25, seed=42):
     The spirals end at radius 1; the points scatter around them with standard deviation 0.02.
 
     Args:
-        n_per_class: points in each class, at least 1.
+        n_per_class, seed: as for `make_toy_data`.
         turns: number of turns of each spiral around the origin, above 0.
-        seed: the same seed gives the same points.
 
     Returns:
-        X: (2 · n_per_class, 2) float64, the points; class 0 first.
-        y: (2 · n_per_class,) int64, the labels 0 and 1.
+        X, y: as from `make_toy_data`.
 
     Raises:
         TypeError, ValueError: if `n_per_class` is not an integer of at least 1, or

@@ -8,6 +8,8 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from nnweek._validate import one_of
 
 PICTURES = Path(__file__).parent / "pictures"  # screenshots of TensorBoard
@@ -82,7 +84,8 @@ def add_projector(log_dir, vectors, labels, images=None):
     Raises:
         ValueError: if the lengths differ, or there is no vector.
     """
-    import numpy as np
+    from matplotlib.image import imsave
+    from tensorboard.plugins.projector import ProjectorConfig
 
     vectors = np.asarray(vectors.detach().cpu() if hasattr(vectors, "detach") else vectors)
     labels = [str(label) for label in np.asarray(labels).tolist()]
@@ -95,7 +98,8 @@ def add_projector(log_dir, vectors, labels, images=None):
     folder.mkdir(parents=True, exist_ok=True)
     np.savetxt(folder / "vectors.tsv", vectors, fmt="%.5g", delimiter="\t")
     (folder / "labels.tsv").write_text("\n".join(labels) + "\n", encoding="utf-8")
-    config = 'embeddings {\n  tensor_path: "vectors.tsv"\n  metadata_path: "labels.tsv"\n'
+    config = ProjectorConfig()
+    embedding = config.embeddings.add(tensor_path="vectors.tsv", metadata_path="labels.tsv")
     if images is not None:
         images = np.asarray(images)
         if images.ndim != 3 or len(images) != len(vectors):
@@ -107,14 +111,10 @@ def add_projector(log_dir, vectors, labels, images=None):
         sheet = np.zeros((side * side, height, width))
         sheet[: len(images)] = 1 - images  # dark on white
         sheet = sheet.reshape(side, side, height, width).swapaxes(1, 2)
-        from matplotlib.image import imsave
-
         imsave(folder / "images.png", sheet.reshape(side * height, -1), cmap="gray", vmin=0, vmax=1)
-        config += (
-            '  sprite {\n    image_path: "images.png"\n'
-            f"    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n"
-        )
-    (folder / "projector_config.pbtxt").write_text(config + "}\n", encoding="utf-8")
+        embedding.sprite.image_path = "images.png"
+        embedding.sprite.single_image_dim.extend([width, height])
+    (folder / "projector_config.pbtxt").write_text(str(config), encoding="utf-8")
 
 
 def read_scalars(log_dir):
@@ -130,91 +130,55 @@ def read_scalars(log_dir):
         FileNotFoundError: if the folder contains no event file.
     """
     events = _events(log_dir)
-    return {
-        tag: ([point.step for point in points], [point.value for point in points])
-        for tag in events.Tags()["scalars"]
-        for points in [events.Scalars(tag)]
-    }
+    return _by_tag(events.Tags()["scalars"], events.Scalars, lambda event: event.value)
 
 
 def read_histograms(log_dir):
-    """Read every histogram of a run back from its event files. Introduced on Day 34.
-
-    Args:
-        log_dir: the run's folder.
+    """Read every histogram of a run, as `read_scalars` reads scalars. Introduced on Day 34.
 
     Returns:
         {tag: (steps, histograms)}; a histogram is (edges, counts), two arrays with one edge
         more than counts.
-
-    Raises:
-        FileNotFoundError: if the folder contains no event file.
     """
-    import numpy as np
 
-    events, histograms = _events(log_dir), {}
-    for tag in events.Tags()["histograms"]:
-        logged = events.Histograms(tag)
-        histograms[tag] = (
-            [event.step for event in logged],
-            [
-                # The first bucket ends at the smallest value and is empty.
-                (np.array(values.bucket_limit), np.array(values.bucket)[1:])
-                for values in (event.histogram_value for event in logged)
-            ],
-        )
-    return histograms
+    def histogram(event):
+        values = event.histogram_value
+        # The first bucket ends at the smallest value and is empty.
+        return np.array(values.bucket_limit), np.array(values.bucket)[1:]
+
+    events = _events(log_dir)
+    return _by_tag(events.Tags()["histograms"], events.Histograms, histogram)
 
 
 def read_images(log_dir):
-    """Read every image of a run back from its event files. Introduced on Day 34.
-
-    Args:
-        log_dir: the run's folder.
+    """Read every image of a run, as `read_scalars` reads scalars. Introduced on Day 34.
 
     Returns:
         {tag: (steps, images)}; an image is (height, width, channels) with values from 0 to 1.
-
-    Raises:
-        FileNotFoundError: if the folder contains no event file.
     """
     from matplotlib.image import imread
 
+    def image(event):
+        return imread(io.BytesIO(event.encoded_image_string), format="png")
+
     events = _events(log_dir)
-    return {
-        tag: (
-            [image.step for image in images],
-            [imread(io.BytesIO(image.encoded_image_string), format="png") for image in images],
-        )
-        for tag in events.Tags()["images"]
-        for images in [events.Images(tag)]
-    }
+    return _by_tag(events.Tags()["images"], events.Images, image)
 
 
 def read_pr_curves(log_dir):
-    """Read every precision-recall curve of a run back. Introduced on Day 34.
-
-    Args:
-        log_dir: the run's folder.
+    """Read every precision-recall curve, as `read_scalars` reads scalars. Introduced on Day 34.
 
     Returns:
         {tag: (steps, curves)}; a curve is (thresholds, precision, recall), three arrays.
-
-    Raises:
-        FileNotFoundError: if the folder contains no event file.
     """
-    import numpy as np
     from tensorboard.util.tensor_util import make_ndarray
 
-    events, logged = _events(log_dir), {}
-    for tag in events.PluginTagToContent("pr_curves") if _has(events, "pr_curves") else ():
-        points = events.Tensors(tag)
-        curves = []
-        for point in points:
-            *_, precision, recall = make_ndarray(point.tensor_proto)  # four counts come first
-            curves.append((np.linspace(0, 1, len(recall)), precision, recall))
-        logged[tag] = [point.step for point in points], curves
-    return logged
+    def curve(event):
+        *_, precision, recall = make_ndarray(event.tensor_proto)  # four counts come first
+        return np.linspace(0, 1, len(recall)), precision, recall
+
+    events = _events(log_dir)
+    return _by_tag(_logged_by(events, "pr_curves"), events.Tensors, curve)
 
 
 def read_hparams(log_dir):
@@ -234,9 +198,9 @@ def read_hparams(log_dir):
     runs = {}
     for folder in sorted({file.parent for file in Path(log_dir).rglob(EVENT_FILES)}):
         events = _events(folder)
-        if not _has(events, "hparams"):
+        content = _logged_by(events, "hparams")
+        if not content:
             continue
-        content = events.PluginTagToContent("hparams")
         session = HParamsPluginData.FromString(content["_hparams_/session_start_info"])
         settings = {
             name: getattr(value, value.WhichOneof("kind"))
@@ -266,12 +230,21 @@ def _events(log_dir):
     return EventAccumulator(str(log_dir), size_guidance=everything).Reload()
 
 
-def _has(events, plugin):
-    """Return whether the events contain data of a TensorBoard plugin."""
+def _by_tag(tags, events_of, value_of):
+    """Return {tag: (steps, values)}, from all events of each tag."""
+    logged = {}
+    for tag in tags:
+        events = events_of(tag)
+        logged[tag] = [event.step for event in events], [value_of(event) for event in events]
+    return logged
+
+
+def _logged_by(events, plugin):
+    """Return {tag: content} of a TensorBoard plugin, empty if it logged nothing."""
     try:
-        return bool(events.PluginTagToContent(plugin))
+        return events.PluginTagToContent(plugin)
     except KeyError:
-        return False
+        return {}
 
 
 def show_screenshot(tab):

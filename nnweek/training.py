@@ -70,9 +70,7 @@ def evaluate(model, loader, criterion):
     """Compute a model's loss and accuracy without changing it. Introduced on Day 31.
 
     Args:
-        model: an `nn.Module`; it is left in eval mode.
-        loader: yields (images, labels), not empty; they are moved to the model's device.
-        criterion: maps (logits, labels) to the mean loss of a batch.
+        model, loader, criterion: as for `train_one_epoch`; the model is left in eval mode.
 
     Returns:
         loss, acc: means over the examples, as floats.
@@ -132,6 +130,11 @@ class History:
     def __len__(self):
         return len(self.train_loss)
 
+    def append(self, *values):
+        """Add one epoch, with a value for each attribute in their order."""
+        for curve, value in zip(vars(self).values(), values, strict=True):
+            curve.append(value)
+
 
 def fit(
     model,
@@ -146,17 +149,13 @@ def fit(
 ):
     """Train for several epochs, validating after each. Introduced on Day 32.
 
-    The loss is the cross-entropy. On the same machine with the same number of threads, the same
-    seeds give the same history (except for the seconds) and the same weights, bit for bit. That
-    holds in another process, with or without a writer, progress bar or checkpoint, and if
-    training was killed at any moment, even while writing the checkpoint, and then resumed. It
-    requires a `BatchLoader`, whose order follows from its seed, and a CPU; a GPU may add in
-    another order.
+    The loss is the cross-entropy. With a `BatchLoader` on the CPU, the same seeds and number of
+    threads give the same history (except for the seconds) and the same weights, bit for bit,
+    even if training was killed at any moment and then resumed. A GPU may add in another order.
 
-    A checkpoint is refused, and nothing is changed, if the file is damaged or not a checkpoint,
-    or if it was written with another model, other settings of the optimizer (such as its
-    learning rate) or another loader, because a history must not mix two runs. Other state, such
-    as a scheduler's, is not saved.
+    A history must not mix two runs, so a checkpoint is refused if it was written with another
+    model, loader or setting of the optimizer, such as its learning rate. Other state, such as
+    a scheduler's, is not saved.
 
     Args:
         model: an `nn.Module`, changed in place.
@@ -178,7 +177,7 @@ def fit(
 
     Raises:
         TypeError, ValueError: if `epochs` is not an integer of at least 1, a loader is
-            empty or the checkpoint is refused.
+            empty or the checkpoint is refused, which changes nothing.
         OSError: if the checkpoint cannot be written; an earlier checkpoint stays intact.
     """
     from tqdm import tqdm
@@ -205,11 +204,7 @@ def fit(
             seconds = time.perf_counter() - start
             val_loss, val_acc = evaluate(model, val_loader, criterion)
 
-            history.train_loss.append(train_loss)
-            history.train_acc.append(train_acc)
-            history.val_loss.append(val_loss)
-            history.val_acc.append(val_acc)
-            history.seconds.append(seconds)
+            history.append(train_loss, train_acc, val_loss, val_acc, seconds)
             bar.set_postfix_str(f"val loss {val_loss:.4f}, val acc {val_acc:.4f}")
 
             # Checkpoint first: every epoch that is in the log is also in the checkpoint.

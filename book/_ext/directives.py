@@ -1,13 +1,5 @@
 """The directives of the book's own pages: what they show is looked up, never typed twice.
 
-| directive | page | shows |
-|---|---|---|
-| `mistakes-of-any-exercise`, `mistakes-by-exercise` | what-went-wrong | what the checks know |
-| `minutes-of-the-week`, `lesson-plan`, `stumbling-blocks` | teachers | the notebooks' Time lines, the checks |
-| `figure-of` | index | a figure that another page drew |
-| `kernels-of-the-week` | for-a-class | what each day's kernel needs, as `nnweek bench` recorded it |
-| `build-status` | status | what the book was built from |
-
 A name that does not exist (a part, a mistake, a day, a figure) fails the build. To measure
 the kernels again: `make bench`, then copy `bench.json` to `book/kernels.json`; the directive
 reads its parts `machine` and `notebooks`.
@@ -47,9 +39,6 @@ def setup(app):
     app.add_directive("kernels-of-the-week", KernelsOfTheWeek)
     app.add_directive("build-status", BuildStatus)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-# --- What went wrong? ----------------------------------------------------------------------
 
 
 class MistakesOfAnyExercise(SphinxDirective):
@@ -106,8 +95,6 @@ def with_code(text):
     ]
 
 
-# --- For teachers --------------------------------------------------------------------------
-
 LESSON = 90  # minutes
 
 
@@ -118,7 +105,7 @@ def day_pages():
 
 def times():
     """Return {day: (page, {part: minutes})}, read from the notebooks' sources."""
-    found = {}
+    by_day = {}
     for page in day_pages():
         text = (ROOT / f"{page}.py").read_text(encoding="utf-8").replace("\n# ", " ")
         line = re.search(r"\*\*Time\*\* about (\d+) minutes: ([^.]+)\.", text)
@@ -126,16 +113,12 @@ def times():
             part: int(minutes) for part, minutes in re.findall(r" ?([^,]+?) (\d+)(?:,|$)", line[2])
         }
         assert sum(parts.values()) == int(line[1]), f"{page}: the parts do not add up"
-        found[int(page.split("-")[1])] = (page, parts)
-    return found
+        by_day[int(page.split("-")[1])] = (page, parts)
+    return by_day
 
 
 def plan(lines):
-    """Turn lines of a plan, "29: forward, loss" or "break 15", into (text, minutes).
-
-    Raises:
-        ValueError: if a day has no such part.
-    """
+    """Turn lines of a plan, "29: forward, loss" or "break 15", into (text, minutes)."""
     known = times()
     for line in lines:
         if line.startswith("break "):
@@ -150,11 +133,7 @@ def plan(lines):
 
 
 def stumbling_block(line):
-    """Turn "backward bias-mean: a question" into (exercise, id, explanation, question).
-
-    Raises:
-        ValueError: if there is no such exercise or mistake.
-    """
+    """Turn "backward bias-mean: a question" into (exercise, id, explanation, question)."""
     where, _, question = line.partition(": ")
     name, id_ = where.split(" ")
     mistakes = EXERCISES[name].mistakes if name in EXERCISES else ()
@@ -231,11 +210,8 @@ class StumblingBlocks(SphinxDirective):
         return [result]
 
 
-# --- A figure of another page --------------------------------------------------------------
-
-
 class figure_of(nodes.General, nodes.Element):
-    """The place of a figure that another page draws."""
+    """A placeholder for a figure that another page draws."""
 
 
 class FigureOf(SphinxDirective):
@@ -250,19 +226,17 @@ class FigureOf(SphinxDirective):
 
 
 def insert_figures(app, doctree, docname):
-    """Replace each place by its figure, once all pages have been read."""
+    """Replace each placeholder with its figure, once all pages have been read."""
     for place in list(doctree.findall(figure_of)):
         images = app.env.get_doctree(place["page"]).findall(nodes.image)
-        found = [image for image in images if image.get("alt", "").startswith(place["alt"])]
-        if found:
-            place.replace_self(found[0].deepcopy())
+        matches = [image for image in images if image.get("alt", "").startswith(place["alt"])]
+        if matches:
+            place.replace_self(matches[0].deepcopy())
         else:
             text = f"{place['page']} has no figure whose alt text begins with {place['alt']!r}"
             logging.getLogger(__name__).warning(text, location=docname)
             place.parent.remove(place)
 
-
-# --- What a day's kernel needs -------------------------------------------------------------
 
 LEARNERS = 30  # in the class of the last sentence
 
@@ -302,45 +276,32 @@ def kernel_lines(bench):
     ]
 
 
-# --- Status --------------------------------------------------------------------------------
-
-
 class BuildStatus(SphinxDirective):
     """A list of what the book was built from, with what, and when."""
 
     def run(self):
         self.env.note_reread()  # it changes with every build
+        status = {
+            "Built": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+            "Commit": commit(),
+            "Data set": load_mnist().name,
+            "Device": str(get_device()),
+            "Python": sys.version.split()[0],
+            **{library: metadata.version(library) for library in ("nnweek", *LIBRARIES)},
+        }
         fields = nodes.field_list()
-        for name, value in build_status().items():
-            fields += nodes.field(
-                "", nodes.field_name("", name), nodes.field_body("", paragraph(value))
-            )
+        for name, value in status.items():
+            body = nodes.field_body("", paragraph(value))
+            fields += nodes.field("", nodes.field_name("", name), body)
         return [fields]
-
-
-def build_status():
-    """Return {what: value}, all of it text."""
-    return {
-        "Built": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "Commit": commit(),
-        "Data set": load_mnist().name,
-        "Device": str(get_device()),
-        "Python": sys.version.split()[0],
-        **{library: metadata.version(library) for library in ("nnweek", *LIBRARIES)},
-    }
 
 
 def commit():
     """Return the commit that the book is built from, or why it is not known."""
+    command = ["git", "log", "-1", "--format=%h, %cs"]
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}  # no repository around
     try:
-        log = subprocess.run(
-            ["git", "log", "-1", "--format=%h, %cs"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        log = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     except FileNotFoundError:
         return "not known: git is not installed"
     return log.stdout.strip() or "not known: this is not a git checkout"

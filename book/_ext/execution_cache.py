@@ -23,6 +23,7 @@ from nnweek.runtime import get_device
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "matplotlib", "tensorboard")
+CODE_CELL = re.compile(r"^```\{code-cell\}.*?^```", re.M | re.S)  # of a page in Markdown
 
 
 def setup(app):
@@ -32,15 +33,14 @@ def setup(app):
 
 
 def name_cache(app, config):
-    """Point the execution cache at the folder for exactly this code, data and machine."""
+    """Use the cache folder of exactly this code, data and machine; delete all others."""
     # Loading the data here also keeps the download's messages off the pages.
     caches = Path(app.outdir).parent / ".jupyter_cache"
     cache = caches / fingerprint(load_mnist().name)
-    if caches.exists():
-        for old in caches.iterdir():
-            if old != cache:
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
     cache.mkdir(parents=True, exist_ok=True)
+    for old in caches.iterdir():
+        if old != cache:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     config.nb_execution_cache_path = str(cache)
     # The days pass their results on within this cache, not through the reader's own file.
     os.environ["NNWEEK_RESULTS"] = str(cache / "results.jsonl")
@@ -67,24 +67,15 @@ def fingerprint(dataset):
         digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
     for page in parse_toc_yaml(ROOT / "_toc.yml"):
         text = ROOT / "book" / f"{page}.md"
-        code = code_blocks(text) if text.exists() else code_cells(page)
+        code = CODE_CELL.findall(text.read_text("utf-8")) if text.exists() else code_cells(page)
         digest.update(json.dumps([page, code]).encode())
     versions = [metadata.version(library) for library in LIBRARIES]
     digest.update(repr((sys.version, versions, dataset, str(get_device()))).encode())
     return digest.hexdigest()[:16]
 
 
-def code_blocks(path):
-    """Return the code cells of a page in Markdown."""
-    return re.findall(r"^```\{code-cell\}.*?^```", path.read_text("utf-8"), re.M | re.S)
-
-
 def code_cells(page):
-    """Return (source, metadata) of the code cells of a notebook.
-
-    Raises:
-        ExtensionError: if the notebook is missing, empty, damaged or of an older format.
-    """
+    """Return (source, metadata) of a notebook's code cells; stop the build if it is damaged."""
     file = f"{page}.ipynb"
     try:
         cells = json.loads((ROOT / file).read_text(encoding="utf-8"))["cells"]

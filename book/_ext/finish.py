@@ -1,30 +1,17 @@
-"""The last step of the build: the theme's pages, made light, offline and accessible.
+"""The last step of the build: it makes the theme's pages light, offline and accessible.
 
-While Sphinx writes a page (`html-page-context`):
-
-1. Thebe, which the theme loads twice and no page uses, is left out.
-2. Only a notebook gets a button for Colab.
-3. The page's first paragraph becomes the description that search engines show.
-
-Once Sphinx has written the site (`build-finished`), every text file of it is read once,
-changed in memory and written once. A second run changes nothing, because Sphinx leaves the
-pages of unchanged sources as an earlier build finished them.
-
-4. Figures: files of half the size; their dimensions and lazy loading in the page. A moving
-   figure gets a still version for readers who asked their system for no motion.
-5. Labels and landmarks for screen readers; scripts that do not block rendering; no tags
-   around code that has no colour of its own (`REPAIRS`).
-6. Icons: of Font Awesome's two thousand, the script keeps those that the site shows.
-7. Scrolling: the theme's script measures all code before the page reacts; `week.js` measures
-   what is near the screen instead.
-8. Styles: one stylesheet per page instead of ten, with the rules that can match.
+While Sphinx writes a page, Thebe and other pages' Colab button are left out, and the page gets
+a description. Once Sphinx has written the site, every text file of it is read once, changed in
+memory and written once, in the steps of `finished`. A second run changes nothing, because
+Sphinx leaves the pages of unchanged sources as an earlier build finished them.
 """
 
 import hashlib
 import html
 import io
-import os
+import posixpath
 import re
+from itertools import groupby
 from pathlib import Path
 from textwrap import shorten
 
@@ -39,22 +26,14 @@ THEME = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/s
 
 
 def setup(app):
-    app.connect("html-page-context", limit_colab_to_notebooks, priority=900)  # after the theme
     app.connect("html-page-context", remove_thebe)
-    app.connect("html-page-context", describe_page)
+    app.connect("html-page-context", describe_page, priority=900)  # after the theme
     app.connect("build-finished", finish, priority=900)  # after the theme wrote pygments.css
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def limit_colab_to_notebooks(app, pagename, templatename, context, doctree):
-    """Remove the launch button from a page of the book whose cells are in no notebook."""
-    if not pagename.startswith("notebooks/"):
-        buttons = context.get("header_buttons", [])
-        buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
-
-
 def remove_thebe(app, pagename, templatename, context, doctree):
-    """Remove Thebe's scripts: the second copy of one raises an error in the browser."""
+    """Remove Thebe, which no page uses; its second copy raises an error in the browser."""
     context["script_files"] = [
         script
         for script in context.get("script_files", [])
@@ -63,7 +42,10 @@ def remove_thebe(app, pagename, templatename, context, doctree):
 
 
 def describe_page(app, pagename, templatename, context, doctree):
-    """Add the description that search engines show: the page's first paragraph."""
+    """Add a description for search engines, and remove a button for Colab without a notebook."""
+    if not pagename.startswith("notebooks/"):
+        buttons = context.get("header_buttons", [])
+        buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
     first = doctree and next(doctree.findall(nodes.paragraph), None)
     if first:
         text = html.escape(shorten(first.astext(), 300, placeholder=" …"))
@@ -87,7 +69,7 @@ def finish(app, exception):
 
 
 def finished(files, figures):
-    """Return the site's text files with all steps applied, {path from the site's root: text}."""
+    """Return the site's text files after all steps, {path from the site's root: text}."""
     files = dict(files)
     for name in select(files, ".html"):
         files[name] = repair_labels(place_figures(files[name], figures))
@@ -100,8 +82,6 @@ def finished(files, figures):
 def select(files, suffix, folder=""):
     return [name for name in files if name.endswith(suffix) and name.startswith(folder)]
 
-
-# --- Figures -------------------------------------------------------------------------------
 
 FIGURE = re.compile(r'<img (?![^>]*\bloading=)[^>]*\bsrc="((?:\.\./)*_images/)([^"]+)\.png"[^>]*>')
 VISIBLE_DIFFERENCE = 2.0  # root mean square over the pixels, of 255
@@ -165,8 +145,6 @@ def place_figures(page, figures):
     return FIGURE.sub(placed, page)
 
 
-# --- Labels --------------------------------------------------------------------------------
-
 REPAIRS = [
     # A label must contain the visible words (WCAG 2.5.3); without a label, they are the name.
     (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
@@ -187,8 +165,6 @@ def repair_labels(page):
         page = re.sub(wrong, right, page)
     return page
 
-
-# --- Icons and scrolling -------------------------------------------------------------------
 
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
 ICON_STYLES = "_static/styles/pydata-sphinx-theme.css"
@@ -218,14 +194,14 @@ def keep_used_icons(files):
 
 def used_icons(files):
     """Return {name: page or script} for every fa-name in a page's classes or in a script."""
-    found = {}
+    names = {}
     for page in select(files, ".html"):
         for classes in re.findall(r'class="([^"]*)"', files[page]):
-            found |= dict.fromkeys(FA_NAME.findall(classes), page)
+            names |= dict.fromkeys(FA_NAME.findall(classes), page)
     for script in select(files, ".js", "_static/"):
         if script != ICON_SCRIPT:
-            found |= dict.fromkeys(FA_NAME.findall(files[script]), script)
-    return found
+            names |= dict.fromkeys(FA_NAME.findall(files[script]), script)
+    return names
 
 
 def style_names(styles):
@@ -234,42 +210,36 @@ def style_names(styles):
 
 
 def with_icons(script, used, known=()):
-    """Return Font Awesome's script with only the icons in use, {name: where}.
+    """Return Font Awesome's script with only the icons in use, {name: where}; refuse unknown ones."""
+    all_names = set(known)
 
-    Raises:
-        ExtensionError: if a name is neither an icon nor `known`.
-    """
-    found = set(known)
-
-    def kept(icon):
+    def keep_used(icon):
         names = {icon["name"].strip('"'), *re.findall(r'"([\w-]+)"', icon["others"])}
-        found.update(names)
+        all_names.update(names)
         return icon[0] if names & used.keys() else ""
 
-    thin = ICON.sub(kept, script)
-    missing = [f"fa-{name} ({where})" for name, where in sorted(used.items()) if name not in found]
+    thin = ICON.sub(keep_used, script)
+    missing = [
+        f"fa-{name} ({where})" for name, where in sorted(used.items()) if name not in all_names
+    ]
     if missing:
         raise ExtensionError(f"The theme has no such icon: {', '.join(missing)}")
     return thin
 
 
-# The elements that the theme's script measures: document.querySelectorAll(["pre",…]…
-MEASURED = re.compile(r'\["pre",[^\]]*\](?=\.join\()')
-
-
 def stop_measuring(files):
-    """Let the theme's script find nothing to measure: it would force a layout of the page."""
+    """Let the theme's script find nothing to measure: it would lay out the page before it reacts.
+
+    `week.js` measures what is near the screen instead.
+    """
     script = "_static/scripts/pydata-sphinx-theme.js"
-    if script in files:
-        files[script] = MEASURED.sub('["template"]', files[script])
+    if script in files:  # it measures document.querySelectorAll(["pre",…].join()…)
+        files[script] = re.sub(r'\["pre",[^\]]*\](?=\.join\()', '["template"]', files[script])
 
-
-# --- Styles --------------------------------------------------------------------------------
 
 STYLESHEET = re.compile(r'<link [^>]*href="([^"?]+\.css)(?:\?[^"]*)?"[^>]*>\s*')
 # An address relative to its file, as in url("../webfonts/fa-solid-900.woff2").
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|https?:|[#/])([^"')]+)\1\)""")
-CONDITIONAL_RULES = ("media", "supports", "layer", "container")
 
 
 def join_styles(files):
@@ -281,7 +251,7 @@ def join_styles(files):
     words = {word for text in texts for word in re.findall(r"[\w-]+", text)}
     joined = {}  # {the stylesheets of a page: the one that replaces them}
     for page in select(files, ".html"):
-        folder, text = os.path.dirname(page), files[page]
+        folder, text = posixpath.dirname(page), files[page]
         links = list(STYLESHEET.finditer(text))
         styles = tuple(normal_path(folder, link[1]) for link in links)
         if len(styles) < 2 or not all(style in files for style in styles):
@@ -292,31 +262,24 @@ def join_styles(files):
             digest = hashlib.sha256(style.encode()).hexdigest()[:12]
             joined[styles] = f"_static/styles-{digest}.css"
             files[joined[styles]] = f"/* The rules in use of {names} */\n{style}"
-        address = relative_path(joined[styles], folder)
+        address = posixpath.relpath(joined[styles], folder or ".")
         start, text = links[0].start(), STYLESHEET.sub("", text)
         files[page] = text[:start] + f'<link rel="stylesheet" href="{address}">\n' + text[start:]
 
 
-def normal_path(*parts):
-    return os.path.normpath(os.path.join(*parts)).replace(os.sep, "/")
-
-
-def relative_path(name, folder):
-    return os.path.relpath(name, folder or ".").replace(os.sep, "/")
+def normal_path(folder, address):
+    return posixpath.normpath(posixpath.join(folder, address))
 
 
 def used_rules(files, name, words):
-    """Return the rules of a stylesheet that can match, with addresses relative to `_static`.
+    """Return the rules of a stylesheet whose classes are all in `words`.
 
-    Args:
-        files: the site's files, {path: text}; what the stylesheet imports is inserted.
-        name: the stylesheet's path.
-        words: all words in pages and scripts; a class that is not one of them matches nothing.
+    What the stylesheet imports is inserted, and addresses become relative to `_static`.
     """
-    folder = os.path.dirname(name)
+    folder = posixpath.dirname(name)
 
-    def moved(found):
-        return f'url("{relative_path(normal_path(folder, found[2]), "_static")}")'
+    def moved(match):
+        return f'url("{posixpath.relpath(normal_path(folder, match[2]), "_static")}")'
 
     def of(rules):
         for rule in rules:
@@ -329,7 +292,7 @@ def used_rules(files, name, words):
             elif rule.lower_at_keyword == "import":
                 address = next(t.value for t in rule.prelude if t.type in ("string", "url"))
                 yield used_rules(files, normal_path(folder, address), words)
-            elif rule.lower_at_keyword in CONDITIONAL_RULES:
+            elif rule.lower_at_keyword in ("media", "supports", "layer", "container"):
                 inner = tinycss2.parse_rule_list(rule.content, skip_comments=True)
                 if inner := "".join(of(inner)):
                     yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{inner}}}\n"
@@ -342,13 +305,8 @@ def used_rules(files, name, words):
 
 def split(prelude):
     """Return the comma-separated selectors of a rule."""
-    selectors = [[]]
-    for token in prelude:
-        if token == ",":
-            selectors.append([])
-        else:
-            selectors[-1].append(token)
-    return selectors
+    groups = groupby(prelude, key=lambda token: token == ",")
+    return [list(tokens) for is_comma, tokens in groups if not is_comma]
 
 
 def classes(selector):

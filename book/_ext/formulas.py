@@ -52,11 +52,7 @@ class Formulas:
         return self._engine.call(function, *arguments)
 
     def set(self, formula, display=False):
-        """Return a TeX formula as HTML: MathML followed by an SVG drawing.
-
-        Raises:
-            ExtensionError: if MathJax does not understand the formula.
-        """
+        """Return a TeX formula as HTML: MathML followed by an SVG drawing."""
         try:
             mathml = self._call("mathml", formula, display)
             svg = self._call("svg", formula, display)

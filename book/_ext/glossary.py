@@ -28,8 +28,8 @@ def setup(app):
 
 def day_of(docname):
     """Return the number of the day whose page this is, or None."""
-    found = re.match(r"notebooks/day-(\d+)-", docname)
-    return int(found[1]) if found else None
+    match = re.match(r"notebooks/day-(\d+)-", docname)
+    return int(match[1]) if match else None
 
 
 def outdated_pages(app, env, added, changed, removed):
@@ -48,8 +48,7 @@ def link_days(app, doctree, docname):
         text = list(definition.findall(nodes.Text))[-1]
         day = DAY.search(text)
         if day and int(day[1]) in pages:
-            uri = app.builder.get_relative_uri(docname, pages[int(day[1])])
-            put_link(text, day, uri)
+            put_link(text, day, app.builder.get_relative_uri(docname, pages[int(day[1])]))
         else:
             message = "A definition must end with the day that introduces the term: «Day 29.»"
             logging.getLogger(__name__).warning(message, location=definition)
@@ -67,9 +66,9 @@ def link_terms(app, doctree, docname):
     glossary = app.builder.get_relative_uri(docname, GLOSSARY)
     new = {id_: form for id_, form, day in terms(app.env.get_doctree(GLOSSARY)) if day <= today}
     for text in list(running_text(doctree)):
-        while found := {id_: match for id_, form in new.items() if (match := form.search(text))}:
+        while matches := {id_: match for id_, form in new.items() if (match := form.search(text))}:
             # The first match, and of several at one place, the longest.
-            id_, match = min(found.items(), key=lambda one: (one[1].start(), -one[1].end()))
+            id_, match = min(matches.items(), key=lambda one: (one[1].start(), -one[1].end()))
             del new[id_]
             text = put_link(text, match, f"{glossary}#{id_}", "glossary-word")
 
@@ -77,13 +76,13 @@ def link_terms(app, doctree, docname):
 def terms(glossary):
     """Yield (id in the glossary, pattern of its forms, day) for each term."""
     for item in glossary.findall(nodes.definition_list_item):
-        found = list(item.findall(nodes.term))
+        words = list(item.findall(nodes.term))
         # "expected calibration error (ECE)" also has two names.
-        names = [name.strip() for term in found for name in re.split(r"[()]", term.astext())]
+        names = [name.strip() for term in words for name in re.split(r"[()]", term.astext())]
         forms = "|".join(plural(name) for name in names if name)
         pattern = re.compile(rf"(?<![\w-])(?:{forms})(?![\w-])", re.IGNORECASE)
         day = DAY.search(item.astext())
-        yield found[0]["ids"][0], pattern, int(day[1]) if day else 0
+        yield words[0]["ids"][0], pattern, int(day[1]) if day else 0
 
 
 def plural(word):
@@ -101,9 +100,11 @@ def running_text(doctree):
         elif isinstance(node, nodes.TextElement):
             join_texts(node)
         elif isinstance(node, nodes.Text) and not folds:
-            above = list(ancestors(node))
+            above = [node]
+            while above[-1].parent:
+                above.append(above[-1].parent)
             in_a_paragraph = any(isinstance(one, nodes.paragraph) for one in above)
-            # The first section is the page itself; before the second one, it only announces.
+            # The first section is the page itself; before the second one, it is introduced.
             in_a_section = sum(isinstance(one, nodes.section) for one in above) > 1
             excluded = any(isinstance(one, EXCLUDED) for one in above)
             if in_a_paragraph and in_a_section and not excluded:
@@ -115,11 +116,6 @@ def join_texts(element):
     for i in reversed(range(1, len(element))):
         if isinstance(element[i - 1], nodes.Text) and isinstance(element[i], nodes.Text):
             element[i - 1 : i + 1] = [nodes.Text(element[i - 1] + element[i])]
-
-
-def ancestors(node):
-    while node := node.parent:
-        yield node
 
 
 def put_link(text, match, uri, *classes):

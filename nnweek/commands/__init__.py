@@ -1,8 +1,9 @@
 """The command line: `nnweek report`, `nnweek grade`, … or `python -m nnweek report`, …
 
-Each command is a module of this package with a `main(arguments)` that returns the exit
-status. It is imported when it is called, so that the report runs where other libraries are
-missing. No notebook imports a command, except `report` if something is wrong.
+Each command is a module of this package with a `main(arguments)`, which takes the strings
+after the command (by default those of the command line) and returns the exit status. It is
+imported when it is called, so that the report runs where other libraries are missing. No
+notebook imports a command, except `report` if something is wrong.
 """
 
 import argparse

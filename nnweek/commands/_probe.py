@@ -1,6 +1,6 @@
-"""What a notebook in the current folder would find; `report` runs this file as a process.
+"""Print what a notebook in the current folder would find; `report` runs this file as a process.
 
-It prints one line per finding, so that everything found before a crash is preserved.
+Each finding is one line, so that everything before a crash is preserved.
 """
 
 import importlib
@@ -10,21 +10,19 @@ import os
 import sys
 
 
-def tell(key, value):
+def emit(key, value):
     print("\n@" + json.dumps([key, value]), flush=True)
 
 
 def use_the_path_of_a_kernel():
     """Search the current folder after the standard library, before installed libraries."""
-    folders = [
-        os.path.basename(folder) in ("site-packages", "dist-packages") for folder in sys.path
-    ]
-    sys.path.insert(folders.index(True) if any(folders) else 0, "")
+    installed = [folder.endswith(("site-packages", "dist-packages")) for folder in sys.path]
+    sys.path.insert(installed.index(True) if any(installed) else 0, "")
 
 
 def try_library(module):
-    """Tell a module's [error or None, version]."""
-    tell("trying", module)
+    """Emit a module's [error or None, version]."""
+    emit("trying", module)
     library, error = module.partition(".")[0], None
     try:
         importlib.import_module(module)
@@ -32,13 +30,13 @@ def try_library(module):
         error = "missing" if failure.name == library else str(failure)
     except BaseException as failure:
         error = f"{type(failure).__name__}: {failure}"
-    tell(module, [error, str(getattr(sys.modules.get(library), "__version__", ""))])
+    emit(module, [error, str(getattr(sys.modules.get(library), "__version__", ""))])
 
 
 def device():
     import torch
 
-    tell("cuda", torch.version.cuda)
+    emit("cuda", torch.version.cuda)
     if torch.cuda.is_available():
         return "cuda, " + torch.cuda.get_device_name()
     return f"CPU, threads: {torch.get_num_threads()}"
@@ -59,28 +57,28 @@ def kernel():
 def own_files(modules):
     """Return {library: file in the current folder that hides it}."""
     used = {name.partition(".")[0] for name in [*sys.modules, *modules]} - {"__main__"}
-    found = {}
+    own = {}
     for entry in sorted(os.listdir()):
         name, ending = os.path.splitext(entry)
         is_module = ending == ".py" or os.path.isfile(os.path.join(entry, "__init__.py"))
         if name in used and is_module:
-            found[name] = os.path.abspath(entry)
-    return found
+            own[name] = os.path.abspath(entry)
+    return own
 
 
 if __name__ == "__main__":
     if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
         del sys.path[0]
     spec = importlib.util.find_spec("nnweek")  # wherever a notebook is
-    tell("nnweek", spec and spec.origin)
+    emit("nnweek", spec and spec.origin)
     use_the_path_of_a_kernel()
     for module in sys.argv[1:]:
         try_library(module)
     for look in (device, checksums, kernel):
-        tell("trying", "the " + look.__name__)
+        emit("trying", "the " + look.__name__)
         try:
-            tell(look.__name__, look())
+            emit(look.__name__, look())
         except BaseException:
-            tell(look.__name__, None)
-    tell("own files", own_files(sys.argv[1:]))
-    tell("trying", None)
+            emit(look.__name__, None)
+    emit("own files", own_files(sys.argv[1:]))
+    emit("trying", None)

@@ -1,8 +1,8 @@
 """Benchmarks of the week's work on this computer: `make bench`, or `nnweek bench`.
 
 Alternatives are timed in turn, within one run, so that other load on the computer affects
-all of them alike. The result is the median of the ratios within a round. It is printed as
-it comes and written as JSON.
+all of them equally. Each result is the median of the ratios within a round. It is printed as
+soon as it is known; in the end, all results are written as JSON.
 
 Training and evaluation are each done in three ways: the *usual* code of most MNIST tutorials
 (torchvision's data set with transforms, a `DataLoader`, `.item()` at every step); *nnweek*;
@@ -24,7 +24,9 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
+from torchvision.transforms import Compose, Normalize, ToTensor
 
 from nnweek.experiments import in_parallel, train_together
 from nnweek.loaders import BatchLoader, make_loaders, pixel_statistics
@@ -38,23 +40,13 @@ BATCH = 128
 CRITERION = nn.CrossEntropyLoss()
 
 
-class TorchvisionDigits(Dataset):
+class TorchvisionDigits(MNIST):
     """torchvision's MNIST: one transformed PIL image at a time. Introduced on Day 32."""
 
-    def __init__(self, images, labels, mean, std):
-        from PIL import Image
-        from torchvision import transforms
-
-        self.images, self.labels, self.to_image = images, labels, Image.fromarray
-        self.transform = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize((mean,), (std,))]
-        )
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        return self.transform(self.to_image(self.images[index])), int(self.labels[index])
+    def __init__(self, images, labels, mean, std):  # torchvision's own would need its files
+        self.data, self.targets = torch.from_numpy(images), torch.from_numpy(labels)
+        self.transform = Compose([ToTensor(), Normalize((mean,), (std,))])
+        self.target_transform = None
 
 
 def usual_epoch(model, loader, device, optimizer=None):
@@ -96,29 +88,21 @@ def gemm_floor(model, loader, *, backward):
                 gradient = gradient @ weight
 
 
-def elapsed(work):
-    """Return the seconds that a function takes, with its work on a GPU. Introduced on Day 32."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
 def interleaved(works, rounds):
     """Time functions in turn, {name: [seconds per round]}. Introduced on Day 32.
 
-    One more round comes first, to warm up.
+    The time includes a function's work on a GPU. One more round comes first, to warm up.
     """
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     times = {name: [] for name in works}
-    for number in range(rounds + 1):
+    for _ in range(rounds + 1):
         for name, work in works.items():
-            spent = elapsed(work)
-            if number:
-                times[name].append(spent)
-    return times
+            wait()
+            start = time.perf_counter()
+            work()
+            wait()
+            times[name].append(time.perf_counter() - start)
+    return {name: spent[1:] for name, spent in times.items()}
 
 
 def ratio(times, one, other):
@@ -177,10 +161,7 @@ def compare_with_usual_loader(data, *, images=None, rounds=5):
 
 
 def compare_many_models(data, *, models=8, images=12_800, rounds=3):
-    """Time an epoch of the same models one by one, in parallel and stacked.
-
-    Introduced on Day 33.
-    """
+    """Time an epoch of models one by one, in parallel and stacked. Introduced on Day 33."""
     device = get_device()
     train_loader, val_loader, _ = make_loaders(data, BATCH, seed=42)
     part = train_loader.dataset[:images]
@@ -269,9 +250,7 @@ def startup_times(rounds=3):
 
 
 def notebooks(folder):
-    """Seconds, CPU seconds and peak memory (MiB) of each notebook in a folder, run in order.
-
-    Introduced on Day 35.
+    """Run a folder's notebooks; return the seconds and memory of each. Introduced on Day 35.
 
     Raises:
         RuntimeError: if a notebook fails.
@@ -294,7 +273,7 @@ def notebooks(folder):
                 raise RuntimeError(f"{path.name} failed:\n{error}") from None
             seconds = time.perf_counter() - start
             kernel = psutil.Process(client.km.provisioner.pid)
-            peak, cpu = peak_memory(kernel.pid), kernel.cpu_times()
+            peak, cpu = _peak_memory(kernel.pid), kernel.cpu_times()
         measured[path.stem] = {
             "seconds": seconds,
             "cpu_seconds": cpu.user + cpu.system,
@@ -303,8 +282,8 @@ def notebooks(folder):
     return measured
 
 
-def peak_memory(pid):
-    """Return a process's peak memory (resident bytes, only on Linux). Introduced on Day 35."""
+def _peak_memory(pid):
+    """Return a process's peak memory: resident bytes, or None except on Linux."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None
@@ -312,28 +291,21 @@ def peak_memory(pid):
     return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.M)[1])
 
 
-def measure(*, quick=False, folder=None):
-    """Yield (title, result) per benchmark as soon as it is done. Introduced on Day 35.
-
-    Args:
-        quick: use few images and one round: seconds instead of minutes.
-        folder: a folder whose notebooks are also run; None for none.
-    """
+def _measure(quick, folder):
+    """Yield (title, result) per benchmark, last for the notebooks of a folder if there is one."""
     data = load_mnist()
     small = {"images": 1_280, "rounds": 1} if quick else {}
-    yield (
-        "machine",
-        {
-            "date": datetime.date.today().isoformat(),
-            "system": f"{platform.system()} {platform.machine()}",
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "dataset": data.name,
-        },
-    )
+    machine = {
+        "date": datetime.date.today().isoformat(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "dataset": data.name,
+    }
+    yield "machine", machine
     yield "compared with the usual loader", compare_with_usual_loader(data, **small)
     models = 2 if quick else 32 if torch.cuda.is_available() else 8
     yield "many models", compare_many_models(data, **small, models=models)
@@ -344,28 +316,16 @@ def measure(*, quick=False, folder=None):
 
 
 def main(arguments=None):
-    """Run the benchmarks, print them and write them as JSON. Introduced on Day 35.
-
-    Args:
-        arguments: list of strings, by default those of the command line.
-
-    Returns:
-        0.
-    """
+    """Run the benchmarks, print them and write them as JSON. Introduced on Day 35."""
     parser = argparse.ArgumentParser(prog="nnweek bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="use fewer images and rounds")
     parser.add_argument("--notebooks", metavar="FOLDER", help="also run the notebooks in a folder")
-    parser.add_argument(
-        "--output", metavar="FILE", default="bench.json", help="the JSON file (default: bench.json)"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads per training step (default: 1)"
-    )
+    parser.add_argument("--output", metavar="FILE", default="bench.json", help="the JSON file")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(1)  # as in the notebooks
     results = {}
-    for title, result in measure(quick=chosen.quick, folder=chosen.notebooks):
+    for title, result in _measure(chosen.quick, chosen.notebooks):
         results[title] = result
         print(f"{title}: {json.dumps(result, indent=2)}", flush=True)
     Path(chosen.output).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Grading of exercises that learners handed in, file by file (Day 29).
 
-Each file runs in a process of its own, with a time limit. That is no protection: a file is
+Each file runs in a process of its own, with a time limit. This is no protection: a file is
 somebody else's code, and it runs with your rights.
 """
 
@@ -43,20 +43,11 @@ grade._print_results(sys.argv[1])
 def main(arguments=None):
     """Grade every file; print the table and the most frequent mistakes. Introduced on Day 29.
 
-    Args:
-        arguments: list of strings, by default those of the command line.
-
-    Returns:
-        0, even if an exercise has not passed or a file cannot be read.
+    The exit status is 0, even if an exercise has not passed or a file cannot be read.
     """
-    parser = argparse.ArgumentParser(
-        prog="nnweek grade",
-        description=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="a notebook (.ipynb) or a .py file"
-    )
+    parser = argparse.ArgumentParser(prog="nnweek grade", description=HELP)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a notebook or a .py file")
     files = parser.parse_args(arguments).files
 
     if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
@@ -163,13 +154,13 @@ def _print_results(path):
     """Grade one file, in its own process; print {exercise: result} as JSON on the last line."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            found = {
+            results = {
                 name: "passed" if verdict.passed else verdict.mistake
                 for name, verdict in grade(path).items()
             }
         except (OSError, ValueError) as error:
-            found = {"": f"cannot be read: {error}"}
-    print("\n" + json.dumps(found), flush=True)
+            results = {"": f"cannot be read: {error}"}
+    print("\n" + json.dumps(results), flush=True)
 
 
 def _grade_apart(path):

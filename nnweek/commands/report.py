@@ -77,23 +77,16 @@ class Report:
 
 
 def main(arguments=None):
-    """Print the report. Introduced on Day 29.
-
-    Args:
-        arguments: list of strings, by default those of the command line.
-
-    Returns:
-        0 if nothing is wrong, else 1.
-    """
+    """Print the report; return 0 if nothing is wrong, else 1. Introduced on Day 29."""
     argparse.ArgumentParser(
         prog="nnweek report",
         description="Describe this set-up, what is wrong with it and how to fix it. The exit "
         "status is 0 if nothing is wrong, else 1. Nothing is downloaded or changed.",
     ).parse_args(arguments)
     print("One moment, trying every library …", file=sys.stderr, flush=True)
-    found = report()
-    print(found)
-    return 1 if found.problems else 0
+    result = report()
+    print(result)
+    return 1 if result.problems else 0
 
 
 def report():
@@ -105,27 +98,26 @@ def report():
     Returns:
         A `Report`, which displays itself.
     """
-    found = Report()
-    found.facts["Python"] = (
-        f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"
-    )
-    found.facts["system"] = f"{platform.platform()}, {os.cpu_count()} CPU cores"
+    result = Report()
+    python = f"{platform.python_version()} ({platform.python_implementation()})"
+    result.facts["Python"] = f"{python}, {sys.executable}"
+    result.facts["system"] = f"{platform.platform()}, {os.cpu_count()} CPU cores"
     oldest = _floors().get("requires-python", "3")
     if sys.version_info < _numbers(oldest):
-        found.problems.append(
+        result.problems.append(
             f"This Python is too old: the course needs {oldest} or newer. Install one, and "
             "create the environment again with it."
         )
-        return found
+        return result
 
     probed = {}  # findings of the first section, which the others use
     for section in (_libraries, _environment, _course, _settings, _data, _results):
         try:
-            section(found, probed)
+            section(result, probed)
         except Exception as error:  # a report on what is broken must not break
             name = section.__name__.strip("_")
-            found.problems.append(f"The section {name} failed: {type(error).__name__}: {error}.")
-    return found
+            result.problems.append(f"The section {name} failed: {type(error).__name__}: {error}.")
+    return result
 
 
 def _floors():
@@ -139,9 +131,6 @@ def _floors():
             libraries = importlib.metadata.requires("nnweek") or []
             text = "\n".join([f"requires-python{python}", *libraries])
     return dict(re.findall(r'([\w-]+)(?: = ")?>=([\d.]+)', text))
-
-
-# --- Libraries ---------------------------------------------------------------------------
 
 
 def _probe():
@@ -162,9 +151,9 @@ def _probe():
     return {"end": end, **dict(json.loads(line[1:]) for line in lines if line.startswith("@"))}
 
 
-def _libraries(found, probed):
+def _libraries(result, probed):
     """Versions, import errors, and the device."""
-    problem = found.problems.append
+    problem = result.problems.append
     probed.update(_probe())
     floors = _floors()
     own = probed.get("own files", {})
@@ -174,13 +163,13 @@ def _libraries(found, probed):
     for library, (module, day) in LIBRARIES.items():
         error, version = probed.get(module, (None, ""))
         version = version or _installed(library)
-        found.facts[library] = version or ("–" if error else "?")
+        result.facts[library] = version or ("–" if error else "?")
         oldest = floors.get(library, "0")
         if error == "missing":
-            found.facts[library] = "not installed"
+            result.facts[library] = "not installed"
             missing.setdefault(day, []).append(library)
         elif error and own:
-            pass  # for which the learner's own file is to blame
+            pass  # caused by the learner's own file
         elif error and "torchvision::nms" in error:
             problem(
                 f"torch {probed['torch'][1]} and torchvision {version} do not match: uninstall "
@@ -203,16 +192,16 @@ def _libraries(found, probed):
         problem(f"Trying {probed['trying']} {probed['end']}; what comes after it is unknown.")
     if probed.get("device"):
         build = f"CUDA {probed['cuda']}" if probed.get("cuda") else "CPUs only"
-        found.facts["device"] = f"{probed['device']} (torch is built for {build})"
-    found.facts.update({name: _installed(name) for name in JUPYTER if _installed(name)})
-    if "ipykernel" not in found.facts:
+        result.facts["device"] = f"{probed['device']} (torch is built for {build})"
+    result.facts.update({name: _installed(name) for name in JUPYTER if _installed(name)})
+    if "ipykernel" not in result.facts:
         problem("ipykernel is not installed, so no notebook can run: `pip install ipykernel`.")
 
 
-def _environment(found, probed):
+def _environment(result, probed):
     """Whether a notebook would use this Python, and this copy of nnweek."""
-    problem = found.problems.append
-    found.facts["nnweek"] = f"{nnweek.__version__}, {PACKAGE}"
+    problem = result.problems.append
+    result.facts["nnweek"] = f"{nnweek.__version__}, {PACKAGE}"
     origin = probed.get("nnweek", str(PACKAGE / "__init__.py"))
     if origin is None:
         problem(
@@ -235,12 +224,12 @@ def _environment(found, probed):
         )
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() != Path(sys.prefix).resolve():
-        found.notes.append(f"The environment {active} is active, but this Python is another.")
+        result.notes.append(f"The environment {active} is active, but this Python is another.")
 
 
-def _course(found, probed):
+def _course(result, probed):
     """The links and the notebooks of a copy of the course, if nnweek is in one."""
-    problem = found.problems.append
+    problem = result.problems.append
     if not (COURSE / "_toc.yml").is_file():
         return
     broken = [
@@ -261,16 +250,16 @@ def _course(found, probed):
             again = "; `python .ci/sync.py` writes the course's again" if is_ours else ""
             problem(f"{path} {damage}: move it to another folder{again}.")
         elif not is_ours:
-            found.notes.append(f"{path} is not part of the course: keep it in another folder.")
+            result.notes.append(f"{path} is not part of the course: keep it in another folder.")
 
 
-def _settings(found, probed):
+def _settings(result, probed):
     """The course's environment variables."""
-    problem = found.problems.append
+    problem = result.problems.append
     names = sorted(name for name in os.environ if name.startswith("NNWEEK_"))
     lines = "\n".join(f"{name}={os.environ[name]}" for name in names)
     # A mirror's address may hold a password.
-    found.facts["settings"] = re.sub(r"//[^/@\n]*@", "//…@", lines) or "none"
+    result.facts["settings"] = re.sub(r"//[^/@\n]*@", "//…@", lines) or "none"
     for name in sorted(set(names) - SETTINGS):
         close = difflib.get_close_matches(name, SETTINGS, n=1)
         advice = f"did you mean {close[0]}?" if close else "remove it."
@@ -279,19 +268,16 @@ def _settings(found, probed):
     if dataset not in ("", "mnist", "stand-in"):
         problem(f"NNWEEK_DATASET is {dataset!r}: set it to mnist or stand-in, or not at all.")
     if dataset == "stand-in":
-        found.notes.append("NNWEEK_DATASET forces the stand-in, so no result is MNIST's.")
+        result.notes.append("NNWEEK_DATASET forces the stand-in, so no result is MNIST's.")
 
 
-# --- Data and results --------------------------------------------------------------------
-
-
-def _data(found, probed):
+def _data(result, probed):
     """Where MNIST is, and whether its files are intact."""
-    problem = found.problems.append
+    problem = result.problems.append
     if probed.get("numpy", ("",))[0]:
-        found.notes.append("Without NumPy, this report cannot look at data and results.")
+        result.notes.append("Without NumPy, this report cannot look at data and results.")
         return
-    from nnweek.mnist import UNPACKED, _fault, _find_unpacked
+    from nnweek.mnist import UNPACKED, _collect, _find_unpacked
     from nnweek.runtime import data_folder
 
     names = [f"{name}.gz" for name in UNPACKED]
@@ -301,46 +287,35 @@ def _data(found, probed):
         if lacking:
             problem(f"NNWEEK_MNIST_MIRROR is {mirror}, which lacks {', '.join(lacking)}: add them.")
 
-    folder = found.facts["data folder"] = data_folder()
+    folder = result.facts["data folder"] = data_folder()
     raw, checksums = folder / "MNIST" / "raw", probed.get("checksums") or {}
-    present = intact = 0
-    if _find_unpacked(raw) is not None:  # then no load reads the packed files
-        names, intact = [], len(UNPACKED)
-    for path in (raw / name for name in names):
-        try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            problem(f"{path} cannot be read: {error.strerror}.")
-            continue
-        present += 1
-        damage = _fault(content, checksums[path.name]) if checksums else None
-        if damage:
-            problem(
-                f"{path} {damage}. The next load downloads it again, or put the original there."
-            )
-        elif checksums:
-            intact += 1
+    present = sum((raw / name).is_file() for name in names)
+    packed, failures = {}, []
+    unpacked = _find_unpacked(raw) or {}
+    if present and not unpacked:  # else no load reads the packed files
+        _collect(str(raw), checksums, packed, failures, report_missing=False)
+    for failure in failures:
+        problem(f"{failure}. The next load downloads it again, or put the original there.")
+    intact = len(unpacked or packed)
     is_complete = intact == len(UNPACKED)
     # A class may share a complete copy that is read-only.
     if not is_complete and (obstacle := _obstacle(folder)):
         problem(f"The data folder takes no file ({obstacle}): set NNWEEK_DATA to one of yours.")
     state = f"{intact} of {len(UNPACKED)} files are there and verified"
-    if present and not checksums:
+    if present and not (checksums or unpacked):
         state = f"{present} of {len(UNPACKED)} files are there; only torchvision can verify them"
     elif not is_complete:
-        found.notes.append(
+        result.notes.append(
             "MNIST is not complete yet: the first notebook that needs it downloads it (12 MB). "
             "Without a network, put the four original .gz files into a folder and set "
             "NNWEEK_MNIST_MIRROR to it, or work with the stand-in."
         )
-    found.facts["MNIST"] = state
+    result.facts["MNIST"] = state
 
 
-def _results(found, probed):
+def _results(result, probed):
     """What the days have recorded so far, and which exercises have passed."""
-    problem = found.problems.append
+    problem = result.problems.append
     if probed.get("numpy", ("",))[0]:
         return
     from nnweek import checks
@@ -362,15 +337,12 @@ def _results(found, probed):
             incomplete += 1
     names.pop("checks", None)  # the exercises, below
     counts = ", ".join(f"{len(names[dataset])} of {dataset}" for dataset in sorted(names))
-    found.facts["results"] = f"{path}\n{counts or 'none yet'}"
+    result.facts["results"] = f"{path}\n{counts or 'none yet'}"
     if incomplete:
-        found.notes.append(f"Incomplete lines of the results file, skipped: {incomplete}.")
+        result.notes.append(f"Incomplete lines of the results file, skipped: {incomplete}.")
     if path.parent.is_dir() and (obstacle := _obstacle(path.parent)):
         problem(f"No result can be saved ({obstacle}): set NNWEEK_RESULTS to a file of yours.")
-    found.facts["exercises"] = "\n".join(map(str.strip, repr(checks.progress()).splitlines()))
-
-
-# --- Helpers -----------------------------------------------------------------------------
+    result.facts["exercises"] = "\n".join(map(str.strip, repr(checks.progress()).splitlines()))
 
 
 def _installed(library):
@@ -382,7 +354,7 @@ def _installed(library):
 
 
 def _notebook_damage(path):
-    """Say why Jupyter and the book cannot read a notebook; None if they can."""
+    """Return why Jupyter and the book cannot read a notebook, or None if they can."""
     try:
         content = path.read_bytes()
         notebook = json.loads(content)
@@ -396,7 +368,7 @@ def _notebook_damage(path):
 
 
 def _obstacle(folder):
-    """Say why a folder, which need not exist yet, cannot take a file; None if it can."""
+    """Return why no file can be written to a folder, which may not exist yet, or None."""
     folder = Path(folder).absolute()
     while not os.path.lexists(folder):
         folder = folder.parent

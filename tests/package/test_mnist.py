@@ -257,6 +257,21 @@ def test_source_without_one_file_provides_the_others(load, serve, tmp_path):
     assert last.requested == [first]
 
 
+@pytest.mark.parametrize(
+    ("files", "words"), [(FILES, "4 file(s) from"), ({}, "These sources failed")]
+)
+def test_console_may_lack_a_character_of_a_path(files, words, load, tmp_path, monkeypatch):
+    """Windows' code page 1252 has no Ł."""
+    mirror = put(tmp_path / "Łx", files)
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    load(mirror, stand_in=not files)
+    console.flush()
+    printed = console.buffer.getvalue().decode("cp1252")
+    assert words in printed
+    assert str(tmp_path / "?x") in printed
+
+
 def test_environment_variables_can_be_unset(serve, monkeypatch):
     monkeypatch.setattr(MNIST, "mirrors", [serve().url])
     for name in ("NNWEEK_DATASET", "NNWEEK_MNIST_MIRROR"):
