@@ -155,7 +155,7 @@ def book(site):
 <div id="title-page">
 <img src="{CONFIG["logo"]}" alt="">
 <p class="title">{title}</p>
-<p>Seven days, from a network written in NumPy to a classifier whose accuracy you can defend</p>
+<p>{html.escape(chapters[0].p.get_text())}</p>
 <p class="author">{html.escape(CONFIG["author"])}</p>
 <p class="made">Printed from <a href="{address}">{address}</a><br>
 Built: {made["Built"]}. Commit: {made["Commit"]}. Numbers measured on {made["Data set"]}.<br>

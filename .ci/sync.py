@@ -1,16 +1,17 @@
 """Keep every notebooks/day-NN-….py and the .ipynb beside it in step (`make sync`).
 
-The *content* of a day is the type, source, tags and `mystnb` of its cells; outputs, ids and all
+The *content* of a cell is its type, source, tags, `mystnb` and attachments; outputs, ids and all
 other metadata do not count. A generated notebook records the content that it was generated from
-(`nnweek.source` in its metadata), so it is clear which side of a pair has changed since:
+(`nnweek.source` in its metadata), which tells which side of a pair has changed since:
 
 - only the .py: the .ipynb is generated again; cells with the same source keep their outputs.
-- only the .ipynb: the .py is written from it, and the notebook stays as it is.
+- only the .ipynb: the .py is written from it. The notebook may be open in an editor, so it is left
+  as it is, with the old record; `.last-sync.json` remembers what both files then contained.
 - both, or one that cannot be read: nothing is written, and the status is 1.
 
 `--build` (for `make book` and the like) writes no .py, and no notebook that somebody has run or
-saved. `--clean` also removes the outputs of notebooks that are in step, before a commit. `--check`
-writes nothing and fails if a notebook is not exactly what its .py generates.
+saved. `--clean` also drops the outputs of notebooks that are in step, to commit them. `--check`
+writes nothing and fails if a notebook is not exactly what its .py gives.
 """
 
 import argparse
@@ -29,52 +30,60 @@ import nbformat
 from nnweek.files import atomic_write
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-CELL_METADATA = ("tags", "mystnb")  # what is written to the .py of a cell's metadata
+KEPT = ("tags", "mystnb")  # the metadata of a cell that is written to the .py
 
 
 class Refused(Exception):
-    """A pair stays as it is; the message says why and what to do."""
+    """A pair is left as it is; the message says why and what to do."""
 
 
-def metadata_of(cell):
-    """Return the metadata that belongs to the content of a cell."""
-    return {key: cell.metadata[key] for key in CELL_METADATA if cell.metadata.get(key)}
-
-
-def text_of(cell):
-    """Return the type and the source of a cell, as jupytext returns them after a round trip."""
+def content(cell):
+    """Return what a cell has in both files of a pair: type, source, metadata and attachments."""
     source = cell.source.replace("\r\n", "\n")
-    return [cell.cell_type, source.strip("\n") if source.strip() else ""]
+    source = source.strip("\n") if source.strip() else ""  # as jupytext gives it back
+    metadata = {key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)}
+    return [cell.cell_type, source, metadata, cell.get("attachments") or {}]
 
 
-def content(cells):
-    """Return what must be the same in both files of a pair."""
-    return [[*text_of(cell), metadata_of(cell), cell.get("attachments") or {}] for cell in cells]
+def digest(cells):
+    """Return a short hash of the content of cells."""
+    contents = json.dumps([content(cell) for cell in cells], sort_keys=True)
+    return hashlib.sha256(contents.encode()).hexdigest()[:16]
 
 
-def digest(value):
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+def bare(cell):
+    """Return a new cell with only the content of a cell."""
+    kind, source, metadata, attachments = content(cell)
+    new = getattr(nbformat.v4, f"new_{kind}_cell")(source, metadata=metadata)
+    if attachments:
+        new.attachments = attachments
+    return new
+
+
+def read(path):
+    r"""Return a file's bytes, with \n as line ends, or None if it does not exist."""
+    return path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else None
 
 
 def parse(name, raw):
-    """Parse the bytes of a .py or an .ipynb; return the notebook."""
+    """Return the notebook of a .py's or .ipynb's bytes."""
     if re.search(rb"^(<<<<<<<|>>>>>>>) ", raw, re.MULTILINE):
         raise Refused(f"{name} holds an unfinished git merge: finish it, then run `make sync`.")
     try:
-        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+        text = raw.decode("utf-8-sig")
         if name.endswith(".py"):
             notebook = jupytext.reads(text, "py:percent")
         elif json.loads(text)["nbformat"] == 4:
             notebook = nbformat.v4.reads(text)
         else:
             raise ValueError("an old notebook format")
-        if not any(cell.source for cell in bare(notebook)):
+        if not any(bare(cell).source for cell in notebook.cells):
             raise ValueError("no cells")
     except Exception as error:  # whatever a damaged file causes
         if name.endswith(".py"):
             fix = "save it as UTF-8 text, or restore it with `git checkout`"
         else:
-            fix = "rename it, and run `make sync` to write a new one"
+            fix = "rename it, then `make sync` writes a new one"
         raise Refused(f"{name} cannot be read ({error}): {fix}.") from error
     return notebook
 
@@ -83,191 +92,190 @@ def carry(cells, old_cells, keys):
     """Copy `keys` and the other metadata from the old cells with the same type and source."""
     spare = collections.defaultdict(list)
     for old in old_cells:
-        spare[digest(text_of(old))].append(old)
+        spare[tuple(content(old)[:2])].append(old)
     for cell in cells:
-        if same := spare[digest(text_of(cell))]:
+        if same := spare[tuple(content(cell)[:2])]:
             old = same.pop(0)
             merged = {**old.metadata, **cell.metadata}.items()  # in the old order
-            cell.metadata = {
-                k: v for k, v in merged if k in cell.metadata or k not in CELL_METADATA
-            }
+            cell.metadata = {k: v for k, v in merged if k in cell.metadata or k not in KEPT}
             cell.update({key: old[key] for key in keys if key in old})
 
 
-def bare(notebook):
-    """Return new cells with the content of a notebook's cells."""
-    make = {kind: getattr(nbformat.v4, f"new_{kind}_cell") for kind in ("code", "markdown", "raw")}
-    cells = []
-    for kind, source, metadata, attachments in content(notebook.cells):
-        cells.append(make[kind](source, metadata=nbformat.from_dict(metadata)))
-        if attachments:
-            cells[-1].attachments = attachments
-    return cells
-
-
 def generate(source, old=None):
-    """Return the text of the notebook that a .py generates; `old` is the current notebook."""
-    cells = bare(source)
+    """Return the bytes of the notebook that a .py gives; `old` is the notebook as it was."""
+    cells = [bare(cell) for cell in source.cells]
     counts = collections.Counter()
-    for cell in cells:  # ids depend on the content: inserting a cell above changes none of them
-        name = digest(content([cell]))[:8]
+    for cell in cells:  # ids from the content: a cell inserted above changes none of them
+        name = digest([cell])[:8]
         counts[name] += 1
         cell.id = name if counts[name] == 1 else f"{name}-{counts[name]}"
     metadata = {k: v for k, v in source.metadata.items() if k == "kernelspec"}
     if old:
         carry(cells, old.cells, ("outputs", "execution_count"))
         metadata.update({k: v for k, v in old.metadata.items() if k != "jupytext"})
-    # The "version" line avoids a git conflict with metadata that an editor adds below.
-    metadata["nnweek"] = {"source": digest(content(source.cells)), "version": 1}
+    # The line of "version" keeps git from a conflict with metadata that an editor adds below.
+    metadata["nnweek"] = {"source": digest(cells), "version": 1}
     parts = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    return nbformat.v4.writes(nbformat.from_dict(parts)) + "\n"
+    return (nbformat.v4.writes(nbformat.from_dict(parts)) + "\n").encode()
 
 
 def write_back(notebook, old, name):
-    """Return the text of the .py that generates this notebook; `old` is the current .py."""
-    cells = bare(notebook)
+    """Return the bytes of the .py that gives this notebook; `old` is the .py as it was."""
+    cells = [bare(cell) for cell in notebook.cells]
     carry(cells, old.cells, ("source",))
     filters = {"cell_metadata_filter": "all", "notebook_metadata_filter": "all,-jupytext"}
     metadata = {**old.metadata, "jupytext": filters}
-    new = nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(metadata))
-    text = jupytext.writes(new, "py:percent")
-    got = content(jupytext.reads(text, "py:percent").cells)
-    for number, cell in enumerate(content(notebook.cells)):
+    text = jupytext.writes(nbformat.v4.new_notebook(cells=cells, metadata=metadata), "py:percent")
+    got = [content(cell) for cell in jupytext.reads(text, "py:percent").cells]
+    for number, cell in enumerate(map(content, notebook.cells)):
         if got[number : number + 1] != [cell]:
             why = "has an attached image" if cell[3] else "cannot be written to a .py as it is"
             start = next(iter(cell[1].splitlines()), "")
             raise Refused(f"{name}: the cell that begins with {start!r} {why}; change that cell.")
-    return text
+    return text.encode()
 
 
-def base_in_git(folder, names):
+def base_in_git(paths):
     """Return the digest of a pair in git's HEAD, or None if it is not there or not in step."""
-    found = []
-    for name in names:
-        with contextlib.suppress(OSError, Refused, subprocess.CalledProcessError):
-            shown = ["git", "show", f"HEAD:./{name}"]
-            raw = subprocess.run(shown, cwd=folder, check=True, capture_output=True).stdout
-            found.append(digest(content(parse(name, raw).cells)))
-    return found[0] if len(found) == 2 and found[0] == found[1] else None
+    try:
+        found = set()
+        for path in paths:
+            command = ["git", "show", f"HEAD:./{path.name}"]
+            ran = subprocess.run(command, cwd=path.parent, check=True, capture_output=True)
+            found.add(digest(parse(path.name, ran.stdout).cells))
+    except (OSError, Refused, subprocess.CalledProcessError):
+        return None
+    return found.pop() if len(found) == 1 else None
 
 
-def changed(folder, names, digests, origin, synced):
-    """Return which side of a pair has changed, 0 for the .py and 1 for the .ipynb.
+def side_that_changed(paths, digests, origin, last):
+    """Return which file of a pair must be written to the other: 0 for the .py, 1 for the .ipynb.
 
-    `origin` is the content that the notebook was generated from. `synced` has [origin, content] of
-    each notebook that was edited and in step with its .py at the last sync. If these do not
-    decide, git does: a side that is the same in HEAD can be overwritten, because git has a copy.
+    A file is unchanged if it is what the notebook was generated from (`origin`), or what both
+    were after the last sync of this notebook. If that settles nothing, git does: a file that
+    is as in HEAD can be overwritten, because git keeps it.
     """
-
-    def winners(bases):
-        return {1 - side for side in (0, 1) if digests[side] in bases}
-
-    last = synced.get(names[1], [])
-    found = winners([origin, *(last[1:] if last[:1] == [origin] else [])])
-    if len(found) != 1:
-        found = winners([base_in_git(folder, names)])
-    if len(found) == 1:
-        return found.pop()
-    py, ipynb = names
+    unchanged = [found == origin or last == [origin, found] for found in digests]
+    if sum(unchanged) != 1:
+        base = base_in_git(paths)
+        unchanged = [found == base for found in digests]
+    if sum(unchanged) == 1:
+        return unchanged.index(False)
+    py, ipynb = (path.name for path in paths)
     raise Refused(
-        f"{py} and {ipynb} differ, and both have changed since they last matched, so neither was "
-        "written. Rename the notebook and run `make sync` to write a new one, then copy your cells "
-        f"into it. To discard the changes in the .py instead: `git checkout {py}`."
+        f"{py} and {ipynb} differ, and both have changed since they were last the same, so neither "
+        "was written. Rename the notebook: `make sync` then writes a new one, into which you can "
+        f"copy your cells. To drop the changes of the .py instead: `git checkout {py}`."
     )
 
 
-def replace(path, text, raw):
-    """Write a file, unless somebody has saved it since it was read as `raw`."""
-    newline = "\r\n" if path.suffix == ".py" and b"\r\n" in (raw or b"") else "\n"
+def replace(path, new, old):
+    """Write a file, unless somebody has saved it since it was read as `old`."""
+    windows = path.suffix == ".py" and b"\r\n" in path.read_bytes()
     with atomic_write(path) as file:
-        file.write(text.replace("\n", newline).encode())
-        if (path.read_bytes() if path.exists() else None) != raw:
-            raise Refused(f"{path.name} was saved just now. Run `make sync` again.")
+        file.write(new.replace(b"\n", b"\r\n") if windows else new)
+        if read(path) != old:
+            raise Refused(f"{path.name} was saved just now: run `make sync` again.")
 
 
-def sync(path, mode, synced):
-    """Bring one .py and its .ipynb in step; return a message that says what was done, or None."""
-    target = path.with_suffix(".ipynb")
-    raw, old_raw = path.read_bytes(), target.read_bytes() if target.exists() else None
-    source = parse(path.name, raw)
-    fresh, ours = generate(source), digest(content(source.cells))
-    if mode == "check":
-        if (old_raw or b"").replace(b"\r\n", b"\n") != fresh.encode():
-            raise Refused(
-                f"{target.name} is not exactly what {path.name} generates. Run `make sync`, which "
-                "never loses an edit; see *Change a page* in CONTRIBUTING.md."
-            )
-        return None
+def sync(py, last_sync, build=False):
+    """Bring one .py and its .ipynb in step; return what was done, in words, or None.
+
+    `last_sync` has [origin, content of both files] of each notebook, as digests.
+    """
+    ipynb = py.with_suffix(".ipynb")
+    raw, old_raw = read(py), read(ipynb)
+    source = parse(py.name, raw)
     if old_raw is None:
-        replace(target, fresh, None)
-        return f"{target.name}: written from the .py"
-    old = parse(target.name, old_raw)
-    theirs, done = digest(content(old.cells)), None
+        replace(ipynb, generate(source), None)
+        return f"{ipynb.name}: written from the .py"
+    old = parse(ipynb.name, old_raw)
+    ours, theirs, done = digest(source.cells), digest(old.cells), None
     record = old.metadata.get("nnweek")
     origin = record.get("source") if isinstance(record, dict) else None
     if ours != theirs:
-        side = changed(path.parent, (path.name, target.name), (ours, theirs), origin, synced)
-        untouched = generate(old).encode() == old_raw.replace(b"\r\n", b"\n")
-        if side == 0 and mode == "build" and not untouched:
-            raise Refused(
-                f"{path.name} is newer than {target.name}, which has been run or saved. "
-                "Run `make sync`, which updates it and keeps the outputs of unchanged cells."
-            )
-        if side == 0:
-            replace(target, generate(source, old), old_raw)
-            synced.pop(target.name, None)
-            return f"{target.name}: written from the .py"
-        if mode == "build":
-            return f"{target.name}: edited, used as it is (`make sync` copies the edits to the .py)"
-        text = write_back(old, source, target.name)
-        replace(path, text, raw)
-        fresh = generate(parse(path.name, text.encode()))
-        done = f"{path.name}: written from the notebook"
-    if mode == "clean" and old_raw != fresh.encode():
-        replace(target, fresh, old_raw)
-        synced.pop(target.name, None)
-        return f"{target.name}: written without outputs"
-    if mode is None and origin != theirs:
-        synced[target.name] = [origin, theirs]
+        last = last_sync.get(ipynb.name)
+        if side_that_changed((py, ipynb), (ours, theirs), origin, last) == 0:
+            if build and old_raw != generate(old):
+                raise Refused(
+                    f"{py.name} is newer than {ipynb.name}, which somebody has run or saved. "
+                    "`make sync` updates it and keeps the outputs of cells that did not change."
+                )
+            replace(ipynb, generate(source, old), old_raw)
+            origin, theirs = ours, ours
+            done = f"{ipynb.name}: written from the .py"
+        elif build:
+            return f"{ipynb.name}: edited, used as it is (`make sync` carries it to the .py)"
+        else:
+            replace(py, write_back(old, source, ipynb.name), raw)
+            done = f"{py.name}: written from the notebook"
+    if not build:
+        last_sync[ipynb.name] = [origin, theirs]
     return done
+
+
+def clean(py):
+    """Drop the outputs of a notebook that is in step with its .py."""
+    ipynb = py.with_suffix(".ipynb")
+    raw = read(ipynb)
+    source, old = parse(py.name, read(py)), parse(ipynb.name, raw)
+    if raw != generate(source) and digest(source.cells) == digest(old.cells):
+        replace(ipynb, generate(source), raw)
+        return f"{ipynb.name}: written without outputs"
+    return None
+
+
+def check(py):
+    """Refuse a notebook that is not exactly what its .py gives."""
+    ipynb = py.with_suffix(".ipynb")
+    if read(ipynb) != generate(parse(py.name, read(py))):
+        raise Refused(
+            f"{ipynb.name} is not exactly what {py.name} gives. `make sync` loses nothing; "
+            "CONTRIBUTING.md, *Change a page*, says more."
+        )
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     modes = parser.add_mutually_exclusive_group()
     for mode, purpose in {
-        "check": "write nothing; fail if a notebook is not exactly what its .py generates",
-        "build": "write only notebooks that have not been run or saved",
-        "clean": "also remove the outputs of notebooks that are in step",
+        "check": "write nothing; fail if a notebook is not exactly what its .py gives",
+        "build": "write only notebooks that nobody has run or saved",
+        "clean": "also drop the outputs of notebooks that are in step",
     }.items():
-        modes.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=purpose)
+        modes.add_argument(f"--{mode}", action="store_true", help=purpose)
     parser.add_argument("folder", nargs="?", type=Path, default=NOTEBOOKS)
     chosen = parser.parse_args(arguments)
-    record = chosen.folder / ".last-sync.json"
-    synced = {}
+    memory = chosen.folder / ".last-sync.json"
+    last_sync, status, said = {}, 0, False
     with contextlib.suppress(OSError, TypeError, ValueError):
-        synced.update(json.loads(record.read_text(encoding="utf-8")))
-    before, status, reported = dict(synced), 0, False
-    for path in sorted(chosen.folder.glob("day-[0-9][0-9]-*.py")):
+        last_sync.update(json.loads(memory.read_text(encoding="utf-8")))
+    before = dict(last_sync)
+    for py in sorted(chosen.folder.glob("day-[0-9][0-9]-*.py")):
         try:
-            done = sync(path, chosen.mode, synced)
+            if chosen.check:
+                check(py)
+                continue
+            done = sync(py, last_sync, chosen.build)
+            if chosen.clean:
+                done = clean(py) or done
         except (Refused, OSError) as error:
             done, status = f"Not synced: {error}", 1
         if done:
             print(done)
-            reported = True
-    if synced != before:
-        # Without this record, sync would refuse a notebook that is edited again after a sync.
-        with contextlib.suppress(OSError), atomic_write(record) as file:
-            file.write(json.dumps(synced, indent=1).encode())
+            said = True
+    if last_sync != before:
+        # Without this memory, a notebook that is edited again after a sync stops the next one.
+        with contextlib.suppress(OSError), atomic_write(memory) as file:
+            file.write(json.dumps(last_sync, indent=1).encode())
     for stray in sorted(chosen.folder.glob("*.ipynb")):
         if not stray.with_suffix(".py").exists():
             print(f"{stray.name}: passed over, because it has no .py")
-    if not reported:
+    if not said:
         print("Every day's notebook is in step with its .py.")
     return status
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # the console may not support every character
+    sys.stdout.reconfigure(errors="replace")  # the console may lack a character
     sys.exit(main())

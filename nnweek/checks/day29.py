@@ -10,30 +10,15 @@ import numpy as np
 
 from nnweek.checks.comparing import as_numbers
 from nnweek.checks.exercise import Exercise, Mistake, Probe
-from nnweek.checks.steps import identity, zero
+from nnweek.checks.steps import both_or_one, identity, one, zero
 from nnweek.checks.wording import SOME_RIGHT
 
 _RATIO = "{outputs} came out {ratio} times what they should be"
 _BATCH_RATIO = _RATIO + ", and your batch has {N} rows."
 
 
-# --- softmax -------------------------------------------------------------------------------------
-
-
-def _row_max(z):
-    return z.max(axis=1, keepdims=True)
-
-
-def _column_max(z):
-    return z.max(axis=0, keepdims=True)
-
-
-def _row_sum(e):
-    return e.sum(axis=1, keepdims=True)
-
-
-def _column_sum(e):
-    return e.sum(axis=0, keepdims=True)
+_row_max, _column_max = (functools.partial(np.max, axis=i, keepdims=True) for i in (1, 0))
+_row_sum, _column_sum = (functools.partial(np.sum, axis=i, keepdims=True) for i in (1, 0))
 
 
 def _softmax(logits, *, shift=_row_max, total=_row_sum, finish=identity):
@@ -66,62 +51,49 @@ softmax = Exercise(
         Mistake(
             "wrong-axis",
             "These are normalised over the batch: each column sums to 1, but each row should.",
-            (
-                "Which axis of (N, C) runs over the classes of one example?",
-                "The maximum and the sum both belong to one row. Check every `axis=`, and keep the "
-                "summed axis so that the shapes broadcast.",
-            ),
-            variants=({"total": _column_sum}, {"total": _column_sum, "shift": _column_max},
-                  {"shift": _column_max}),
+            "Which axis of (N, C) runs over the classes of one example?",
+            "The maximum and the sum both belong to one row. Check every `axis=`, and keep the "
+            "summed axis so that the shapes broadcast.",
+            variants=both_or_one(total=_column_sum, shift=_column_max),
         ),
         Mistake(
             "global-normalisation",
             "The sum runs over the entire array, so all rows together sum to 1.",
-            (
-                "What should each row of the result sum to, and what does it sum to?",
-                "A sum without an axis is one number for the entire batch. Each row needs its own.",
-            ),
+            "What should each row of the result sum to, and what does it sum to?",
+            "A sum without an axis is one number for the entire batch. Each row needs its own.",
             variants=({"total": np.sum}, {"total": np.sum, "shift": np.max}),
         ),
         Mistake(
             "no-normalisation",
             "These are exponentials: they are positive, but they do not sum to 1.",
-            (
-                "What is the second half of the softmax formula?",
-                "Each exponential still has to be divided by the sum of its row.",
-            ),
-            variants=({"total": lambda e: 1}, {"total": lambda e: 1, "shift": zero}),
+            "What is the second half of the softmax formula?",
+            "Each exponential still has to be divided by the sum of its row.",
+            variants=({"total": one}, {"total": one, "shift": zero}),
         ),
         Mistake(
             "log-softmax",
             "These are logarithms of probabilities: none of them is above 0.",
-            (
-                "Can a probability be negative?",
-                "Return the probabilities; the logarithm comes later, in the cross-entropy.",
-            ),
+            "Can a probability be negative?",
+            "Return the probabilities; the logarithm comes later, in the cross-entropy.",
             variants=({"finish": np.log},),
         ),
         Mistake(
             "no-max-subtraction",
             "The exponential of a large score overflows (or all exponentials of very negative "
             "scores underflow to 0), and the division then gives NaN.",
-            (
-                "What is exp(1000) in floating point? Adding the same number to every score in a "
-                "row does not change the softmax: which number would help?",
-                "Subtract each row's maximum before you take the exponential, so that the largest "
-                "one is exp(0).",
-            ),
+            "What is exp(1000) in floating point? Adding the same number to every score in a "
+            "row does not change the softmax: which number would help?",
+            "Subtract each row's maximum before you take the exponential, so that the largest "
+            "one is exp(0).",
             variants=({"shift": zero},),
         ),
         Mistake(
             "global-max",
             "One maximum was subtracted from the entire batch. In a row far below it, every "
             "exponential is 0, and 0/0 is NaN.",
-            (
-                "If one row has scores near 2000 and another near 1, what is left of the second "
-                "row after your subtraction?",
-                "Each row needs its own maximum, kept as a column so that the shapes broadcast.",
-            ),
+            "If one row has scores near 2000 and another near 1, what is left of the second "
+            "row after your subtraction?",
+            "Each row needs its own maximum, kept as a column so that the shapes broadcast.",
             variants=({"shift": np.max},),
         ),
     ),
@@ -129,10 +101,7 @@ softmax = Exercise(
         "Work out one row by hand first: the exponentials, their sum, then the quotients.",
         "Over which axis do you sum, so that every row sums to 1? Does it work for scores of 1000?",
     ),
-)  # fmt: skip
-
-
-# --- cross_entropy -------------------------------------------------------------------------------
+)
 
 
 def _true_class(logs, y):
@@ -147,7 +116,7 @@ def _cross_entropy(
     log=np.log,
     pick=_true_class,
     reduce=np.mean,
-    classes=lambda C: 1,
+    classes=one,
     sign=-1,
 ):
     picked = pick(log(np.maximum(probs, floor)), y)
@@ -186,49 +155,39 @@ cross_entropy = Exercise(
             "sign",
             "This is the mean log-probability itself, which is negative. A loss should become "
             "small as the network improves.",
-            (
-                "Probabilities are below 1: what is the sign of their logarithm?",
-                "A loss of 0 means certainty about the right class, and every other loss is above "
-                "0. One minus sign is missing.",
-            ),
+            "Probabilities are below 1: what is the sign of their logarithm?",
+            "A loss of 0 means certainty about the right class, and every other loss is above "
+            "0. One minus sign is missing.",
             variants=({"sign": 1},),
         ),
         Mistake(
             "all-classes",
             "The loss uses the logarithms of all classes, not only that of the true class.",
-            (
-                "Of the C probabilities in a row, how many does the loss of that example use?",
-                "From row n, take the probability of class y[n] and no other.",
-            ),
+            "Of the C probabilities in a row, how many does the loss of that example use?",
+            "From row n, take the probability of class y[n] and no other.",
             variants=({"pick": lambda logs, y: logs}, {"pick": lambda logs, y: logs.sum(axis=1)}),
         ),
         Mistake(
             "sum-not-mean",
             "This is the sum over the batch: it grows with the number of examples.",
-            (
-                "Would a batch twice as large have a loss twice as large? Should it?",
-                "Average over the N examples.",
-            ),
+            "Would a batch twice as large have a loss twice as large? Should it?",
+            "Average over the N examples.",
             variants=({"reduce": np.sum},),
             finding="{first} That is {ratio} times as large, and the batch has {N} rows.",
         ),
         Mistake(
             "mean-over-classes",
             "The average was taken over N·C numbers, but only N of them are losses.",
-            (
-                "How many examples are in the batch, and what did you divide by?",
-                "Divide by N only: each example contributes one number.",
-            ),
+            "How many examples are in the batch, and what did you divide by?",
+            "Divide by N only: each example contributes one number.",
             variants=({"classes": identity},),
             finding="{first} That is {ratio} times as large, and there are {C} classes.",
         ),
         Mistake(
             "log-base",
             "The logarithm has another base: the loss is in bits or in decimal digits.",
-            (
-                "Which logarithm has the derivative 1/p?",
-                "This course measures the cross-entropy in nats: use the natural logarithm.",
-            ),
+            "Which logarithm has the derivative 1/p?",
+            "This course measures the cross-entropy in nats: use the natural logarithm.",
             variants=({"log": np.log2}, {"log": np.log10}),
             finding="{first} That is {ratio} times as large; 1/ln 2 is 1.4427, and 1/ln 10 is 0.4343.",
         ),
@@ -236,10 +195,8 @@ cross_entropy = Exercise(
             "log-of-zero",
             "A network may give the true class a probability that rounds to 0, and the logarithm "
             "of 0 is minus infinity.",
-            (
-                "What should the loss of a confident wrong answer be: large, or infinite?",
-                "Put a small floor, 1e-7 or less, under the probabilities before the logarithm.",
-            ),
+            "What should the loss of a confident wrong answer be: large, or infinite?",
+            "Put a small floor, 1e-7 or less, under the probabilities before the logarithm.",
             variants=({"floor": 0.0},),
             finding="With a probability of exactly 0 in the batch, the loss is {got}. {problem}",
         ),
@@ -249,9 +206,6 @@ cross_entropy = Exercise(
         "Pick with `y`, take the natural logarithm above a tiny floor, average over the batch.",
     ),
 )
-
-
-# --- forward -------------------------------------------------------------------------------------
 
 
 def _relu(z):
@@ -302,56 +256,44 @@ forward = Exercise(
         Mistake(
             "missing-relu",
             "Without a nonlinearity between them, two linear layers are one linear layer.",
-            (
-                "What happens between the first product and the second?",
-                "Negative hidden values must become 0 before they are multiplied by W2.",
-            ),
+            "What happens between the first product and the second?",
+            "Negative hidden values must become 0 before they are multiplied by W2.",
             variants=({"activation": identity},),
         ),
         Mistake(
             "sigmoid-instead",
             "The hidden values went through a sigmoid, which squeezes them between 0 and 1.",
-            (
-                "Which activation does this network use? What does it do to a hidden value of 3?",
-                "ReLU leaves positive values unchanged and sets all others to 0.",
-            ),
+            "Which activation does this network use? What does it do to a hidden value of 3?",
+            "ReLU leaves positive values unchanged and sets all others to 0.",
             variants=({"activation": _sigmoid},),
         ),
         Mistake(
             "relu-on-scores",
             "The scores themselves went through a ReLU: none is negative, and all classes whose "
             "scores should be negative look the same.",
-            (
-                "What is the smallest score that you return? May a score be negative?",
-                "Only the hidden layer has an activation; the last layer is linear.",
-            ),
+            "What is the smallest score that you return? May a score be negative?",
+            "Only the hidden layer has an activation; the last layer is linear.",
             variants=({"output": _relu},),
         ),
         Mistake(
             "softmax-included",
             "These are probabilities, not scores: each row sums to 1.",
-            (
-                "What do the rows of your result sum to?",
-                "The scores come before the softmax; the loss applies it afterwards.",
-            ),
+            "What do the rows of your result sum to?",
+            "The scores come before the softmax; the loss applies it afterwards.",
             variants=({"finish": _softmax},),
         ),
         Mistake(
             "missing-b1",
             "These are the scores of a network whose first layer has no bias.",
-            (
-                "If X is all zeros, which hidden values should come out?",
-                "`b1` is part of z1, before the ReLU.",
-            ),
+            "If X is all zeros, which hidden values should come out?",
+            "`b1` is part of z1, before the ReLU.",
             variants=({"first": 0},),
         ),
         Mistake(
             "missing-b2",
             "These are the scores of a network whose second layer has no bias.",
-            (
-                "If every hidden unit is 0, which scores should come out?",
-                "`b2` is added to the scores, in every row.",
-            ),
+            "If every hidden unit is 0, which scores should come out?",
+            "`b2` is added to the scores, in every row.",
             variants=({"second": 0},),
         ),
     ),
@@ -360,9 +302,6 @@ forward = Exercise(
         "z1 = X W1 + b1, a1 = max(0, z1), scores = a1 W2 + b2.",
     ),
 )
-
-
-# --- backward ------------------------------------------------------------------------------------
 
 
 def _one_hot(y, C):
@@ -381,7 +320,7 @@ def _backward(
     target=_one_hot,
     sign=1,
     examples=lambda N: 1 / N,
-    classes=lambda C: 1,
+    classes=one,
     hidden=lambda X, z1, a1: a1,
     mask=lambda z1, da1: z1 > 0,
     bias=lambda d: d.sum(axis=0),
@@ -452,10 +391,8 @@ backward = Exercise(
             "probs-not-softmaxed",
             "The error at the scores is p − one-hot, but this one uses raw scores in place of the "
             "probabilities p.",
-            (
-                "What has to happen to the scores before the one-hot labels are subtracted?",
-                "The gradient starts from softmax(scores), as the loss does.",
-            ),
+            "What has to happen to the scores before the one-hot labels are subtracted?",
+            "The gradient starts from softmax(scores), as the loss does.",
             variants=({"probabilities": identity},),
             finding=SOME_RIGHT,
         ),
@@ -463,40 +400,32 @@ backward = Exercise(
             "one-hot-not-subtracted",
             "The error at the scores is p − one-hot. This one is p alone, so every class is pushed "
             "down, even the true one.",
-            (
-                "It is what the network said minus what it should have said: where is the second half?",
-                "Subtract 1 from the probability of the true class in every row.",
-            ),
+            "It is what the network said minus what it should have said: where is the second half?",
+            "Subtract 1 from the probability of the true class in every row.",
             variants=({"target": zero},),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "sign",
             "The sign is flipped: a step against this gradient goes uphill.",
-            (
-                "Should the score of the true class have a negative or a positive gradient?",
-                "It is p − one-hot, not one-hot − p.",
-            ),
+            "Should the score of the true class have a negative or a positive gradient?",
+            "It is p − one-hot, not one-hot − p.",
             variants=({"sign": -1},),
             finding="{outputs} came out with the wrong sign: {where} is {got}, not {expected}.",
         ),
         Mistake(
             "no-batch-average",
             "The loss is a mean over the batch, and so is its gradient. A factor of N is left.",
-            (
-                "What in your loss is divided by the number of rows? How does that change its gradient?",
-                "Divide by N once, at the scores; everything after it inherits the factor.",
-            ),
-            variants=({"examples": lambda N: 1},),
+            "What in your loss is divided by the number of rows? How does that change its gradient?",
+            "Divide by N once, at the scores; everything after it inherits the factor.",
+            variants=({"examples": one},),
             finding="{outputs} came out {ratio} times too large, and your batch has {N} rows.",
         ),
         Mistake(
             "mean-over-classes",
             "The error was averaged over the classes as well, but a loss sums over them.",
-            (
-                "What did you divide by: the number of rows, or the number of entries in (N, C)?",
-                "Divide by N only. A mean without an axis, or `.size`, also counts the classes.",
-            ),
+            "What did you divide by: the number of rows, or the number of entries in (N, C)?",
+            "Divide by N only. A mean without an axis, or `.size`, also counts the classes.",
             variants=({"classes": lambda C: 1 / C},),
             finding=_RATIO + ", and there are {C} classes.",
         ),
@@ -504,10 +433,8 @@ backward = Exercise(
             "missing-relu-mask",
             "The gradient went through hidden units that were off: the slope of ReLU is 0 where "
             "z1 is negative.",
-            (
-                "If a hidden unit is 0 because z1 < 0, does a small change of z1 change the loss?",
-                "Between da1 and dz1, set to 0 every entry where z1 ≤ 0.",
-            ),
+            "If a hidden unit is 0 because z1 < 0, does a small change of z1 change the loss?",
+            "Between da1 and dz1, set to 0 every entry where z1 ≤ 0.",
             variants=({"mask": lambda z1, da1: 1},),
             finding=SOME_RIGHT,
         ),
@@ -515,10 +442,8 @@ backward = Exercise(
             "mask-from-gradient",
             "The mask was taken from the gradient da1, but in the forward pass it was the value z1 "
             "that switched the unit on or off.",
-            (
-                "In the forward pass, which array decided whether the ReLU let a value through?",
-                "The mask is where z1 > 0, whatever the sign of da1.",
-            ),
+            "In the forward pass, which array decided whether the ReLU let a value through?",
+            "The mask is where z1 > 0, whatever the sign of da1.",
             variants=({"mask": lambda z1, da1: da1 > 0},),
             finding=SOME_RIGHT,
         ),
@@ -526,20 +451,16 @@ backward = Exercise(
             "uses-input-for-dW2",
             "The gradient of a weight is the input of its layer times the error at its output. "
             "The input of the second layer is a1, after the activation.",
-            (
-                "What is W2 multiplied by in the forward pass?",
-                "dW2 is a1ᵀ times the error at the scores, not z1ᵀ or Xᵀ.",
-            ),
+            "What is W2 multiplied by in the forward pass?",
+            "dW2 is a1ᵀ times the error at the scores, not z1ᵀ or Xᵀ.",
             variants=({"hidden": lambda X, z1, a1: z1}, {"hidden": lambda X, z1, a1: X}),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "bias-wrong-axis",
             "A bias is added in every row, so its gradient is a sum over rows: one number per unit.",
-            (
-                "Which of the two axes, examples or units, should be gone in a bias gradient?",
-                "Sum over the batch, axis 0.",
-            ),
+            "Which of the two axes, examples or units, should be gone in a bias gradient?",
+            "Sum over the batch, axis 0.",
             variants=(
                 {"bias": lambda d: d.sum(axis=1)},
                 {"bias": lambda d: d.mean(axis=1)},
@@ -551,30 +472,24 @@ backward = Exercise(
             "bias-mean",
             "The bias gradients were averaged over the batch, but they should be summed: the "
             "division by N has already happened at the scores.",
-            (
-                "How often is your bias gradient divided by N, and how often your weight gradient?",
-                "After the division at the scores, bias gradients are plain sums over the rows.",
-            ),
+            "How often is your bias gradient divided by N, and how often your weight gradient?",
+            "After the division at the scores, bias gradients are plain sums over the rows.",
             variants=({"bias": lambda d: d.mean(axis=0)},),
             finding=_BATCH_RATIO,
         ),
         Mistake(
             "swapped-order",
             "All four gradients seem to be there, but not in the order that the task asks for.",
-            (
-                "Compare the shape of each gradient with the shape of its parameter.",
-                "Return dW1, db1, dW2, db2: first layer first, weights before biases.",
-            ),
+            "Compare the shape of each gradient with the shape of its parameter.",
+            "Return dW1, db1, dW2, db2: first layer first, weights before biases.",
             detect=_swapped,
             finding="By their shapes, you returned `{order}`.",
         ),
         Mistake(
             "wrong",
             "Something was divided by N twice: what was already averaged was averaged again.",
-            (
-                "How often does N, or a mean, occur on the way from the loss to this gradient?",
-                "Divide by N once, at the scores; after that there are only sums.",
-            ),
+            "How often does N, or a mean, occur on the way from the loss to this gradient?",
+            "Divide by N once, at the scores; after that there are only sums.",
             variants=({"examples": lambda N: 1 / N**2},),
             finding=_BATCH_RATIO,
         ),
@@ -600,9 +515,6 @@ def mistaken_backwards():
         return dW2, db2, dW1, db1
 
     return implementations | {"swapped-order": swapped}
-
-
-# --- numerical_gradient --------------------------------------------------------------------------
 
 
 def _entry_by_entry(x):
@@ -720,10 +632,8 @@ numerical_gradient = Exercise(
             "not-restored",
             "If an entry is not restored, all later entries, and whatever the caller does next, "
             "are measured at a shifted point.",
-            (
-                "After the two evaluations of f, what is in the entry of x that you moved?",
-                "Save the entry's old value before you move it, and write it back before the next.",
-            ),
+            "After the two evaluations of f, what is in the entry of x that you moved?",
+            "Save the entry's old value before you move it, and write it back before the next.",
             variants=({"restore": False}, {"restore": False, "order": (1, 0)}),
             detect=_not_restored,
             finding="After the call, `x` is not what it was, or earlier entries were still moved: "
@@ -732,27 +642,24 @@ numerical_gradient = Exercise(
         Mistake(
             "sign",
             "The difference is the wrong way round.",
-            (
-                "If f grows with x, which of the two values is larger?",
-                "The value above x comes first: f(x + ε) − f(x − ε).",
-            ),
+            "If f grows with x, which of the two values is larger?",
+            "The value above x comes first: f(x + ε) − f(x − ε).",
             variants=({"sign": -1},),
             finding="{first} Every entry has the wrong sign.",
         ),
         Mistake(
             "missing-factor-two",
             "The points x − ε and x + ε are two steps apart, but the difference was divided by one.",
-            ("How far apart are the two points at which you evaluate f?", "Divide by 2ε."),
+            "How far apart are the two points at which you evaluate f?",
+            "Divide by 2ε.",
             variants=({"width": 1},),
             finding="{first} That is {ratio} times as large.",
         ),
         Mistake(
             "one-sided",
             "The slope was measured on one side of x only: its error shrinks with ε, not with ε².",
-            (
-                "At which points do you evaluate f? Is x halfway between them?",
-                "Use f(x + ε) and f(x − ε), not f(x).",
-            ),
+            "At which points do you evaluate f? Is x halfway between them?",
+            "Use f(x + ε) and f(x − ε), not f(x).",
             variants=(
                 {"sides": (1, 0), "width": 1},
                 {"sides": (0, -1), "width": 1},
@@ -764,10 +671,8 @@ numerical_gradient = Exercise(
         Mistake(
             "only-first-axis",
             "Entire rows were moved at once: each number is the sum of a row's gradient.",
-            (
-                "If x has shape (3, 4), how many numbers have to be moved, one at a time?",
-                "Loop over every index of x, for example with `np.ndindex`.",
-            ),
+            "If x has shape (3, 4), how many numbers have to be moved, one at a time?",
+            "Loop over every index of x, for example with `np.ndindex`.",
             variants=(
                 {"moves": _row_by_row},
                 {"moves": _row_by_row, "save": identity},  # a view of a row, which moves along
@@ -778,10 +683,8 @@ numerical_gradient = Exercise(
             "all-at-once",
             "All entries were moved together: that gives the slope in one direction, the same "
             "number for every entry.",
-            (
-                "A partial derivative says what happens if one entry moves. How many did you move?",
-                "Move one entry, evaluate, restore it; then the next.",
-            ),
+            "A partial derivative says what happens if one entry moves. How many did you move?",
+            "Move one entry, evaluate, restore it; then the next.",
             variants=(
                 {"moves": lambda x: [(..., place) for place in np.ndindex(x.shape)]},
                 {"moves": lambda x: [(..., ...)], "finish": lambda g: g.flat[0]},
@@ -790,10 +693,8 @@ numerical_gradient = Exercise(
         Mistake(
             "integer-truncation",
             "An array of integers cannot hold x + ε: the step is cut off, or the result is.",
-            (
-                "What is `x[0] + 1e-5` once it is stored in an array of integers?",
-                "Work on a float copy of x, and store the result in a float array too.",
-            ),
+            "What is `x[0] + 1e-5` once it is stored in an array of integers?",
+            "Work on a float copy of x, and store the result in a float array too.",
             variants=({"dtype": lambda x: x.dtype},),
             finding="For a floating-point `x` your gradient is right; for an `x` of integers, "
             "{where} is {got}, where {expected} was expected. {problem}",
@@ -804,9 +705,6 @@ numerical_gradient = Exercise(
         "Loop over all indices with `np.ndindex(x.shape)`, on a float copy of x.",
     ),
 )
-
-
-# --- sgd_step ------------------------------------------------------------------------------------
 
 
 def _every(i, n):
@@ -882,66 +780,55 @@ sgd_step = Exercise(
         Mistake(
             "returns-step",
             "This is the change of the parameter, not the parameter after the change.",
-            (
-                "The list should hold parameters. What is left if lr is 0?",
-                "Return the old parameter minus the step.",
-            ),
+            "The list should hold parameters. What is left if lr is 0?",
+            "Return the old parameter minus the step.",
             variants=({"start": zero}, {"start": zero, "sign": 1}),
             detect=_multiple_of_gradient,
         ),
         Mistake(
             "ascent",
             "The step went along the gradient, which is uphill: the loss grows.",
-            (
-                "The gradient points to where the loss grows. Which way do you want to go?",
-                "Subtract the gradient.",
-            ),
+            "The gradient points to where the loss grows. Which way do you want to go?",
+            "Subtract the gradient.",
             variants=({"sign": 1},),
         ),
         Mistake(
             "ignores-lr",
             "The step has the same length whatever the learning rate is.",
-            ("Where does your function use `lr`?", "The step is lr times the gradient."),
-            variants=({"rate": lambda lr: 1},),
+            "Where does your function use `lr`?",
+            "The step is lr times the gradient.",
+            variants=({"rate": one},),
             detect=_same_rate_for_every_lr,
         ),
         Mistake(
             "scaled-twice",
             "The learning rate was applied twice: the step is lr² times the gradient.",
-            (
-                "How often is the gradient multiplied by `lr` on its way to the parameter?",
-                "Multiply once.",
-            ),
+            "How often is the gradient multiplied by `lr` on its way to the parameter?",
+            "Multiply once.",
             variants=({"rate": lambda lr: lr * lr},),
             finding="{first} The step is {lr} times as long as it should be, and lr is {lr}.",
         ),
         Mistake(
             "first-only",
             "Only the first parameter was updated.",
-            (
-                "How many of the arrays in the list changed, and how many came back?",
-                "Every parameter takes its step; a `return` inside the loop ends it too early.",
-            ),
+            "How many of the arrays in the list changed, and how many came back?",
+            "Every parameter takes its step; a `return` inside the loop ends it too early.",
             variants=({"moves": lambda i, n: i == 0}, {"finish": lambda updated: updated[:1]}),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
             "No parameter moved. Assigning to the loop variable does not change the list.",
-            (
-                "After `p = p - …` inside a loop, what does the list hold?",
-                "Collect the new arrays in a new list and return that.",
-            ),
+            "After `p = p - …` inside a loop, what does the list hold?",
+            "Collect the new arrays in a new list and return that.",
             variants=({"moves": lambda i, n: False},),
             finding=_UNCHANGED,
         ),
         Mistake(
             "wrong",
             "Only the last parameter was updated.",
-            (
-                "Which lines are inside the loop, and which come after it?",
-                "Each parameter has to be updated and kept inside the loop.",
-            ),
+            "Which lines are inside the loop, and which come after it?",
+            "Each parameter has to be updated and kept inside the loop.",
             variants=({"moves": lambda i, n: i == n - 1},),
             finding=_UNCHANGED,
         ),

@@ -5,13 +5,11 @@ The keyword-only arguments of a right answer are the steps that its mistakes rep
 
 import numpy as np
 
-from nnweek.checks.day29 import mistaken_backwards
+from nnweek.checks.day29 import mistaken_backwards, softmax
 from nnweek.checks.exercise import Exercise, Mistake, Probe, close
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import described
 from nnweek.scratch import sigmoid as _stable_sigmoid
-
-# --- relu_grad -----------------------------------------------------------------------------------
 
 
 def _relu_grad(z, *, slope=lambda z: np.heaviside(z, 0.5)):
@@ -74,39 +72,34 @@ relu_grad = Exercise(
         Mistake(
             "all-ones",
             "A slope of 1 everywhere belongs to the identity; ReLU is flat for z < 0.",
-            (
-                "What does ReLU return for −2, and for −3? What is the slope in between?",
-                "The slope is 1 where z > 0 and 0 where z < 0.",
-            ),
+            "What does ReLU return for −2, and for −3? What is the slope in between?",
+            "The slope is 1 where z > 0 and 0 where z < 0.",
             variants=({"slope": np.ones_like},),
         ),
         Mistake(
             "returns-relu",
             "These are the values of ReLU, not its slope.",
-            (
-                "How steep is ReLU at z = 3, and how steep is it at z = 5?",
-                "For every z > 0 the slope is 1, however large z is.",
-            ),
+            "How steep is ReLU at z = 3, and how steep is it at z = 5?",
+            "For every z > 0 the slope is 1, however large z is.",
             variants=({"slope": lambda z: np.maximum(0, z)},),
             detect=_returns_values,
         ),
         Mistake(
             "sign-function",
             "This is the sign of z, which is −1 for z < 0. ReLU is flat there; it does not fall.",
-            (
-                "What does ReLU return for −2, and for −3? What is the slope in between?",
-                "Where z < 0 the slope is 0, not −1.",
+            "What does ReLU return for −2, and for −3? What is the slope in between?",
+            "Where z < 0 the slope is 0, not −1.",
+            variants=(
+                {"slope": np.sign},
+                {"slope": lambda z: np.where(z > 0, 1, -1)},
+                {"slope": lambda z: np.where(z < 0, -1, 1)},
             ),
-            variants=({"slope": np.sign}, {"slope": lambda z: np.where(z > 0, 1, -1)},
-                  {"slope": lambda z: np.where(z < 0, -1, 1)}),
         ),
         Mistake(
             "leaky",
             "For z < 0 some slope is left, as in a leaky ReLU. The plain ReLU is flat there.",
-            (
-                "What does ReLU return for −2, and for −3?",
-                "Where z < 0 the slope is exactly 0.",
-            ),
+            "What does ReLU return for −2, and for −3?",
+            "Where z < 0 the slope is exactly 0.",
             detect=_leaks,
             finding="For z > 0 the slope is right; for z < 0 it is {leak}, where 0 was expected.",
         ),
@@ -115,10 +108,8 @@ relu_grad = Exercise(
         "Sketch ReLU: how steep is it to the left of 0, and how steep to the right?",
         "Comparing z with 0 gives the answer at once; at 0 itself, both slopes are fine.",
     ),
-)  # fmt: skip
+)
 
-
-# --- sigmoid -------------------------------------------------------------------------------------
 
 # A clip matters only for |z| < 30: beyond that, 0 and 1 are good enough, as in float32.
 _TAIL = np.array([[-2.0, -4, -7, -10, -13, -16, -19, -22], [-25, -27, -29, -29.9, 4, 7, 10, 13]])
@@ -172,12 +163,15 @@ def _clipped(observations):
     return {"clip": f"{c:.3g}", "floor": f"{floor:.3g}"}
 
 
-_OVERFLOW = "The exponential of a large number does not fit into a float."
-_OVERFLOW_HINTS = (
+_OVERFLOW = Mistake(
+    "overflow",
+    "The exponential of a large number does not fit into a float.",
     "What is exp(1000)? For which sign of z does your exponential grow? Could you write it so "
     "that its argument is never positive?",
     "For z ≥ 0 use exp(−z), for z < 0 the equivalent form with exp(z); `np.where` computes both "
     "branches everywhere. Or use `np.logaddexp`, or clip z at ±500.",
+    detect=_overflows,
+    finding="For |z| up to 1000: {symptom}",
 )
 
 
@@ -197,35 +191,23 @@ sigmoid = Exercise(
         Mistake(
             "missing-minus",
             "This function falls where the sigmoid rises: it is the sigmoid of −z.",
-            (
-                "Should a large z give a value near 1 or near 0? What do you get?",
-                "In 1 / (1 + exp(−z)) the exponent has a minus sign.",
-            ),
+            "Should a large z give a value near 1 or near 0? What do you get?",
+            "In 1 / (1 + exp(−z)) the exponent has a minus sign.",
             variants=({"argument": np.negative},),
         ),
         Mistake(
             "tanh-instead",
             "This is the hyperbolic tangent, which goes from −1 to 1. The sigmoid goes from 0 to 1.",
-            (
-                "What should the value at z = 0 be?",
-                "The sigmoid is never negative. It is ½ (1 + tanh(z/2)), if you want to use tanh.",
-            ),
+            "What should the value at z = 0 be?",
+            "The sigmoid is never negative. It is ½ (1 + tanh(z/2)), if you want to use tanh.",
             variants=({"function": np.tanh},),
         ),
-        Mistake(
-            "overflow",
-            _OVERFLOW,
-            _OVERFLOW_HINTS,
-            detect=_overflows,
-            finding="For |z| up to 1000: {symptom}",
-        ),
+        _OVERFLOW,
         Mistake(
             "clipped-too-tight",
             "The input or the result was clipped so tightly that the sigmoid stops falling.",
-            (
-                "What are σ(−25) and σ(−29)? Do your two values differ?",
-                "Overflow starts near |z| = 709 in float64; a clip at ±500 is wide enough.",
-            ),
+            "What are σ(−25) and σ(−29)? Do your two values differ?",
+            "Overflow starts near |z| = 709 in float64; a clip at ±500 is wide enough.",
             detect=_clipped,
             finding="Below z = −{clip}, your values stay at {floor}; σ(−29.9) is 1e-13.",
         ),
@@ -235,9 +217,6 @@ sigmoid = Exercise(
         "For each sign of z, choose the form whose exponential stays below 1.",
     ),
 )
-
-
-# --- sigmoid_grad --------------------------------------------------------------------------------
 
 
 def _sigmoid_grad(z, *, slope=lambda z: _stable_sigmoid(z) * _stable_sigmoid(-z)):
@@ -260,58 +239,41 @@ sigmoid_grad = Exercise(
         Mistake(
             "derivative-in-z",
             "s(1 − s) is right for s = σ(z), but here z itself was used as s.",
-            (
-                "In σ′ = σ(1 − σ), is σ the input or the output of the sigmoid?",
-                "Compute s = σ(z) first.",
-            ),
+            "In σ′ = σ(1 − σ), is σ the input or the output of the sigmoid?",
+            "Compute s = σ(z) first.",
             variants=({"slope": _logistic_slope},),
         ),
         Mistake(
             "applied-twice",
             "The sigmoid was applied twice: this is the slope at σ(z), not at z.",
-            (
-                "Is your argument z or σ(z)? How often does a sigmoid occur in your code?",
-                "Take s = σ(z) once, then s(1 − s).",
-            ),
+            "Is your argument z or σ(z)? How often does a sigmoid occur in your code?",
+            "Take s = σ(z) once, then s(1 − s).",
             variants=({"slope": lambda z: _logistic_slope(_stable_sigmoid(_stable_sigmoid(z)))},),
         ),
         Mistake(
             "no-complement",
             "This is the sigmoid, not its slope: the factor 1 − σ is missing.",
-            (
-                "How steep is the sigmoid far to the right, and what do you return there?",
-                "Multiply by 1 − σ(z).",
-            ),
+            "How steep is the sigmoid far to the right, and what do you return there?",
+            "Multiply by 1 − σ(z).",
             variants=({"slope": _stable_sigmoid},),
         ),
         Mistake(
             "tanh-derivative",
             "1 − s² is the slope of tanh; the slope of the sigmoid is s(1 − s).",
-            (
-                "The sigmoid is steepest at z = 0: is your value there 0.25?",
-                "The rule 1 − s² belongs to tanh; for the sigmoid it is s − s².",
-            ),
+            "The sigmoid is steepest at z = 0: is your value there 0.25?",
+            "The rule 1 − s² belongs to tanh; for the sigmoid it is s − s².",
             variants=(
                 {"slope": lambda z: 1 - _stable_sigmoid(z) ** 2},
                 {"slope": lambda z: 1 - np.tanh(z) ** 2},
             ),
         ),
-        Mistake(
-            "overflow",
-            _OVERFLOW,
-            _OVERFLOW_HINTS,
-            detect=_overflows,
-            finding="For |z| up to 1000: {symptom}",
-        ),
+        _OVERFLOW,
     ),
     hints=(
         "Write the derivative in terms of the value of the sigmoid.",
         "σ′(z) = σ(z)(1 − σ(z)): with a sigmoid that is safe for large |z|, this is safe too.",
     ),
 )
-
-
-# --- init_weights --------------------------------------------------------------------------------
 
 
 def _init_weights(fan_in, fan_out, rng, *, std=lambda i, o: np.sqrt(2 / i)):
@@ -386,9 +348,9 @@ _SPREAD = (
 )
 
 
-def _wrong_scale(id_, explanation, hints, *formulas):
+def _wrong_scale(id_, explanation, question, advice, *formulas):
     variants = tuple({"std": formula} for formula in formulas)
-    return Mistake(id_, explanation, hints, variants, finding=_SPREAD)
+    return Mistake(id_, explanation, question, advice, variants, finding=_SPREAD)
 
 
 _EQUAL_UNITS = "If two hidden units start out equal, what could ever make them different?"
@@ -406,14 +368,16 @@ init_weights = Exercise(
         Mistake(
             "zeros",
             "If every weight is 0, all hidden units compute the same and get the same gradient.",
-            (_EQUAL_UNITS, "The weights must be random numbers, drawn from `rng`."),
+            _EQUAL_UNITS,
+            "The weights must be random numbers, drawn from `rng`.",
             detect=_when(lambda draws: not any(d.any() for d in draws)),
             finding="All weights are 0.",
         ),
         Mistake(
             "constant",
             "All entries are equal, so all hidden units compute the same and stay the same.",
-            (_EQUAL_UNITS, "Draw one number per entry: the draw needs a size."),
+            _EQUAL_UNITS,
+            "Draw one number per entry: the draw needs a size.",
             detect=_when(lambda draws: all(np.ptp(d) == 0 for d in draws)),
             finding="All weights are {mean}.",
         ),
@@ -421,11 +385,9 @@ init_weights = Exercise(
             "ignores-rng",
             "The numbers do not depend on the generator that was passed in: either they cannot be "
             "reproduced, or no seed changes them.",
-            (
-                "Call it with two generators of the same seed, then with two of different seeds. "
-                "Which results should agree?",
-                "Draw from `rng` itself, and from nothing else.",
-            ),
+            "Call it with two generators of the same seed, then with two of different seeds. "
+            "Which results should agree?",
+            "Draw from `rng` itself, and from nothing else.",
             detect=_when(_ignores_rng),
             finding="Generators with equal seeds gave different weights, or generators with "
             "different seeds gave equal ones.",
@@ -433,50 +395,40 @@ init_weights = Exercise(
         Mistake(
             "all-positive",
             "No weight is negative, so all hidden units respond in much the same way.",
-            (
-                "What is the mean of your weights, and what should it be?",
-                "A normal distribution around 0 gives both signs.",
-            ),
+            "What is the mean of your weights, and what should it be?",
+            "A normal distribution around 0 gives both signs.",
             detect=_when(lambda draws: all(d.min() >= 0 for d in draws)),
             finding="The weights are between {least} and {most}.",
         ),
         _wrong_scale(
             "unit-std",
             "There is no scaling: with many inputs, the sums explode, and so do the activations.",
-            (
-                "What is the variance of a sum of fan_in independent terms?",
-                "Multiply the draws by a factor that depends on fan_in.",
-            ),
+            "What is the variance of a sum of fan_in independent terms?",
+            "Multiply the draws by a factor that depends on fan_in.",
             lambda i, o: 1.0,
         ),
         _wrong_scale(
             "xavier",
             "This is Xavier's (Glorot's) rule, which was made for tanh. ReLU halves the variance, "
             "and He's rule makes up for that.",
-            (
-                "A ReLU sets half of the hidden values to 0. What does that do to the variance?",
-                "The variance is 2 / fan_in.",
-            ),
+            "A ReLU sets half of the hidden values to 0. What does that do to the variance?",
+            "The variance is 2 / fan_in.",
             lambda i, o: np.sqrt(1 / i),
             lambda i, o: np.sqrt(2 / (i + o)),
         ),
         _wrong_scale(
             "fan-out",
             "The scale depends on the number of outputs instead of the number of inputs.",
-            (
-                "How many terms does the sum in one hidden unit have?",
-                "What counts is fan_in, the number of rows.",
-            ),
+            "How many terms does the sum in one hidden unit have?",
+            "What counts is fan_in, the number of rows.",
             lambda i, o: np.sqrt(2 / o),
             lambda i, o: np.sqrt(1 / o),
         ),
         _wrong_scale(
             "variance-not-std",
             "The draws were multiplied by the variance instead of the standard deviation, its root.",
-            (
-                "If x has variance 1, what is the variance of 3x?",
-                "Multiply by the square root of 2 / fan_in.",
-            ),
+            "If x has variance 1, what is the variance of 3x?",
+            "Multiply by the square root of 2 / fan_in.",
             lambda i, o: 2 / i,
             lambda i, o: 1 / i,
             lambda i, o: 2 / (i + o),
@@ -485,20 +437,16 @@ init_weights = Exercise(
         Mistake(
             "wrong",
             "Many entries are equal, and units with equal weights compute the same.",
-            (
-                "How many numbers do you draw, and how many entries does the array have?",
-                "Draw (fan_in, fan_out) numbers, one per entry.",
-            ),
+            "How many numbers do you draw, and how many entries does the array have?",
+            "Draw (fan_in, fan_out) numbers, one per entry.",
             detect=_when(lambda draws: np.unique(draws[0]).size <= 0.9 * draws[0].size),
             finding="Only {distinct} of the entries are distinct.",
         ),
         Mistake(
             "wrong",
             "This is not a normal distribution with He's variance.",
-            (
-                "Plot a histogram of your weights: is it a bell around 0, and how wide?",
-                "The mean is 0, the variance 2 / fan_in, and the distribution normal.",
-            ),
+            "Plot a histogram of your weights: is it a bell around 0, and how wide?",
+            "The mean is 0, the variance 2 / fan_in, and the distribution normal.",
             detect=lambda observations: _draws(observations) and any(o.wrong for o in observations),
             finding=_SPREAD,
         ),
@@ -508,14 +456,6 @@ init_weights = Exercise(
         "Draw standard normal numbers of the right shape from `rng`, and scale them.",
     ),
 )
-
-
-# --- test_suite ----------------------------------------------------------------------------------
-
-
-def _softmax(scores):
-    e = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
 
 
 def _of_arrays(implementation):
@@ -531,7 +471,7 @@ def _of_arrays(implementation):
 def _right_vectorised(X, y, W1, b1, W2, b2):
     z1 = X @ W1 + b1
     a1 = z1 * (z1 > 0)
-    dscores = _softmax(a1 @ W2 + b2)
+    dscores = softmax.right(a1 @ W2 + b2)
     dscores[np.arange(len(y)), y] -= 1
     dscores /= len(y)
     dz1 = (dscores @ W2.T) * (z1 > 0)
@@ -551,12 +491,11 @@ def _right_example_by_example(X, y, W1, b1, W2, b2):
     for x, label in zip(X, y, strict=True):
         z1 = x @ W1 + np.ravel(b1)
         a1 = np.maximum(z1, 0)
-        ds = _softmax((a1 @ W2 + np.ravel(b2))[None, :])[0]
+        ds = softmax.right((a1 @ W2 + np.ravel(b2))[None, :])[0]
         ds[label] -= 1
         dz1 = np.where(z1 > 0, W2 @ ds, 0)
-        for total, gradient in zip(
-            totals, (np.outer(x, dz1), dz1, np.outer(a1, ds), ds), strict=True
-        ):
+        gradients = np.outer(x, dz1), dz1, np.outer(a1, ds), ds
+        for total, gradient in zip(totals, gradients, strict=True):
             total += gradient / len(X)
     return tuple(totals)
 
@@ -565,7 +504,7 @@ def _right_example_by_example(X, y, W1, b1, W2, b2):
 def _right_averaged_last(X, y, W1, b1, W2, b2):
     """Sums over the batch, divided by N at the very end."""
     z1 = X @ W1 + b1
-    ds = _softmax(np.maximum(z1, 0) @ W2 + b2) - np.eye(W2.shape[1])[y]
+    ds = softmax.right(np.maximum(z1, 0) @ W2 + b2) - np.eye(W2.shape[1])[y]
     dz1 = np.einsum("nc,hc->nh", ds, W2) * np.heaviside(z1, 0)
     sums = (
         np.einsum("nd,nh->dh", X, dz1),
@@ -648,21 +587,17 @@ test_suite = Exercise(
         Mistake(
             "always-true",
             "A test that cannot fail is worth nothing: every mistaken implementation passed too.",
-            (
-                "What does your suite compare the gradients with?",
-                "Compare all four gradients with finite differences of the loss.",
-            ),
+            "What does your suite compare the gradients with?",
+            "Compare all four gradients with finite differences of the loss.",
             detect=_always(True),
             finding="Your suite called every implementation right.",
         ),
         Mistake(
             "always-false",
             "A test that nothing can pass is worth nothing: it rejected right implementations too.",
-            (
-                "Run your suite on an implementation that you trust. Which comparison fails?",
-                "Is the loss in your suite the mean cross-entropy, and is the tolerance larger than "
-                "rounding errors? Does it accept a bias gradient of shape (H,) as well as (1, H)?",
-            ),
+            "Run your suite on an implementation that you trust. Which comparison fails?",
+            "Is the loss in your suite the mean cross-entropy, and is the tolerance larger than "
+            "rounding errors? Does it accept a bias gradient of shape (H,) as well as (1, H)?",
             detect=_always(False),
             finding="Your suite called every implementation wrong. {errors}",
         ),
@@ -670,10 +605,8 @@ test_suite = Exercise(
             "false-alarm",
             "A right implementation may sum in any order, and return a bias gradient as (H,) or "
             "(1, H).",
-            (
-                "Do you compare floats with ==, or check shapes more strictly than the task does?",
-                "Compare with a tolerance, and flatten the bias gradients before you compare.",
-            ),
+            "Do you compare floats with ==, or check shapes more strictly than the task does?",
+            "Compare with a tolerance, and flatten the bias gradients before you compare.",
             detect=_false_alarm,
             finding="Your suite rejected right implementations: {rejected}. {errors}",
         ),
@@ -681,11 +614,9 @@ test_suite = Exercise(
             "survivors",
             "On the inputs that your suite tries, they give the same numbers as a right one, or "
             "your suite does not compare the output that is wrong.",
-            (
-                "On what kind of input would such a mistake change a number?",
-                "Use several rows, hidden values above and below 0, biases that are not 0 and "
-                "sizes that all differ, and compare all four gradients.",
-            ),
+            "On what kind of input would such a mistake change a number?",
+            "Use several rows, hidden values above and below 0, biases that are not 0 and "
+            "sizes that all differ, and compare all four gradients.",
             detect=_survivors,
             finding="{how_many} of {of} mistaken implementations survived your suite: {alive}.",
         ),

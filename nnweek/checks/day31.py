@@ -5,31 +5,14 @@ their methods is in `instrumented_networks` and `instrumented_loops`, which a tr
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from nnweek.checks import loops
 from nnweek.checks.comparing import as_numbers
 from nnweek.checks.exercise import Exercise, Mistake, Probe
-from nnweek.checks.loops import (
-    NO_BACKWARD,
-    NO_STEP,
-    NO_ZERO_GRAD,
-    OTHER_CRITERION,
-    SOFTMAX_BEFORE_LOSS,
-    STEP_BEFORE_BACKWARD,
-    ZERO_GRAD_AFTER_BACKWARD,
-    LoopSetup,
-    clear,
-    eval_mode,
-    in_log,
-    not_in_train_mode,
-    run_trial,
-    softmax_rows,
-    sums_to_one,
-)
-from nnweek.checks.steps import identity, none
-
-# --- mlp -----------------------------------------------------------------------------------------
+from nnweek.checks.steps import both_or_one, identity, none
 
 
 def _try_mlp(function, seed):
@@ -67,7 +50,7 @@ def _activations(logits):
 def _mlp(*, first=lambda z: z.relu(), second=lambda z: z.relu(), finish=identity):
     from nnweek.checks import instrumented_networks
 
-    return instrumented_networks.network(first, second, finish)
+    return instrumented_networks.ReferenceNetwork(first, second, finish)
 
 
 def _mlp_probes():
@@ -129,12 +112,10 @@ mlp = Exercise(
             "A module finds the layers and `nn.Parameter`s that are its own attributes, and "
             "nothing inside a plain Python list, tuple or dictionary. The optimizer never moves "
             "what the module does not find.",
-            (
-                "How many parameters does `sum(p.numel() for p in model.parameters())` count, "
-                "and how many should there be?",
-                "Put the layers into `nn.Sequential` or `nn.ModuleList`, or make each an attribute "
-                "of its own; a bare tensor becomes a parameter through `nn.Parameter`.",
-            ),
+            "How many parameters does `sum(p.numel() for p in model.parameters())` count, "
+            "and how many should there be?",
+            "Put the layers into `nn.Sequential` or `nn.ModuleList`, or make each an attribute "
+            "of its own; a bare tensor becomes a parameter through `nn.Parameter`.",
             detect=_of_network(lambda log: log.unregistered and {"lost": log.unregistered}),
             finding="The network computes with weights that `model.parameters()` does not list: "
             "{lost}.",
@@ -143,12 +124,9 @@ mlp = Exercise(
             "no-flatten",
             "A linear layer works on the last axis only. The image has to become one row of 784 "
             "numbers first.",
-            (
-                "What is the shape of a batch of images, and which shape does the first layer "
-                "expect?",
-                "Flatten everything except for the batch axis: `nn.Flatten()`, or a reshape to "
-                "(B, 784).",
-            ),
+            "What is the shape of a batch of images, and which shape does the first layer expect?",
+            "Flatten everything except for the batch axis: `nn.Flatten()`, or a reshape to "
+            "(B, 784).",
             detect=_of_network(lambda log: log.not_flat and {"met": log.not_flat}),
             finding="{met}",
         ),
@@ -156,32 +134,26 @@ mlp = Exercise(
             "missing-hidden-layer",
             "Two hidden layers take three linear layers: into the first, from the first into the "
             "second, and out of it.",
-            (
-                "Count the layers that an image passes on its way: are there two of 256 units?",
-                "The widths are 784, 256, 256, 10. Is every layer that you made used in "
-                "`forward`?",
-            ),
+            "Count the layers that an image passes on its way: are there two of 256 units?",
+            "The widths are 784, 256, 256, 10. Is every layer that you made used in `forward`?",
             detect=_of_network(lambda log: log.layers and log.layers < 3 and _widths(log)),
             finding=_PASSES_WIDTHS,
         ),
         Mistake(
             "wrong-width",
             "The network should be 784-256-256-10.",
-            (
-                "Read the widths of your layers one after the other, from the pixels to the "
-                "classes.",
-                "784 pixels, twice 256 hidden units, 10 classes.",
+            "Read the widths of your layers one after the other, from the pixels to the classes.",
+            "784 pixels, twice 256 hidden units, 10 classes.",
+            detect=_of_network(
+                lambda log: log.layers == 3 and not log.wide_enough and _widths(log)
             ),
-            detect=_of_network(lambda log: log.layers == 3 and not log.wide_enough and _widths(log)),
             finding=_PASSES_WIDTHS,
         ),
         Mistake(
             "wrong",
             "These are more than two hidden layers.",
-            (
-                "Count the layers that an image passes on its way.",
-                "The widths are 784, 256, 256, 10.",
-            ),
+            "Count the layers that an image passes on its way.",
+            "The widths are 784, 256, 256, 10.",
             detect=_of_network(lambda log: log.layers > 3 and _widths(log)),
             finding=_PASSES_WIDTHS,
         ),
@@ -189,67 +161,59 @@ mlp = Exercise(
             "softmax-output",
             "These are probabilities: each row sums to 1. `nn.CrossEntropyLoss` applies the "
             "softmax itself, and applying it twice is wrong.",
-            ("What do the rows of your output sum to? May a logit be negative?", _LAST_IS_LINEAR),
-            variants=({"finish": softmax_rows},),
-            detect=_of_logits(sums_to_one),
+            "What do the rows of your output sum to? May a logit be negative?",
+            _LAST_IS_LINEAR,
+            variants=({"finish": loops.softmax_rows},),
+            detect=_of_logits(loops.sums_to_one),
         ),
         Mistake(
             "log-softmax-output",
             "These are logarithms of probabilities: none is above 0. The loss that expects them is "
             "`nn.NLLLoss`; the network should return logits.",
-            (
-                "Is any of your outputs positive? What do their exponentials sum to?",
-                _LAST_IS_LINEAR,
-            ),
+            "Is any of your outputs positive? What do their exponentials sum to?",
+            _LAST_IS_LINEAR,
             variants=({"finish": lambda z: z.log_softmax(dim=1)},),
-            detect=_of_logits(lambda got: got.max() < 1e-6 and sums_to_one(np.exp(got))),
+            detect=_of_logits(lambda got: got.max() < 1e-6 and loops.sums_to_one(np.exp(got))),
         ),
         Mistake(
             "relu-on-logits",
             "No output is negative, and some are exactly 0: there is a ReLU after the last layer. "
             "A class whose logit is cut off gets no gradient.",
-            (
-                "What is the smallest of your outputs? May a logit be negative?",
-                "A ReLU belongs after each hidden layer, not after the last layer.",
-            ),
+            "What is the smallest of your outputs? May a logit be negative?",
+            "A ReLU belongs after each hidden layer, not after the last layer.",
             variants=({"finish": lambda z: z.relu()},),
             detect=_of_logits(lambda got: got.min() == 0 and (got == 0).mean() > 0.1),
         ),
         Mistake(
             "no-nonlinearity",
             "Without a nonlinearity between them, several linear layers are one linear layer.",
-            (
-                "What stands between one linear layer and the next?",
-                "A ReLU belongs after each of the two hidden layers.",
-            ),
-            variants=({"first": identity, "second": identity}, {"first": identity}, {"second": identity}),
+            "What stands between one linear layer and the next?",
+            "A ReLU belongs after each of the two hidden layers.",
+            variants=both_or_one(first=identity, second=identity),
             detect=_is_linear,
         ),
         Mistake(
             "wrong",
             "A function that squeezes or cuts its input comes after the last layer; a logit may "
             "be any number.",
-            ("What happens to the output of the last linear layer?", _LAST_IS_LINEAR),
+            "What happens to the output of the last linear layer?",
+            _LAST_IS_LINEAR,
             variants=({"finish": lambda z: z.sigmoid()}, {"finish": lambda z: z.tanh()}),
             detect=_of_logits(lambda got: np.abs(got).max() <= 1 and np.abs(got).max() > 0.9),
         ),
         Mistake(
             "wrong",
             "Each of the three linear layers has a bias: 269,322 parameters in all.",
-            (
-                "How many parameters does a layer with 784 inputs and 256 units have?",
-                "`nn.Linear` has a bias unless you pass `bias=False`.",
-            ),
+            "How many parameters does a layer with 784 inputs and 256 units have?",
+            "`nn.Linear` has a bias unless you pass `bias=False`.",
             detect=_of_network(lambda log: log.layers == 3 and log.biases < 3),
             finding="Some of the three layers have no bias.",
         ),
         Mistake(
             "wrong",
             "A parameter with `requires_grad=False` is never trained.",
-            (
-                "For which parameters will `loss.backward()` compute a gradient?",
-                "Leave `requires_grad` as PyTorch sets it.",
-            ),
+            "For which parameters will `loss.backward()` compute a gradient?",
+            "Leave `requires_grad` as PyTorch sets it.",
             detect=_of_network(lambda log: log.frozen),
             finding="Some of the network's parameters do not require a gradient.",
         ),
@@ -257,11 +221,9 @@ mlp = Exercise(
             "wrong",
             "Somewhere between these weights and the logits the graph is cut, so no gradient "
             "reaches them and they are never trained.",
-            (
-                "Which call in `forward` takes a tensor out of the graph?",
-                "`forward` needs no `detach()`, no `.data` and no `no_grad()`; the evaluation loop "
-                "turns recording off, not the network.",
-            ),
+            "Which call in `forward` takes a tensor out of the graph?",
+            "`forward` needs no `detach()`, no `.data` and no `no_grad()`; the evaluation loop "
+            "turns recording off, not the network.",
             detect=_of_network(lambda log: log.cut),
             finding="The logits are right, but some of the network's weights get no gradient from "
             "them.",
@@ -271,10 +233,7 @@ mlp = Exercise(
         "Write down the shape after each step, from (B, 1, 28, 28) to (B, 10).",
         "Flatten, linear, ReLU, linear, ReLU, linear: `nn.Sequential` takes them in this order.",
     ),
-)  # fmt: skip
-
-
-# --- train_step ----------------------------------------------------------------------------------
+)
 
 
 def _train_step(
@@ -285,7 +244,7 @@ def _train_step(
     criterion,
     *,
     mode=none,
-    clear=clear,
+    clear=loops.clear,
     squash=identity,
     score=None,
     after=False,
@@ -301,12 +260,11 @@ def _train_step(
 
 
 def _train_step_probes():
-    for setup in (LoopSetup(1, (6, 6, 6), lr=0.3), LoopSetup(2, (5, 5, 3), lr=0.1, smoothing=0.2)):
+    for setup in (
+        loops.LoopSetup(1, (6, 6, 6), lr=0.3),
+        loops.LoopSetup(2, (5, 5, 3), lr=0.1, smoothing=0.2),
+    ):
         yield Probe((setup,), {"optimizer": f"SGD(lr={setup.lr}, momentum={setup.momentum})"})
-
-
-def _try_steps(function, setup):
-    return run_trial("try_steps", function, setup)
 
 
 def _returns_graph(observations):
@@ -323,55 +281,50 @@ train_step = Exercise(
     right=_train_step,
     outputs=("the loss of step 1", "the loss of step 2", "the loss of step 3"),
     probes=_train_step_probes,
-    trial=_try_steps,
+    trial=partial(loops.run_trial, "try_steps"),
     mistakes=(
-        NO_BACKWARD,
-        NO_STEP,
-        STEP_BEFORE_BACKWARD,
-        ZERO_GRAD_AFTER_BACKWARD,
+        loops.NO_BACKWARD,
+        loops.NO_STEP,
+        loops.STEP_BEFORE_BACKWARD,
+        loops.ZERO_GRAD_AFTER_BACKWARD,
         replace(
-            NO_ZERO_GRAD,
+            loops.NO_ZERO_GRAD,
             finding="The first step is right, and the later ones are not. {first}",
         ),
         Mistake(
             "eval-mode",
             "The model was in eval mode while it trained: dropout is off, and batch norm uses old "
             "statistics.",
-            (
-                "In which mode does the model arrive, and in which does it compute?",
-                "Do not change the mode, or call `model.train()`.",
-            ),
-            variants=({"mode": eval_mode},),
-            detect=in_log(not_in_train_mode),
+            "In which mode does the model arrive, and in which does it compute?",
+            "Do not change the mode, or call `model.train()`.",
+            variants=({"mode": loops.eval_mode},),
+            detect=loops.in_log(loops.not_in_train_mode),
         ),
-        SOFTMAX_BEFORE_LOSS,
+        loops.SOFTMAX_BEFORE_LOSS,
         Mistake(
             "returns-graph",
             "The returned tensor still carries its graph. If you keep it, for example in a list "
             "of losses, you keep every activation of that batch in memory.",
-            (
-                "What is the type of your return value, and what does it hold besides a number?",
-                "`.item()` returns the number alone.",
-            ),
+            "What is the type of your return value, and what does it hold besides a number?",
+            "`.item()` returns the number alone.",
             detect=_returns_graph,
             finding="It returned a tensor that requires a gradient.",
         ),
-        OTHER_CRITERION,
+        loops.OTHER_CRITERION,
         Mistake(
             "wrong",
             "This is the loss after the step; return the loss from which the step was computed.",
-            (
-                "At which moment is the loss that you return computed?",
-                "Return the loss on which you called `backward()`.",
-            ),
+            "At which moment is the loss that you return computed?",
+            "Return the loss on which you called `backward()`.",
             variants=({"after": True},),
         ),
         Mistake(
             "wrong",
             "The parameters moved, but the optimizer did not move them. It may do more than "
             "subtract a multiple of the gradient: this one has momentum.",
-            ("What moves the parameters in your function?", "Call `optimizer.step()`."),
-            detect=in_log(lambda log: not log.events("step") and any(log.moved)),
+            "What moves the parameters in your function?",
+            "Call `optimizer.step()`.",
+            detect=loops.in_log(lambda log: not log.events("step") and any(log.moved)),
         ),
     ),
     hints=(

@@ -4,49 +4,23 @@ Nothing here imports torch at the top; the last two exercises need only NumPy.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from nnweek.checks import loops
 from nnweek.checks.comparing import as_numbers, kind
 from nnweek.checks.exercise import Exercise, Mistake, Probe
-from nnweek.checks.loops import (
-    ACCURACY_BROADCAST,
-    ACCURACY_IN_PERCENT,
-    FIRST_BATCH_ONLY,
-    LAST_BATCH_ONLY,
-    NO_BACKWARD,
-    NO_STEP,
-    NO_ZERO_GRAD,
-    NOT_AVERAGED,
-    OTHER_CRITERION,
-    SOFTMAX_BEFORE_LOSS,
-    STEP_BEFORE_BACKWARD,
-    UNWEIGHTED_MEAN,
-    ZERO_GRAD_AFTER_BACKWARD,
-    LoopSetup,
-    clear,
-    eval_mode,
-    in_log,
-    never_backward,
-    not_in_train_mode,
-    run_trial,
-    share_right,
-    train_mode,
-    weighted_mean,
-)
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem
-from nnweek.checks.steps import identity, none, zero
+from nnweek.checks.steps import identity, none, one, zero
 from nnweek.checks.wording import SOME_RIGHT
 
 
 def _loop_probes():
     for batches, smoothing in (((9, 9, 4), 0.0), ((6, 6, 3), 0.2)):
-        setup = LoopSetup(32, batches, smoothing=smoothing)
+        setup = loops.LoopSetup(32, batches, smoothing=smoothing)
         yield Probe((setup,), {"batches": ", ".join(map(str, batches))})
-
-
-# --- train_one_epoch -----------------------------------------------------------------------------
 
 
 def _train_one_epoch(
@@ -55,15 +29,15 @@ def _train_one_epoch(
     optimizer,
     criterion,
     *,
-    mode=train_mode,
+    mode=loops.train_mode,
     batches=identity,
     start=none,
-    clear=clear,
+    clear=loops.clear,
     squash=identity,
     score=None,
-    right_share=share_right,
-    average_loss=weighted_mean,
-    average_accuracy=weighted_mean,
+    right_share=loops.share_right,
+    average_loss=loops.weighted_mean,
+    average_accuracy=loops.weighted_mean,
 ):
     """One epoch; every keyword is a part of it that a mistake may replace."""
     mode(model)
@@ -81,13 +55,9 @@ def _train_one_epoch(
     return average_loss(losses, sizes), average_accuracy(shares, sizes)
 
 
-def _try_epochs(function, setup):
-    return run_trial("try_epochs", function, setup)
-
-
 def _does_not_train(log):
     """Whether it passes over the batches without computing a gradient or moving anything."""
-    return never_backward(log) and not log.events("step") and not any(log.moved)
+    return loops.never_backward(log) and not log.events("step") and not any(log.moved)
 
 
 def _stepped_once(log):
@@ -105,42 +75,40 @@ train_one_epoch = Exercise(
     right=_train_one_epoch,
     outputs=("the loss", "the accuracy"),
     probes=_loop_probes,
-    trial=_try_epochs,
+    trial=partial(loops.run_trial, "try_epochs"),
     max_simultaneous=1,
     mistakes=(
-        FIRST_BATCH_ONLY,
+        loops.FIRST_BATCH_ONLY,
         Mistake(
             "not-train-mode",
             "The model was in eval mode while it trained: dropout is off, and batch norm uses old "
             "statistics. An evaluation before this epoch leaves it in eval mode.",
-            (
-                "In which mode is a model that has just been evaluated?",
-                "Switch with `model.train()`, with its parentheses, before the loop.",
-            ),
-            variants=({"mode": none}, {"mode": eval_mode}),
-            detect=in_log(not_in_train_mode),
+            "In which mode is a model that has just been evaluated?",
+            "Switch with `model.train()`, with its parentheses, before the loop.",
+            variants=({"mode": none}, {"mode": loops.eval_mode}),
+            detect=loops.in_log(loops.not_in_train_mode),
         ),
-        NO_STEP,
-        replace(NO_BACKWARD, id="no-step", detect=in_log(_does_not_train)),
-        replace(NO_BACKWARD, id="wrong"),
-        replace(STEP_BEFORE_BACKWARD, id="wrong"),
-        replace(ZERO_GRAD_AFTER_BACKWARD, id="wrong"),
-        replace(NO_ZERO_GRAD, variants=({"clear": none}, {"clear": none, "start": clear})),
-        LAST_BATCH_ONLY,
-        UNWEIGHTED_MEAN,
-        ACCURACY_IN_PERCENT,
-        ACCURACY_BROADCAST,
-        NOT_AVERAGED,
-        replace(SOFTMAX_BEFORE_LOSS, id="wrong"),
-        OTHER_CRITERION,
+        loops.NO_STEP,
+        replace(loops.NO_BACKWARD, id="no-step", detect=loops.in_log(_does_not_train)),
+        replace(loops.NO_BACKWARD, id="wrong"),
+        replace(loops.STEP_BEFORE_BACKWARD, id="wrong"),
+        replace(loops.ZERO_GRAD_AFTER_BACKWARD, id="wrong"),
+        replace(
+            loops.NO_ZERO_GRAD, variants=({"clear": none}, {"clear": none, "start": loops.clear})
+        ),
+        loops.LAST_BATCH_ONLY,
+        loops.UNWEIGHTED_MEAN,
+        loops.ACCURACY_IN_PERCENT,
+        loops.ACCURACY_BROADCAST,
+        loops.NOT_AVERAGED,
+        replace(loops.SOFTMAX_BEFORE_LOSS, id="wrong"),
+        loops.OTHER_CRITERION,
         Mistake(
             "no-step",
             "The optimizer took fewer steps than there are batches.",
-            (
-                "Which lines run once per batch, and which once at the end?",
-                "`optimizer.step()` belongs inside the loop, once per batch.",
-            ),
-            detect=in_log(_stepped_once),
+            "Which lines run once per batch, and which once at the end?",
+            "`optimizer.step()` belongs inside the loop, once per batch.",
+            detect=loops.in_log(_stepped_once),
         ),
     ),
     hints=(
@@ -152,21 +120,18 @@ train_one_epoch = Exercise(
 )
 
 
-# --- evaluate ------------------------------------------------------------------------------------
-
-
 def _evaluate(
     model,
     loader,
     criterion,
     *,
-    mode=eval_mode,
+    mode=loops.eval_mode,
     batches=identity,
     squash=identity,
     score=None,
-    right_share=share_right,
-    average_loss=weighted_mean,
-    average_accuracy=weighted_mean,
+    right_share=loops.share_right,
+    average_loss=loops.weighted_mean,
+    average_accuracy=loops.weighted_mean,
 ):
     """An evaluation; every keyword is a part of it that a mistake may replace."""
     import torch
@@ -183,7 +148,7 @@ def _evaluate(
 
 
 def _try_evaluation(function, setup):
-    run = run_trial("try_evaluation", function, setup)
+    run = loops.run_trial("try_evaluation", function, setup)
     if run.log is not None and not run.log.records_after:
         run.remark = (
             "After your function, autograd no longer records, and the next training fails. Use "
@@ -234,10 +199,8 @@ evaluate = Exercise(
             "trains",
             "The parameters have changed. An evaluation that moves them learns from the images "
             "that should only test the model.",
-            (
-                "Compare a parameter before and after the call. Which line moved it?",
-                "An evaluation has no `backward()`, no step and no optimizer.",
-            ),
+            "Compare a parameter before and after the call. Which line moved it?",
+            "An evaluation has no `backward()`, no step and no optimizer.",
             detect=_moves_parameters,
             finding="After the call, the model's parameters have changed.",
         ),
@@ -245,29 +208,25 @@ evaluate = Exercise(
             "not-eval-mode",
             "The model was in train mode while it was scored: dropout was on, and batch norm used "
             "this batch's statistics.",
-            (
-                "Would the same images get the same logits if you evaluated twice?",
-                "Switch with `model.eval()`, with its parentheses, before the loop.",
-            ),
+            "Would the same images get the same logits if you evaluated twice?",
+            "Switch with `model.eval()`, with its parentheses, before the loop.",
             variants=({"mode": none},),
-            detect=in_log(_in_train_mode),
+            detect=loops.in_log(_in_train_mode),
         ),
-        LAST_BATCH_ONLY,
-        replace(FIRST_BATCH_ONLY, id="wrong"),
-        UNWEIGHTED_MEAN,
-        replace(ACCURACY_IN_PERCENT, id="wrong"),
-        replace(ACCURACY_BROADCAST, id="wrong"),
-        NOT_AVERAGED,
-        replace(SOFTMAX_BEFORE_LOSS, id="wrong"),
-        OTHER_CRITERION,
+        loops.LAST_BATCH_ONLY,
+        replace(loops.FIRST_BATCH_ONLY, id="wrong"),
+        loops.UNWEIGHTED_MEAN,
+        replace(loops.ACCURACY_IN_PERCENT, id="wrong"),
+        replace(loops.ACCURACY_BROADCAST, id="wrong"),
+        loops.NOT_AVERAGED,
+        replace(loops.SOFTMAX_BEFORE_LOSS, id="wrong"),
+        loops.OTHER_CRITERION,
         Mistake(
             "tracks-gradients",
             "Autograd recorded the forward pass for a backward pass that never comes. The numbers "
             "are right, but time and memory are wasted.",
-            (
-                "Does the output of the model, inside your loop, require a gradient?",
-                "Put the loop under `torch.no_grad()`. `model.eval()` does not do that.",
-            ),
+            "Does the output of the model, inside your loop, require a gradient?",
+            "Put the loop under `torch.no_grad()`. `model.eval()` does not do that.",
             detect=_tracks_gradients,
             finding="The logits that the model returned still require a gradient.",
         ),
@@ -275,10 +234,8 @@ evaluate = Exercise(
             "wrong",
             "After the call, some parameters no longer require a gradient, and will never be "
             "trained again.",
-            (
-                "What did your function change in the model, and did it change it back?",
-                "`torch.no_grad()` stops the recording without touching the parameters.",
-            ),
+            "What did your function change in the model, and did it change it back?",
+            "`torch.no_grad()` stops the recording without touching the parameters.",
             detect=_freezes_parameters,
         ),
     ),
@@ -289,9 +246,6 @@ evaluate = Exercise(
         "the number of all examples at the end.",
     ),
 )
-
-
-# --- split ---------------------------------------------------------------------------------------
 
 
 def _split(n, val_ratio, seed):
@@ -423,10 +377,8 @@ split = Exercise(
             "swapped",
             "The two parts were returned in the wrong order, or the ratio was applied to the "
             "other part.",
-            (
-                "Which part should be the larger one, and which do you return first?",
-                "`val_ratio` is the share of the second part, the validation set.",
-            ),
+            "Which part should be the larger one, and which do you return first?",
+            "`val_ratio` is the share of the second part, the validation set.",
             detect=_sizes_swapped,
             finding=_PART_SIZES + ".",
         ),
@@ -434,21 +386,17 @@ split = Exercise(
             "overlap",
             "An image that is in both parts is trained on and then used for validation: the "
             "validation accuracy comes out too good.",
-            (
-                "Can one index end up in both of your parts?",
-                "Shuffle all indices once, then cut the array in two: everything before the cut, "
-                "and everything from it on.",
-            ),
+            "Can one index end up in both of your parts?",
+            "Shuffle all indices once, then cut the array in two: everything before the cut, "
+            "and everything from it on.",
             detect=_reports(_IN_BOTH_PARTS),
             finding="With n = {n}, {count} of the indices are in both parts.",
         ),
         Mistake(
             "drops-samples",
             "Some samples are in neither part: they are never used.",
-            (
-                "Do the lengths of your two parts add up to n, and is every index there?",
-                "Compute one of the two sizes, and put all the rest into the other part.",
-            ),
+            "Do the lengths of your two parts add up to n, and is every index there?",
+            "Compute one of the two sizes, and put all the rest into the other part.",
             detect=_reports(_IN_NO_PART),
             finding="With n = {n}, {count} of the indices are in neither part.",
         ),
@@ -456,10 +404,8 @@ split = Exercise(
             "not-reproducible",
             "The same seed gave two different splits. After a restart, images that were trained "
             "on may be in the validation set.",
-            (
-                "Where do your random numbers come from, and how was that generator seeded?",
-                "Make a generator from `seed` inside the function, and draw from it alone.",
-            ),
+            "Where do your random numbers come from, and how was that generator seeded?",
+            "Make a generator from `seed` inside the function, and draw from it alone.",
             detect=_reports(_REPRODUCIBLE, 0),
             finding="Called twice with seed = {seed}, your function gave two different splits.",
         ),
@@ -467,11 +413,8 @@ split = Exercise(
             "not-shuffled",
             "The samples were split in their original order. Data is often sorted, by class or by "
             "date, and then one part holds examples unlike any in the other.",
-            (
-                "If the first half of the data were all zeros and ones, what would your parts "
-                "hold?",
-                "Put the indices into a random order before you cut.",
-            ),
+            "If the first half of the data were all zeros and ones, what would your parts hold?",
+            "Put the indices into a random order before you cut.",
             detect=_reports(_SHUFFLED, 0),
             finding=_PART_SIZES + "; one of them is a run of neighbours or evenly spaced.",
         ),
@@ -479,31 +422,25 @@ split = Exercise(
             "ignores-seed",
             "Every seed gives the same split, so you cannot measure how much a result depends on "
             "the luck of one split.",
-            (
-                "Where do you use `seed`?",
-                "Seed the generator with the argument, not with a number of your own.",
-            ),
+            "Where do you use `seed`?",
+            "Seed the generator with the argument, not with a number of your own.",
             detect=_reports(_USES_SEED, 0),
             finding="With another seed, your function gave the same split.",
         ),
         Mistake(
             "wrong",
             "An index that is repeated in one part counts twice.",
-            (
-                "Can your function draw the same index more than once?",
-                "Shuffle all indices once, then cut the array in two.",
-            ),
+            "Can your function draw the same index more than once?",
+            "Shuffle all indices once, then cut the array in two.",
             detect=_reports(_REPEATED),
             finding="{count} of the indices are repeated in the same part.",
         ),
         Mistake(
             "wrong",
             "The validation part should hold n · val_ratio of the samples, rounded up or down.",
-            (
-                "How many samples is that share of n, and how many did you take?",
-                "Compute the size of the validation part from n and `val_ratio`, and put all the "
-                "rest into the training part.",
-            ),
+            "How many samples is that share of n, and how many did you take?",
+            "Compute the size of the validation part from n and `val_ratio`, and put all the "
+            "rest into the training part.",
             detect=lambda observations: (
                 _reports(_TOO_MANY)(observations) or _reports(_TOO_FEW)(observations)
             ),
@@ -519,9 +456,6 @@ split = Exercise(
 )
 
 
-# --- normalize -----------------------------------------------------------------------------------
-
-
 def _of_train(x, train, test):
     return train
 
@@ -534,20 +468,9 @@ def _of_both(x, train, test):
     return np.concatenate([train, test])
 
 
-def _image_mean(x):
-    return x.mean(axis=(1, 2), keepdims=True)
-
-
-def _image_std(x):
-    return x.std(axis=(1, 2), keepdims=True)
-
-
-def _image_var(x):
-    return x.var(axis=(1, 2), keepdims=True)
-
-
-def _one(x):
-    return 1.0
+_image_mean, _image_std, _image_var = (
+    partial(statistic, axis=(1, 2), keepdims=True) for statistic in (np.mean, np.std, np.var)
+)
 
 
 def _subtract_bytes(rounded):
@@ -679,10 +602,8 @@ normalize = Exercise(
             "test-statistics",
             "The test set was normalised by its own statistics. Its scale then differs from that "
             "of the training set, and a single image could not be normalised at all.",
-            (
-                "When a single new image arrives, which mean do you subtract?",
-                "Compute mean and deviation once, on the training set, and use them for both.",
-            ),
+            "When a single new image arrives, which mean do you subtract?",
+            "Compute mean and deviation once, on the training set, and use them for both.",
             variants=_everywhere(center=_own, spread=_own),
             finding=SOME_RIGHT,
         ),
@@ -690,10 +611,8 @@ normalize = Exercise(
             "joint-statistics",
             "The statistics were taken over both sets together, so the test images have leaked "
             "into the training data.",
-            (
-                "Would the training images change if the test set did? Should they?",
-                "Compute mean and deviation on the training set alone.",
-            ),
+            "Would the training images change if the test set did? Should they?",
+            "Compute mean and deviation on the training set alone.",
             variants=_everywhere(center=_of_both, spread=_of_both),
         ),
         Mistake(
@@ -701,24 +620,20 @@ normalize = Exercise(
             "The test images were returned unchanged, or only divided by 255. Either nothing was "
             "done to them, or the statistics were taken after the training set was normalised: "
             "mean 0 and deviation 1 change nothing.",
-            (
-                "When you normalise the test set, what does `train` hold?",
-                "Keep mean and deviation in variables before you change anything.",
-            ),
+            "When you normalise the test set, what does `train` hold?",
+            "Keep mean and deviation in variables before you change anything.",
             variants=({"again": True}, {"again": True, "unit": 1}),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "no-centering",
             "The mean of the training images is not 0: no mean was subtracted.",
-            (
-                "What is the mean of what you return for the training set?",
-                "Subtract the mean before you divide.",
-            ),
+            "What is the mean of what you return for the training set?",
+            "Subtract the mean before you divide.",
             variants=(
                 {"mean": zero},
-                {"mean": zero, "std": _one},
-                {"mean": zero, "std": _one, "unit": 1},
+                {"mean": zero, "std": one},
+                {"mean": zero, "std": one, "unit": 1},
             ),
             detect=_on_a_line(lambda slope, offset: abs(offset) < 1e-4 * slope),
         ),
@@ -726,11 +641,9 @@ normalize = Exercise(
             "no-scaling",
             "The standard deviation of the training images is not 1: the mean was subtracted, but "
             "nothing was divided by the deviation.",
-            (
-                "What is the standard deviation of what you return for the training set?",
-                "Divide by the standard deviation after you subtract the mean.",
-            ),
-            variants=({"std": _one}, {"std": _one, "unit": 1}),
+            "What is the standard deviation of what you return for the training set?",
+            "Divide by the standard deviation after you subtract the mean.",
+            variants=({"std": one}, {"std": one, "unit": 1}),
             detect=_on_a_line(
                 lambda slope, offset: min(abs(slope - 1), abs(255 * slope - 1)) < 1e-4
             ),
@@ -740,27 +653,23 @@ normalize = Exercise(
             "variance-not-std",
             "The images were divided by the variance instead of its square root, the standard "
             "deviation.",
-            (
-                "Which of the two has the unit of a pixel: the variance, or its square root?",
-                "Divide by the standard deviation.",
-            ),
+            "Which of the two has the unit of a pixel: the variance, or its square root?",
+            "Divide by the standard deviation.",
             variants=({"std": np.var}, {"std": np.var, "unit": 1}),
         ),
         Mistake(
             "per-image",
             "Every image was normalised by its own statistics: a faint digit and a bold one come "
             "out the same, and the information in their brightness is lost.",
-            (
-                "How many means do you compute: one, or one per image?",
-                "A mean without an axis, over the entire training set, is one number.",
-            ),
+            "How many means do you compute: one, or one per image?",
+            "A mean without an axis, over the entire training set, is one number.",
             variants=(
                 *_everywhere(center=_own, spread=_own, mean=_image_mean, std=_image_std),
                 *(
                     {"center": _own, "spread": _own, "mean": mean, "std": std, "unit": unit}
                     for mean, std in (
                         (_image_mean, _image_var),
-                        (_image_mean, _one),
+                        (_image_mean, one),
                         (zero, _image_std),
                     )
                     for unit in (1, 255)
@@ -771,11 +680,9 @@ normalize = Exercise(
             "integer-overflow",
             "The images are bytes, and bytes cannot go below 0 or above 255: 3 − 5 is 254, and "
             "16 · 16 is 0. The same steps on floats give the right numbers, or nearly.",
-            (
-                "What is the `dtype` of the images when you begin to compute, and of the array that "
-                "takes the result?",
-                "Convert the images to floating point first, then subtract, square or divide.",
-            ),
+            "What is the `dtype` of the images when you begin to compute, and of the array that "
+            "takes the result?",
+            "Convert the images to floating point first, then subtract, square or divide.",
             variants=(
                 {"unit": 1, "subtract": _subtract_bytes(np.floor)},
                 {"unit": 1, "subtract": _subtract_bytes(np.round)},
@@ -787,21 +694,20 @@ normalize = Exercise(
             "wrong",
             "Every pixel position was normalised by its own statistics, instead of one mean and "
             "one deviation for all. A pixel that is always black has deviation 0.",
-            (
-                "How many means do you compute: one, or one per pixel?",
-                "A mean without an axis, over the entire training set, is one number.",
-            ),
+            "How many means do you compute: one, or one per pixel?",
+            "A mean without an axis, over the entire training set, is one number.",
             variants=_everywhere(
                 center=_of_train,
                 spread=_of_train,
-                mean=lambda x: x.mean(axis=0),
-                std=lambda x: x.std(axis=0),
+                mean=partial(np.mean, axis=0),
+                std=partial(np.std, axis=0),
             ),
         ),
         Mistake(
             "wrong",
             "The fractions are lost: the results were cut to whole numbers.",
-            ("What is the `dtype` of your return value?", "Return floating-point arrays."),
+            "What is the `dtype` of your return value?",
+            "Return floating-point arrays.",
             detect=_are_whole_numbers,
         ),
     ),

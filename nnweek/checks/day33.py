@@ -6,11 +6,12 @@ The keyword-only arguments of a right answer are the steps that its mistakes rep
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
-from nnweek.checks.steps import identity, zero
+from nnweek.checks.steps import both_or_one, identity, one, zero
 from nnweek.checks.wording import SOME_RIGHT
 
 
@@ -18,7 +19,6 @@ def _reversed(returned):
     return returned[::-1]
 
 
-# --- Arrays, tensors or numbers --------------------------------------------------------------------
 # The formulas describe a single weight, so a function may work for NumPy arrays, for tensors,
 # for matrices or for single numbers only.
 
@@ -61,9 +61,6 @@ def _on_numbers(function):
 _ADAPTERS = (_on_tensors, _on_numbers, _on_matrices)
 
 
-# --- momentum_step -------------------------------------------------------------------------------
-
-
 def _velocity(v, g, lr, mu):
     return mu * v + g
 
@@ -85,10 +82,6 @@ def _momentum_step(
 ):
     new = velocity(v, g, lr, mu)
     return finish((start(w) + sign * rate(lr) * along(new, v, g, lr, mu), keeps(new, v)))
-
-
-def _without_rate(lr):
-    return 1
 
 
 def _momentum_probes():
@@ -116,9 +109,16 @@ def _along_the_gradient(observations):
 
 
 # The learning rate is part of the velocity, added to it or, as in many books, subtracted.
-_RATE_IN_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": _without_rate}
-_STEP_AS_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": _without_rate}
+_RATE_IN_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": one}
+_STEP_AS_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": one}
 
+_RETURNS_CHANGE = Mistake(
+    "wrong",
+    "This is the change of the weight, not the weight after the change.",
+    "If lr is 0, what should the first output be?",
+    "Return the old weight minus the step.",
+    variants=({"start": zero}, {"start": zero, "sign": 1}),
+)
 
 momentum_step = Exercise(
     name="momentum_step",
@@ -134,10 +134,8 @@ momentum_step = Exercise(
         Mistake(
             "ascent",
             "The step followed the sum of the gradients, which points uphill: the loss grows.",
-            (
-                "If v = 0 and the gradient is positive, should the weight become larger or smaller?",
-                "The step is subtracted from the weight.",
-            ),
+            "If v = 0 and the gradient is positive, should the weight become larger or smaller?",
+            "The step is subtracted from the weight.",
             variants=(
                 {"sign": 1},
                 {"velocity": lambda v, g, lr, mu: mu * v - g},
@@ -150,12 +148,10 @@ momentum_step = Exercise(
             "velocity-lost",
             "The velocity is the memory of earlier gradients. Here it is lost: either the step does "
             "not use it, or it is not passed on to the next step.",
-            (
-                "If the gradient were 0 from now on, would the weight keep moving for a while? "
-                "Which v would the next call get?",
-                "The new velocity is μ times the old one plus the gradient. The weight steps "
-                "along the new velocity, and the new velocity is returned.",
-            ),
+            "If the gradient were 0 from now on, would the weight keep moving for a while? "
+            "Which v would the next call get?",
+            "The new velocity is μ times the old one plus the gradient. The weight steps "
+            "along the new velocity, and the new velocity is returned.",
             variants=(
                 {"velocity": lambda v, g, lr, mu: g},
                 {"along": lambda new, v, g, lr, mu: g},
@@ -163,7 +159,7 @@ momentum_step = Exercise(
                 {"keeps": lambda new, v: v},
                 {"along": lambda new, v, g, lr, mu: g, "keeps": lambda new, v: 0 * v},
                 {"keeps": lambda new, v: 0 * v},
-                {"velocity": lambda v, g, lr, mu: lr * g, "rate": _without_rate},
+                {"velocity": lambda v, g, lr, mu: lr * g, "rate": one},
             ),
             detect=_along_the_gradient,
             finding=SOME_RIGHT,
@@ -173,12 +169,10 @@ momentum_step = Exercise(
             "Your idea is right, but the bookkeeping differs: your velocity holds the step itself, "
             "with its sign and learning rate, as many books define it. PyTorch's velocity holds a "
             "sum of gradients, and the learning rate is applied when the weight moves.",
-            (
-                "If the learning rate changes later, what should happen to the velocity collected "
-                "so far? Yours still contains the old rate.",
-                "Leave lr and the minus sign out of the velocity: v ← μv + g, and only then "
-                "w ← w − lr·v.",
-            ),
+            "If the learning rate changes later, what should happen to the velocity collected "
+            "so far? Yours still contains the old rate.",
+            "Leave lr and the minus sign out of the velocity: v ← μv + g, and only then "
+            "w ← w − lr·v.",
             variants=(
                 {**_STEP_AS_VELOCITY, "sign": 1},
                 _RATE_IN_VELOCITY,
@@ -189,11 +183,9 @@ momentum_step = Exercise(
             "damped",
             "The gradient was weighted by 1 − μ: that gives a running mean, as in Adam. Momentum "
             "needs a sum, whose steps are 1/(1 − μ) times as long.",
-            (
-                "If the gradient were the same g forever, where would your velocity settle: at g, "
-                "or at g/(1 − μ)?",
-                "The gradient is added as it is, without a factor.",
-            ),
+            "If the gradient were the same g forever, where would your velocity settle: at g, "
+            "or at g/(1 − μ)?",
+            "The gradient is added as it is, without a factor.",
             variants=({"velocity": lambda v, g, lr, mu: mu * v + (1 - mu) * g},),
             finding=SOME_RIGHT,
         ),
@@ -201,10 +193,8 @@ momentum_step = Exercise(
             "old-velocity",
             "The weight stepped along the old velocity, without this gradient, so every gradient "
             "acts one step late.",
-            (
-                "In the very first step, v is 0. How far does your weight move then?",
-                "Update the velocity first, then step along the updated velocity.",
-            ),
+            "In the very first step, v is 0. How far does your weight move then?",
+            "Update the velocity first, then step along the updated velocity.",
             variants=({"along": lambda new, v, g, lr, mu: v},),
             finding=SOME_RIGHT,
         ),
@@ -212,69 +202,54 @@ momentum_step = Exercise(
             "nesterov",
             "This is Nesterov's variant, which looks one step ahead: it moves along g + μv, whereas "
             "plain momentum moves along v.",
-            (
-                "How often does μ appear in your step, and how often in the two formulas?",
-                "Once the velocity is updated, the weight moves by lr times it and nothing else.",
-            ),
+            "How often does μ appear in your step, and how often in the two formulas?",
+            "Once the velocity is updated, the weight moves by lr times it and nothing else.",
             variants=(
                 {"along": lambda new, v, g, lr, mu: g + mu * new},
-                {**_STEP_AS_VELOCITY, "sign": 1,
-                 "along": lambda new, v, g, lr, mu: mu * new - lr * g},
+                {
+                    **_STEP_AS_VELOCITY,
+                    "sign": 1,
+                    "along": lambda new, v, g, lr, mu: mu * new - lr * g,
+                },
             ),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
             "The old velocity was added without the factor μ, so it never fades.",
-            (
-                "Where do you use μ? What does it do to the velocity of ten steps ago?",
-                "The old velocity is multiplied by μ before the gradient is added.",
-            ),
+            "Where do you use μ? What does it do to the velocity of ten steps ago?",
+            "The old velocity is multiplied by μ before the gradient is added.",
             variants=({"velocity": lambda v, g, lr, mu: v + g},),
         ),
         Mistake(
             "wrong",
             "The gradient is missing: the velocity only fades.",
-            (
-                "From v = 0, would your weight ever move?",
-                "The gradient is added to μ times the old velocity.",
-            ),
+            "From v = 0, would your weight ever move?",
+            "The gradient is added to μ times the old velocity.",
             variants=({"velocity": lambda v, g, lr, mu: mu * v},),
         ),
         Mistake(
             "wrong",
             "The velocity is right, but the step has the same length whatever the learning rate.",
-            (
-                "Where does your function use `lr`?",
-                "The weight moves by lr times the new velocity.",
-            ),
-            variants=({"rate": _without_rate},),
+            "Where does your function use `lr`?",
+            "The weight moves by lr times the new velocity.",
+            variants=({"rate": one},),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
             "Both arrays are right, but their order is reversed.",
-            ("Which of the two should come first?", "Return the weight first, then the velocity."),
+            "Which of the two should come first?",
+            "Return the weight first, then the velocity.",
             variants=({"finish": _reversed},),
         ),
-        Mistake(
-            "wrong",
-            "This is the change of the weight, not the weight after the change.",
-            (
-                "If lr is 0, what should the first output be?",
-                "Return the old weight minus the step.",
-            ),
-            variants=({"start": zero}, {"start": zero, "sign": 1}),
-        ),
+        _RETURNS_CHANGE,
     ),
     hints=(
         "Two lines: first the velocity, from the old one and the gradient; then the weight.",
         "The new velocity is μv + g, and the weight moves downhill by lr times it. Return both.",
     ),
-)  # fmt: skip
-
-
-# --- adam_step -----------------------------------------------------------------------------------
+)
 
 
 def _average(old, new, beta):
@@ -291,10 +266,6 @@ def _swapped_average(old, new, beta):
 
 def _correction(beta, t):
     return 1 - beta**t
-
-
-def _no_correction(beta, t):
-    return 1
 
 
 def _adam_step(
@@ -372,46 +343,38 @@ adam_step = Exercise(
             "no-bias-correction",
             "m and v start at 0, so both are too small in the first steps; without the "
             "correction, those steps have the wrong length.",
-            (
-                "After one step from 0, how do m and v compare with the gradient and its square? "
-                "What does the division by 1 − βᵗ do to them?",
-                "The step uses m̂ and v̂: m divided by 1 − β₁ᵗ, and v divided by 1 − β₂ᵗ.",
-            ),
-            variants=({"correct_m": _no_correction, "correct_v": _no_correction},),
+            "After one step from 0, how do m and v compare with the gradient and its square? "
+            "What does the division by 1 − βᵗ do to them?",
+            "The step uses m̂ and v̂: m divided by 1 − β₁ᵗ, and v divided by 1 − β₂ᵗ.",
+            variants=({"correct_m": one, "correct_v": one},),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "only-m-corrected",
             "The mean was corrected for its start at 0, but the mean square was not: in the first "
             "steps the denominator is too small, so the steps are too long.",
-            (
-                "Both averages start at 0. Which of the two enters your step uncorrected?",
-                "Divide v by 1 − β₂ᵗ before you take the root.",
-            ),
-            variants=({"correct_v": _no_correction},),
+            "Both averages start at 0. Which of the two enters your step uncorrected?",
+            "Divide v by 1 − β₂ᵗ before you take the root.",
+            variants=({"correct_v": one},),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "only-v-corrected",
             "The mean square was corrected for its start at 0, but the mean was not: the first "
             "steps are too short.",
-            (
-                "Both averages start at 0. Which of the two enters your step uncorrected?",
-                "Divide m by 1 − β₁ᵗ in the step.",
-            ),
-            variants=({"correct_m": _no_correction},),
+            "Both averages start at 0. Which of the two enters your step uncorrected?",
+            "Divide m by 1 − β₁ᵗ in the step.",
+            variants=({"correct_m": one},),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "off-by-one-t",
             "The correction is that of the step before or after: t is the number of this step, and "
             "the first step has number 1.",
-            (
-                "After the first step, by what factor is m too small? Put t = 1 into your "
-                "correction: is it that factor?",
-                "Use t as it is passed in: it is 1 in the first step, and the formulas contain "
-                "neither t + 1 nor t − 1.",
-            ),
+            "After the first step, by what factor is m too small? Put t = 1 into your "
+            "correction: is it that factor?",
+            "Use t as it is passed in: it is 1 in the first step, and the formulas contain "
+            "neither t + 1 nor t − 1.",
             variants=(
                 {"time": lambda t: t + 1},
                 {"time": lambda t: t - 1},
@@ -423,11 +386,9 @@ adam_step = Exercise(
             "corrects-stored-moments",
             "The step is right, but the corrected averages were returned. The next step would "
             "correct them again, and they would no longer be averages.",
-            (
-                "The next call gets the m and v that you return. Should it get the running averages, "
-                "or the values corrected for this one step?",
-                "Give m̂ and v̂ names of their own, and return m and v.",
-            ),
+            "The next call gets the m and v that you return. Should it get the running averages, "
+            "or the values corrected for this one step?",
+            "Give m̂ and v̂ names of their own, and return m and v.",
             variants=(
                 {"keeps": lambda m, v, m_hat, v_hat: (m_hat, v_hat)},
                 {"keeps": lambda m, v, m_hat, v_hat: (m_hat, v)},
@@ -438,10 +399,8 @@ adam_step = Exercise(
         Mistake(
             "v-of-g",
             "v averages g instead of g², so it may even become negative, and its root NaN.",
-            (
-                "m is the mean of g. What is v the mean of?",
-                "Square the gradient before you average it into v.",
-            ),
+            "m is the mean of g. What is v the mean of?",
+            "Square the gradient before you average it into v.",
             variants=({"of_v": identity}, {"of_v": np.abs}),
             finding=SOME_RIGHT,
         ),
@@ -449,11 +408,9 @@ adam_step = Exercise(
             "no-root",
             "The step was divided by v̂ itself. The root of v̂ has the size of a gradient, so the "
             "size cancels; v̂ has the size of a squared gradient.",
-            (
-                "If every gradient were ten times as large, how much longer would Adam's step be, "
-                "and how much longer would yours be?",
-                "The denominator is the root of v̂, plus ε.",
-            ),
+            "If every gradient were ten times as large, how much longer would Adam's step be, "
+            "and how much longer would yours be?",
+            "The denominator is the root of v̂, plus ε.",
             variants=(
                 {"denominator": lambda v, eps, c: v + eps},
                 {"denominator": lambda v, eps, c: v * c**0.5 + eps},  # folded into the rate
@@ -464,34 +421,24 @@ adam_step = Exercise(
             "eps-inside-root",
             "ε was added to v̂ before the root was taken. There it acts as √ε, which for ε = 1e-8 "
             "is ten thousand times as much.",
-            (
-                "If v̂ = 0, what is your denominator: ε, or its root?",
-                "Take the root first, then add ε.",
-            ),
+            "If v̂ = 0, what is your denominator: ε, or its root?",
+            "Take the root first, then add ε.",
             variants=({"denominator": lambda v, eps, c: (v + eps) ** 0.5},),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "swapped-betas",
             "β₁ and β₂ are swapped: β₁ belongs to the mean m, β₂ to the mean square v.",
-            (
-                "By default β₁ is the smaller one. Which of the two averages should forget faster?",
-                "Go through each line: m uses beta1 and v uses beta2, even in the corrections.",
-            ),
-            variants=(
-                {"betas": _reversed},
-                {"betas": _reversed, "correction_betas": _reversed},
-                {"correction_betas": _reversed},
-            ),
+            "By default β₁ is the smaller one. Which of the two averages should forget faster?",
+            "Go through each line: m uses beta1 and v uses beta2, even in the corrections.",
+            variants=both_or_one(betas=_reversed, correction_betas=_reversed),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "ascent",
             "The step went along the gradient, which is uphill: the loss grows.",
-            (
-                "If the gradient is positive, should the weight become larger or smaller?",
-                "The step is subtracted from the weight.",
-            ),
+            "If the gradient is positive, should the weight become larger or smaller?",
+            "The step is subtracted from the weight.",
             variants=({"sign": 1},),
             finding=SOME_RIGHT,
         ),
@@ -499,10 +446,8 @@ adam_step = Exercise(
             "wrong",
             "ε has no effect, or it is in the wrong place: it is added to the root of v̂, so that "
             "the step never divides by 0.",
-            (
-                "For a weight whose gradients were all 0, what is the denominator of your step?",
-                "The denominator is √v̂ + ε, with the ε that is passed in.",
-            ),
+            "For a weight whose gradients were all 0, what is the denominator of your step?",
+            "The denominator is √v̂ + ε, with the ε that is passed in.",
             variants=(
                 {"denominator": lambda v, eps, c: v**0.5},
                 {"denominator": lambda v, eps, c: v**0.5 + 1e-8},
@@ -512,67 +457,48 @@ adam_step = Exercise(
         Mistake(
             "wrong",
             "The correction has β·t where it should have βᵗ, the product of t factors β.",
-            (
-                "If each step leaves a fraction β of the start at 0, how much is left after t steps?",
-                "The corrections are 1 − β₁ᵗ and 1 − β₂ᵗ: β to the power of t.",
-            ),
+            "If each step leaves a fraction β of the start at 0, how much is left after t steps?",
+            "The corrections are 1 − β₁ᵗ and 1 − β₂ᵗ: β to the power of t.",
             variants=(
-                {"correct_m": lambda beta, t: 1 - beta * t,
-                 "correct_v": lambda beta, t: 1 - beta * t},
+                {
+                    "correct_m": lambda beta, t: 1 - beta * t,
+                    "correct_v": lambda beta, t: 1 - beta * t,
+                },
             ),
             finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
             "The new gradient was added without its weight 1 − β: these are sums, not averages.",
-            ("If the gradient were the same g forever, where should m settle?", _WEIGHTS),
-            variants=(
-                {"average_m": _sum, "average_v": _sum},
-                {"average_m": _sum},
-                {"average_v": _sum},
-            ),
+            "If the gradient were the same g forever, where should m settle?",
+            _WEIGHTS,
+            variants=both_or_one(average_m=_sum, average_v=_sum),
         ),
         Mistake(
             "wrong",
             "The weights of old and new are swapped: β belongs to the old value.",
-            ("With β = 0.9, is the average meant to remember or to forget?", _WEIGHTS),
-            variants=(
-                {"average_m": _swapped_average, "average_v": _swapped_average},
-                {"average_m": _swapped_average},
-                {"average_v": _swapped_average},
-            ),
+            "With β = 0.9, is the average meant to remember or to forget?",
+            _WEIGHTS,
+            variants=both_or_one(average_m=_swapped_average, average_v=_swapped_average),
         ),
         Mistake(
             "wrong",
             "All three arrays are right, but in the wrong order.",
-            (
-                "In which order does the task ask for the three?",
-                "Return the weight first, then m, then v.",
-            ),
+            "In which order does the task ask for the three?",
+            "Return the weight first, then m, then v.",
             variants=(
                 {"finish": lambda r: (r[1], r[2], r[0])},
                 {"finish": lambda r: (r[0], r[2], r[1])},
                 {"finish": _reversed},
             ),
         ),
-        Mistake(
-            "wrong",
-            "This is the change of the weight, not the weight after the change.",
-            (
-                "If lr is 0, what should the first output be?",
-                "Return the old weight minus the step.",
-            ),
-            variants=({"start": zero}, {"start": zero, "sign": 1}),
-            finding=SOME_RIGHT,
-        ),
+        replace(_RETURNS_CHANGE, finding=SOME_RIGHT),
         Mistake(
             "wrong",
             "The step has the same length whatever the learning rate is.",
-            (
-                "Where does your function use `lr`?",
-                "The step is lr times the corrected mean, divided by the denominator.",
-            ),
-            variants=({"rate": _without_rate},),
+            "Where does your function use `lr`?",
+            "The step is lr times the corrected mean, divided by the denominator.",
+            variants=({"rate": one},),
             finding=SOME_RIGHT,
         ),
     ),
@@ -582,10 +508,7 @@ adam_step = Exercise(
         "m averages g with β₁, v averages g² with β₂; both are divided by 1 − βᵗ for the step "
         "only; the weight moves downhill by lr · m̂ / (√v̂ + ε). Return w, m, v.",
     ),
-)  # fmt: skip
-
-
-# --- lr_sweep ------------------------------------------------------------------------------------
+)
 
 
 def _number(value):
@@ -693,22 +616,18 @@ lr_sweep = Question(
             "edge-of-grid",
             "You tried nothing beyond the end of the grid, so the best rate may be out there: "
             "the sweep has shown a direction, not a best rate.",
-            (
-                "Along the grid, does the score rise up to your rate and fall again after it? On "
-                "one side of it there is nothing to compare with.",
-                "Add rates beyond that end, run them, and choose again. You know that a rate is the "
-                "best only if you tried neighbours on both sides.",
-            ),
+            "Along the grid, does the score rise up to your rate and fall again after it? On "
+            "one side of it there is nothing to compare with.",
+            "Add rates beyond that end, run them, and choose again. You know that a rate is the "
+            "best only if you tried neighbours on both sides.",
         ),
         Mistake(
             "shared-lr",
             "The same rate for all is not a fair comparison: in SGD the rate is a factor on the "
             "gradient, in Adam it is about the length of a step.",
-            (
-                "Did you look for the best rate of each optimizer in its own runs, or use the best "
-                "rate of one optimizer for the other as well?",
-                "For each optimizer separately, take the rate with the best validation score.",
-            ),
+            "Did you look for the best rate of each optimizer in its own runs, or use the best "
+            "rate of one optimizer for the other as well?",
+            "For each optimizer separately, take the rate with the best validation score.",
         ),
     ),
     hints=(

@@ -9,17 +9,8 @@ import numpy as np
 from nnweek.checks import faulty_runs, progress_store, sandbox
 from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
 
-# --- update_ratio --------------------------------------------------------------------------------
 
-
-def _update_ratio(
-    before,
-    after,
-    *,
-    change=np.subtract,
-    size=np.linalg.norm,
-    compared=np.divide,
-):
+def _update_ratio(before, after, *, change=np.subtract, size=np.linalg.norm, compared=np.divide):
     return compared(size(change(after, before)), size(before))
 
 
@@ -44,29 +35,23 @@ update_ratio = Exercise(
             "not-a-ratio",
             "This is the length of the step. Whether that is large depends on the size of the "
             "weights.",
-            (
-                "A step of length 1 is tiny for weights of norm 1,000. What is it compared with?",
-                "Divide by the norm of the weights before the step.",
-            ),
+            "A step of length 1 is tiny for weights of norm 1,000. What is it compared with?",
+            "Divide by the norm of the weights before the step.",
             variants=({"compared": lambda change, weights: change},),
         ),
         Mistake(
             "upside-down",
             "The weights are divided by the change: a small step gives a large number.",
-            (
-                "A step of 0 should give 0. What does yours give?",
-                "The change is the numerator, the weights are the denominator.",
-            ),
+            "A step of 0 should give 0. What does yours give?",
+            "The change is the numerator, the weights are the denominator.",
             variants=({"compared": lambda change, weights: weights / change},),
         ),
         Mistake(
             "difference-of-norms",
             "The two norms are compared, not the weights. A step that only rotates the weights "
             "does not change their norm, however long it is.",
-            (
-                "Weights that go from (1, 0) to (0, 1) have moved. What does your function return?",
-                "Subtract first, then take the norm.",
-            ),
+            "Weights that go from (1, 0) to (0, 1) have moved. What does your function return?",
+            "Subtract first, then take the norm.",
             variants=(
                 {"change": lambda after, before: np.linalg.norm(after) - np.linalg.norm(before)},
                 {
@@ -82,20 +67,16 @@ update_ratio = Exercise(
         Mistake(
             "no-root",
             "The sums of squares were divided, without the root: this is the square of the ratio.",
-            (
-                "Which of the two has the unit of a weight: a sum of squares, or its root?",
-                "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
-            ),
+            "Which of the two has the unit of a weight: a sum of squares, or its root?",
+            "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
             variants=({"size": lambda x: (np.asarray(x) ** 2).sum()},),
         ),
         Mistake(
             "mean-of-ratios",
             "Each weight's change was divided by that weight, and the results were averaged. The "
             "weights near 0 then dominate the mean.",
-            (
-                "A weight of 0.000001 that moves by 0.01: how much does it add to your mean?",
-                "First two norms over the entire array, then one division.",
-            ),
+            "A weight of 0.000001 that moves by 0.01: how much does it add to your mean?",
+            "First two norms over the entire array, then one division.",
             variants=tuple(
                 {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b, "size": size}
                 for size in (lambda x: np.abs(x).mean(), np.mean)
@@ -106,10 +87,8 @@ update_ratio = Exercise(
         "Three steps: subtract, take two norms, divide.",
         "`np.linalg.norm(array)` is the root of the sum of all squares of an array of any shape.",
     ),
-)  # fmt: skip
+)
 
-
-# --- diagnose ------------------------------------------------------------------------------------
 
 # What a cause would look like: for a wrong answer, to compare with the curves.
 _LOOKS_LIKE = {

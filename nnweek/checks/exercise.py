@@ -7,15 +7,15 @@ two mistakes made at once are simply both replacements. A *probe* is a set of in
     def _mean(x, *, total=np.sum): return total(x) / len(x)
 
     Exercise(name="mean", right=_mean, outputs=("the mean",), probes=lambda: [Probe((x,))], …,
-             mistakes=(Mistake("no-sum", "…", ("…", "…"), variants=({"total": np.max},)),))
+             mistakes=(Mistake("no-sum", "…", "…", "…", variants=({"total": np.max},)),))
 
 A check calls the learner's function on every probe (`running`), compares each output with the
 right one and with what every mistake would have produced (`comparing`, `recognising`), and
 says what it found (`wording`). No source code is read. Side effects, such as a warning or a
 changed input, are recorded; a mistake that shows in them has a `detect`.
 
-To add a mistake, add one `Mistake` with the step that it replaces and a sentence on what it
-means.
+To add a mistake, add one `Mistake` with the step that it replaces, a sentence on what it means
+and two hints.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,8 @@ class Mistake:
     Attributes:
         id: its name in the contract; "wrong" for a pattern that has an explanation but no name.
         explanation: one or two sentences: what this pattern in the numbers means.
-        hints: what to look at, from general to direct; each further attempt gets the next.
+        question: the first hint: what to look at.
+        advice: the hint after that, more direct.
         variants: dictionaries of replaced steps; several if there are several ways to make
             the mistake.
         detect: (list of `Observation`s) → falsy, or true, or a dictionary of numbers for
@@ -63,10 +64,16 @@ class Mistake:
 
     id: str
     explanation: str
-    hints: tuple
+    question: str
+    advice: str
     variants: tuple = ()
     detect: Callable | None = None
     finding: str = "{first}"
+
+    @property
+    def hints(self):
+        """The hints, from general to direct; each further attempt gets the next."""
+        return self.question, self.advice
 
 
 class _Task:

@@ -6,17 +6,6 @@ from pathlib import Path
 import numpy as np
 
 RUNS = ("alder", "birch", "cedar", "elder", "hazel", "maple", "rowan", "willow")
-CAUSES = (
-    "dead-at-start",
-    "healthy",
-    "labels-shuffled",
-    "learning-rate-too-high",
-    "learning-rate-too-low",
-    "no-shuffle",
-    "overfitting",
-    "relu-on-logits",
-)
-
 STEPS, EVERY, BATCH = 400, 20, 32
 TRAIN, VAL, SCORED = 5_000, 500, 1_000  # images; fewer where the data set is smaller
 HIDDEN, LEARNING_RATE = 64, 1e-3
@@ -33,6 +22,7 @@ FAULTS = {
     "overfitting": {"images": 50},
     "relu-on-logits": {"relu_on_logits": True},
 }
+CAUSES = tuple(FAULTS)
 
 
 def true_causes():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnweek.checks.exercise import Mistake
-from nnweek.checks.steps import none
+from nnweek.checks.steps import both_or_one, none
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,6 @@ def run_trial(name, function, setup):
     from nnweek.checks import instrumented_loops
 
     return getattr(instrumented_loops, name)(function, setup)
-
-
-# --- Steps of a loop ------------------------------------------------------------------------------
 
 
 def train_mode(model):
@@ -119,13 +116,9 @@ def _averages(*wrong):
     {"average_loss": _last}, {"average_accuracy": _last}).
     """
     return tuple(
-        dict.fromkeys(replaced, average)
+        variant
         for average in wrong
-        for replaced in (
-            ("average_loss", "average_accuracy"),
-            ("average_loss",),
-            ("average_accuracy",),
-        )
+        for variant in both_or_one(average_loss=average, average_accuracy=average)
     )
 
 
@@ -136,9 +129,6 @@ def _broadcast_variants():
     for share, average in (*per_batch, *at_the_end):
         yield {"right_share": share, "average_accuracy": average}
         yield {"right_share": share, "average_accuracy": _in_percent(average)}
-
-
-# --- What a log shows -----------------------------------------------------------------------------
 
 
 def in_log(condition, even_raised=False):
@@ -231,7 +221,6 @@ def _softmax_scored(log):
     return any(sums_to_one(rows) for _, rows in log.events("scored"))
 
 
-# --- Mistakes of a step ---------------------------------------------------------------------------
 # An exercise whose contract has no name for one takes `replace(MISTAKE, id="wrong")`.
 
 _STORY = "{first} What happened with the first batch, in order: {story}."
@@ -240,20 +229,16 @@ NO_BACKWARD = Mistake(
     "no-backward",
     "No gradient was computed: `backward()` was never called on the loss, so the optimizer has "
     "nothing to follow.",
-    (
-        "What fills `.grad`, and when?",
-        "Call `backward()` on the loss, with its parentheses, before the optimizer steps.",
-    ),
+    "What fills `.grad`, and when?",
+    "Call `backward()` on the loss, with its parentheses, before the optimizer steps.",
     detect=in_log(never_backward),
     finding=_STORY,
 )
 NO_STEP = Mistake(
     "no-step",
     "Gradients were computed and never used: the parameters have not changed.",
-    (
-        "`backward()` fills `.grad`. What moves the parameters?",
-        "Call `optimizer.step()`, with its parentheses, after the gradients are computed.",
-    ),
+    "`backward()` fills `.grad`. What moves the parameters?",
+    "Call `optimizer.step()`, with its parentheses, after the gradients are computed.",
     detect=in_log(_never_stepped),
     finding=_STORY,
 )
@@ -261,20 +246,16 @@ STEP_BEFORE_BACKWARD = Mistake(
     "step-before-backward",
     "The optimizer stepped before the gradient of this batch was computed: it followed no "
     "gradient, or that of the batch before.",
-    (
-        "In which order do the gradient and the step that follows it come?",
-        "First `backward()`, then `step()`.",
-    ),
+    "In which order do the gradient and the step that follows it come?",
+    "First `backward()`, then `step()`.",
     detect=in_log(_stepped_too_early, even_raised=True),
     finding=_STORY,
 )
 ZERO_GRAD_AFTER_BACKWARD = Mistake(
     "zero-grad-after-backward",
     "A gradient was computed, but `.grad` was empty when the optimizer stepped.",
-    (
-        "What happens to the gradients between `backward()` and `step()`?",
-        "Clear them before `backward()` or after `step()`, never between the two.",
-    ),
+    "What happens to the gradients between `backward()` and `step()`?",
+    "Clear them before `backward()` or after `step()`, never between the two.",
     detect=in_log(_stepped_without_gradient),
     finding=_STORY,
 )
@@ -282,11 +263,9 @@ NO_ZERO_GRAD = Mistake(
     "no-zero-grad",
     "PyTorch adds each new gradient to `.grad`: this step followed the sum of all gradients so "
     "far.",
-    (
-        "What is in `.grad` when the second batch comes?",
-        "Call `optimizer.zero_grad()`, with its parentheses, once per batch: before "
-        "`backward()`, or after `step()`.",
-    ),
+    "What is in `.grad` when the second batch comes?",
+    "Call `optimizer.zero_grad()`, with its parentheses, once per batch: before "
+    "`backward()`, or after `step()`.",
     variants=({"clear": none},),
     detect=in_log(_never_cleared),
 )
@@ -294,10 +273,8 @@ SOFTMAX_BEFORE_LOSS = Mistake(
     "softmax-before-loss",
     "The criterion was given probabilities. `nn.CrossEntropyLoss` applies the softmax itself, and "
     "applying it twice is wrong.",
-    (
-        "What does the criterion expect, scores or probabilities?",
-        "Pass it what the model returns, unchanged.",
-    ),
+    "What does the criterion expect, scores or probabilities?",
+    "Pass it what the model returns, unchanged.",
     variants=({"squash": softmax_rows},),
     detect=in_log(_softmax_scored),
 )
@@ -305,25 +282,20 @@ OTHER_CRITERION = Mistake(
     "wrong",
     "This is the loss of a plain cross-entropy; the criterion that your function was given "
     "smooths its labels.",
-    (
-        "Which criterion does your function use: the one that it is given?",
-        "Call `criterion` itself.",
-    ),
+    "Which criterion does your function use: the one that it is given?",
+    "Call `criterion` itself.",
     variants=({"score": plain_cross_entropy},),
 )
 
-# --- Mistakes of a pass over all batches ----------------------------------------------------------
 
 _WITH_BATCHES = "With batches of {batches}: {where} is {got}, where {expected} was expected."
 
 FIRST_BATCH_ONLY = Mistake(
     "first-batch-only",
     "Only the first batch was used.",
-    (
-        "Where does your loop end: after how many batches?",
-        "A `return` or a `break` inside the loop ends it, and `next(iter(loader))` starts again "
-        "at the first batch each time.",
-    ),
+    "Where does your loop end: after how many batches?",
+    "A `return` or a `break` inside the loop ends it, and `next(iter(loader))` starts again "
+    "at the first batch each time.",
     variants=(
         {"batches": lambda loader: list(loader)[:1]},
         *_averages(lambda values, sizes: values[0]),
@@ -334,11 +306,9 @@ FIRST_BATCH_ONLY = Mistake(
 LAST_BATCH_ONLY = Mistake(
     "last-batch-only",
     "The result belongs to the last batch alone.",
-    (
-        "Which lines run once per batch, and which once at the end? What happens there to the "
-        "results of the earlier batches?",
-        "Add up inside the loop, starting from 0 before it, and divide after it.",
-    ),
+    "Which lines run once per batch, and which once at the end? What happens there to the "
+    "results of the earlier batches?",
+    "Add up inside the loop, starting from 0 before it, and divide after it.",
     variants=(
         *_averages(_last, _last_over_samples, lambda values, sizes: values[-1] / len(sizes)),
         {"average_loss": _last, "average_accuracy": _last_over_samples},
@@ -350,11 +320,9 @@ LAST_BATCH_ONLY = Mistake(
 UNWEIGHTED_MEAN = Mistake(
     "unweighted-mean",
     "Every batch counted the same, but the last one is smaller: its examples weigh too much.",
-    (
-        "If the last batch held a single image, how much of the mean would that image decide?",
-        "Multiply each batch's mean by the size of that batch, add up, and divide by the number "
-        "of all examples.",
-    ),
+    "If the last batch held a single image, how much of the mean would that image decide?",
+    "Multiply each batch's mean by the size of that batch, add up, and divide by the number "
+    "of all examples.",
     variants=_averages(
         _plain_mean,
         lambda values, sizes: np.sum(values) / np.sum(sizes),
@@ -365,10 +333,8 @@ UNWEIGHTED_MEAN = Mistake(
 ACCURACY_IN_PERCENT = Mistake(
     "accuracy-in-percent",
     "The accuracy is a share between 0 and 1; this one is in percent.",
-    (
-        "Between which two numbers does an accuracy lie?",
-        "Return the share itself, and convert it to percent where you print it.",
-    ),
+    "Between which two numbers does an accuracy lie?",
+    "Return the share itself, and convert it to percent where you print it.",
     variants=tuple(
         {"average_accuracy": _in_percent(average)}
         for average in (weighted_mean, _plain_mean, _last)
@@ -379,10 +345,8 @@ ACCURACY_BROADCAST = Mistake(
     "accuracy-broadcast",
     "Answers of shape (B, 1) were compared with labels of shape (B,): broadcasting turns that "
     "into a table (B, B) of every answer with every label.",
-    (
-        "What is the shape of the result of your `==`, and how many comparisons should there be?",
-        "Both sides must be (B,): take the argmax without `keepdim`, and keep the labels flat.",
-    ),
+    "What is the shape of the result of your `==`, and how many comparisons should there be?",
+    "Both sides must be (B,): take the argmax without `keepdim`, and keep the labels flat.",
     variants=tuple(_broadcast_variants()),
     finding=_WITH_BATCHES,
 )
@@ -390,10 +354,8 @@ NOT_AVERAGED = Mistake(
     "wrong",
     "Sums, averages and counts do not match: a sum over examples was divided by the number of "
     "batches, or not at all.",
-    (
-        "Is what you add up for each batch a sum over its examples, or a mean?",
-        "Add up sums over examples, and divide once by the number of examples.",
-    ),
+    "Is what you add up for each batch a sum over its examples, or a mean?",
+    "Add up sums over examples, and divide once by the number of examples.",
     variants=_averages(
         lambda values, sizes: np.dot(values, sizes) / len(sizes),
         lambda values, sizes: np.dot(values, sizes),

@@ -113,9 +113,6 @@ def _agreement(agree, wrong):
     return f"{in_words(agree)} {right} right; {in_words(wrong)} {not_right}"
 
 
-# --- What can happen in every exercise ------------------------------------------------------------
-
-
 def unnamed(exercise, observations):
     """Return (generic id, text) for answers that no mistake explains; (None, "") if right.
 

@@ -30,20 +30,7 @@ def main(arguments=None):
         "folder", nargs="?", type=Path, help="a new or an existing folder (default: my-week)"
     )
     folder = parser.parse_args(arguments).folder or _default_folder()
-    return start(folder.expanduser().absolute())
-
-
-def start(folder):
-    """Copy the notebooks that are not in a folder yet, and print what was done.
-
-    Introduced on Day 29.
-
-    Args:
-        folder: where the copies go; it is created if necessary.
-
-    Returns:
-        The exit status: 0 if every day is in the folder, 1 if something could not be copied.
-    """
+    folder = folder.expanduser().absolute()
     source = _notebooks()
     days = sorted(path for path in source.glob("*.ipynb") if re.fullmatch(DAY, path.name))
     if not days:

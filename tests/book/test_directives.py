@@ -6,26 +6,21 @@ import directives
 import pytest
 
 from nnweek import checks
-from support import ROOT
+from support import ROOT, text_of
 from support.contents import DAYS
 
-
-def page(name):
-    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
+TEACHERS = text_of("book/teachers.md")
 
 
 def lines_of(directive):
     """The lines that the teachers' page gives to a directive."""
-    found = re.search(rf"```{{{directive}}}\n(.*?)```", page("teachers"), re.DOTALL)
+    found = re.search(rf"```{{{directive}}}\n(.*?)```", TEACHERS, re.DOTALL)
     return found[1].split("\n")[:-1]
-
-
-# --- The teachers' page ------------------------------------------------------------------------
 
 
 def test_teachers_page_and_landing_page_give_the_same_minutes():
     cards = re.findall(
-        r"\{grid-item-card\} Day (\d+)\n.*?^(\d+) minutes$", page("index"), re.M | re.S
+        r"\{grid-item-card\} Day (\d+)\n.*?^(\d+) minutes$", text_of("book/index.md"), re.M | re.S
     )
     found = directives.times()
     assert {day: sum(parts.values()) for day, (_, parts) in found.items()} == {
@@ -39,13 +34,8 @@ def test_lesson_plan_names_existing_parts_and_fits_a_day():
     assert 5 * 60 <= sum(minutes for _, minutes in steps) <= 8 * 60
 
 
-def test_unknown_part_of_a_plan_is_refused_with_the_known():
-    with pytest.raises(ValueError, match="Day 29 has no part 'backwards'; it has .*backward"):
-        list(directives.plan(["29: backwards"]))
-
-
 def test_parts_that_may_be_left_out_exist():
-    text = page("teachers").partition("leave out ")[2].partition(":")[0]
+    text = TEACHERS.partition("leave out ")[2].partition(":")[0]
     named = re.findall(r"\*([^*]+)\* on Day\s(\d+)", text)
     assert len(named) >= 5
     for part, day in named:
@@ -59,22 +49,21 @@ def test_every_stumbling_block_is_known_to_the_checks():
     assert {exercise.day for exercise, *_ in blocks} >= {29, 30, 31, 32, 33}
 
 
-def test_unknown_stumbling_block_is_refused_by_name():
+def test_unknown_part_or_stumbling_block_is_refused_by_name():
+    with pytest.raises(ValueError, match="Day 29 has no part 'backwards'; it has .*backward"):
+        list(directives.plan(["29: backwards"]))
     with pytest.raises(ValueError, match="'dark-magic'"):
         directives.stumbling_block("backward dark-magic: Really?")
 
 
 def test_table_of_grades_on_the_page_has_the_commands_form():
-    rows = re.search(r"```text\n(file,.*?)```", page("teachers"), re.DOTALL)[1].splitlines()
+    rows = re.search(r"```text\n(file,.*?)```", TEACHERS, re.DOTALL)[1].splitlines()
     assert rows[0] == "file,day,exercise,result"
     for row in rows[1:]:
         _, day, exercise, result = row.split(",")
         assert checks.EXERCISES[exercise].day == int(day)
         known = {mistake.id for mistake in checks.EXERCISES[exercise].mistakes}
         assert result in known | {"passed", "not-attempted"}
-
-
-# --- What a day's kernel needs -----------------------------------------------------------------
 
 
 def measured(**peaks):
@@ -92,27 +81,15 @@ def test_kernel_table_is_computed_from_the_recorded_measurement():
     assert "Day 31 needs the most memory" in text
     assert "30 × 2,048 MiB, that is 60 GiB" in text
     assert "2026-11-29" in text
-
-
-def test_kernel_table_has_no_numbers_for_a_new_day():
-    bench = measured()
+    bench = measured()  # by someone who had not seen the first day
     del bench["notebooks"][DAYS[0].rpartition("/")[2]]
     assert f"| []({DAYS[0]}.ipynb) | – | – |" in directives.kernel_lines(bench)
 
 
-# --- Status ------------------------------------------------------------------------------------
-
-
-def test_commit_without_git_is_not_known(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert directives.commit() == "not known: git is not installed"
-
-
-def test_commit_of_an_unpacked_archive_is_not_known(monkeypatch, tmp_path):
-    monkeypatch.setattr(directives, "ROOT", tmp_path)
-    assert directives.commit() == "not known: this is not a git checkout"
-
-
-def test_commit_of_a_repository_around_the_archive_does_not_count(monkeypatch):
-    monkeypatch.setattr(directives, "ROOT", ROOT / "book")
-    assert "not a git checkout" in directives.commit()
+def test_commit_without_git_or_of_an_unpacked_archive_is_not_known(monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        assert directives.commit() == "not known: git is not installed"
+    for folder in (tmp_path, ROOT / "book"):  # also if a repository is around it
+        monkeypatch.setattr(directives, "ROOT", folder)
+        assert directives.commit() == "not known: this is not a git checkout"

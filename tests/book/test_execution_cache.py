@@ -14,145 +14,119 @@ from sphinx.errors import ExtensionError
 from support import ROOT
 from support.contents import DAYS
 
-MODULES = sorted(path.name for path in (ROOT / "nnweek").glob("*.py"))
+DAY = DAYS[0]
 
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A copy of everything that the outputs depend on, which the extension works on."""
+    built = shutil.ignore_patterns("_build", "__pycache__", "runs", "*.pth", "*.png")
     for name in ("nnweek", "notebooks", "book"):
-        shutil.copytree(
-            ROOT / name,
-            tmp_path / "copy" / name,
-            ignore=lambda folder, names: {
-                n for n in names if not re.search(r"\.(py|ipynb|md)$|^\w+$", n) or n == "_build"
-            },
-        )
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=built)
     shutil.copy(ROOT / "_toc.yml", tmp_path / "copy")
     monkeypatch.setattr(execution_cache, "ROOT", tmp_path / "copy")
     return tmp_path / "copy"
 
 
 @pytest.fixture
-def changes(tree):
-    """A function that tells whether the fingerprint has changed since the test began."""
-    before = execution_cache.fingerprint("MNIST")
-    return lambda: execution_cache.fingerprint("MNIST") != before
+def changed(tree):
+    """A function that tells whether the fingerprint has changed since the last call."""
+    fingerprints = [execution_cache.fingerprint("MNIST")]
+
+    def changed(dataset="MNIST"):
+        fingerprints.append(execution_cache.fingerprint(dataset))
+        return fingerprints[-1] != fingerprints[-2]
+
+    return changed
 
 
-def edit(page, tree, change):
+def edit(page, tree, kind, change):
+    """Change the first cell of a kind in a notebook."""
     path = tree / f"{page}.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    change(notebook)
+    change(next(cell for cell in notebook["cells"] if cell["cell_type"] == kind))
     path.write_text(json.dumps(notebook), encoding="utf-8")
 
 
-def first(kind, notebook):
-    return next(cell for cell in notebook["cells"] if cell["cell_type"] == kind)
+def test_fingerprint_names_a_folder_and_is_reproducible(changed):
+    assert re.fullmatch(r"\w{8,}", execution_cache.fingerprint("MNIST"))
+    assert not changed()
 
 
-def test_fingerprint_names_a_folder_and_is_reproducible(tree):
-    one, other = (execution_cache.fingerprint("MNIST") for _ in range(2))
-    assert re.fullmatch(r"\w{8,}", one)
-    assert one == other
+def test_changed_byte_or_new_module_of_the_package_clears_the_cache(changed, tree):
+    modules = list((tree / "nnweek").rglob("*.py"))
+    assert len(modules) > 20
+    for module in modules:
+        content = bytearray(module.read_bytes())
+        content[-1:] = b"#"
+        module.write_bytes(content)
+        assert changed(), module
+    for name in ("extra.py", "checks/extra.py"):
+        (tree / "nnweek" / name).write_text("NEW = True\n")
+        assert changed(), name
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_one_changed_byte_of_the_package_clears_the_cache(module, changes, tree):
-    path = tree / "nnweek" / module
-    content = bytearray(path.read_bytes())
-    content[-1] = ord("#")
-    path.write_bytes(content)
-    assert changes()
+def test_code_and_tags_of_any_day_clear_the_cache_and_its_text_does_not(changed, tree):
+    for day in DAYS:
+        edit(day, tree, "code", lambda cell: cell["source"].append(" "))
+        assert changed(), day
+        edit(day, tree, "code", lambda cell: cell["metadata"].update(tags=["raises-exception"]))
+        assert changed(), day
+        edit(day, tree, "markdown", lambda cell: cell["source"].append(" changed"))
+        assert not changed(), day
 
 
-@pytest.mark.parametrize("module", ["extra.py", "checks/extra.py"])
-def test_new_module_clears_the_cache(module, changes, tree):
-    (tree / "nnweek" / module).write_text("NEW = True\n")
-    assert changes()
-
-
-@pytest.mark.parametrize("day", DAYS)
-def test_changed_code_cell_of_any_day_clears_the_cache(day, changes, tree):
-    edit(day, tree, lambda notebook: first("code", notebook)["source"].append(" "))
-    assert changes()
-
-
-def test_changed_tag_of_a_code_cell_clears_the_cache(changes, tree):
-    tags = {"tags": ["raises-exception"]}
-    edit(DAYS[0], tree, lambda notebook: first("code", notebook)["metadata"].update(tags))
-    assert changes()
-
-
-def test_day_added_to_the_contents_clears_the_cache(changes, tree):
-    shutil.copy(tree / f"{DAYS[0]}.ipynb", tree / "notebooks" / "day-36-more.ipynb")
+def test_day_added_to_the_contents_clears_the_cache(changed, tree):
+    shutil.copy(tree / f"{DAY}.ipynb", tree / "notebooks" / "day-99-more.ipynb")
+    assert not changed()
     toc = (tree / "_toc.yml").read_text(encoding="utf-8")
     entry = f"      - file: {DAYS[-1]}\n"
-    more = f"{entry}      - file: notebooks/day-36-more\n"
+    more = f"{entry}      - file: notebooks/day-99-more\n"
     (tree / "_toc.yml").write_text(toc.replace(entry, more), encoding="utf-8")
-    assert changes()
+    assert changed()
 
 
-def test_only_code_of_a_markdown_page_clears_the_cache(changes, tree):
+def test_only_code_of_a_markdown_page_clears_the_cache(changed, tree):
     page = tree / "book" / "speed.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(text + "\nMore.\n", encoding="utf-8")
-    assert not changes()
+    assert not changed()
     page.write_text(text + "\n```{code-cell} python\nprint(2)\n```\n", encoding="utf-8")
-    assert changes()
+    assert changed()
 
 
-@pytest.mark.parametrize("day", DAYS)
-def test_changed_text_of_a_day_keeps_the_outputs(day, changes, tree):
-    more = {"cell_type": "markdown", "metadata": {}, "source": ["More."]}
-    edit(day, tree, lambda notebook: first("markdown", notebook)["source"].append(" changed"))
-    edit(day, tree, lambda notebook: notebook["cells"].append(more))
-    assert not changes()
-
-
-def test_another_data_set_clears_the_cache(tree):
-    assert execution_cache.fingerprint("MNIST") != execution_cache.fingerprint("the stand-in")
-
-
-@pytest.mark.parametrize(
-    "library", ["numpy", "torch", "torchvision", "scikit-learn", "matplotlib", "tensorboard"]
-)
-def test_another_version_of_a_library_clears_the_cache(library, changes, monkeypatch):
-    real = execution_cache.metadata.version
-    pretended = types.SimpleNamespace(version=lambda name: "0" if name == library else real(name))
-    monkeypatch.setattr(execution_cache, "metadata", pretended)
-    assert changes()
-
-
-def test_another_device_clears_the_cache(changes, monkeypatch):
+def test_another_data_set_device_or_library_clears_the_cache(changed, monkeypatch):
+    assert changed("the stand-in")
     monkeypatch.setattr(execution_cache, "get_device", lambda: "another device")
-    assert changes()
-
-
-# --- Notebooks that a person left in the folder ------------------------------------------------
+    assert changed("the stand-in")
+    real = execution_cache.metadata.version
+    for library in ("numpy", "torch", "torchvision", "scikit-learn", "matplotlib", "tensorboard"):
+        monkeypatch.setattr(
+            execution_cache.metadata,
+            "version",
+            lambda name, other=library: "0" if name == other else real(name),
+        )
+        assert changed("the stand-in"), library
 
 
 @pytest.mark.parametrize("content", [None, "", '{"nbformat": 3, "worksheets": []}', "{"])
-@pytest.mark.parametrize("name", ["Untitled.ipynb", "day-30 (copy).ipynb"])
-def test_stray_notebook_does_not_concern_the_cache(name, content, changes, tree):
-    if content is None:
-        shutil.copy(tree / f"{DAYS[1]}.ipynb", tree / "notebooks" / name)
-    else:
-        (tree / "notebooks" / name).write_text(content)
-    assert not changes()
+def test_stray_notebook_does_not_concern_the_cache(content, changed, tree):
+    for name in ("Untitled.ipynb", "day-30 (copy).ipynb"):
+        if content is None:
+            shutil.copy(tree / f"{DAY}.ipynb", tree / "notebooks" / name)
+        else:
+            (tree / "notebooks" / name).write_text(content)
+    assert not changed()
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"nbformat": 3, "worksheets": []}'])
 def test_damaged_day_is_named_with_the_fix(content, tree):
-    path = tree / f"{DAYS[1]}.ipynb"
+    path = tree / f"{DAY}.ipynb"
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(ExtensionError) as stopped:
         execution_cache.fingerprint("MNIST")
-    assert f"{DAYS[1]}.ipynb cannot be read" in str(stopped.value)
-    assert f"git restore {DAYS[1]}.ipynb" in str(stopped.value)
-
-
-# --- The cache's folder ------------------------------------------------------------------------
+    assert f"{DAY}.ipynb cannot be read" in str(stopped.value)
+    assert f"git restore {DAY}.ipynb" in str(stopped.value)
 
 
 @pytest.fixture
@@ -174,6 +148,8 @@ def build(tree, monkeypatch):
 
 def test_second_build_of_the_same_tree_reuses_the_cache(build):
     cache, results = build("MNIST")
+    assert results.parent == cache
+    assert not results.exists(), "the reader's own results were read"
     (cache / "outputs").write_text("kept")
     results.write_text("kept")
     assert build("MNIST") == (cache, results)
@@ -191,10 +167,3 @@ def test_changed_tree_gets_an_empty_cache_and_removes_the_old(build, tree):
     assert new != old
     assert list(new.iterdir()) == []
     assert list(new.parent.iterdir()) == [new]
-
-
-def test_build_neither_reads_nor_writes_the_readers_results(build):
-    for dataset in ("MNIST", "the stand-in"):
-        cache, results = build(dataset)
-        assert results.parent == cache
-        assert not results.exists()

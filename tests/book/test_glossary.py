@@ -71,11 +71,7 @@ def test_only_the_first_use_in_running_text_is_a_link(text, expected):
     assert links(text) == expected
 
 
-def test_no_term_is_a_link_before_its_day():
-    assert links("The accuracy of a softmax.", "notebooks/day-29-a-page") == [
-        ("softmax", "term-softmax")
-    ]
-
-
-def test_only_pages_of_days_get_links():
-    assert links("The accuracy of a softmax.", "setup") == []
+def test_only_days_get_links_and_none_before_the_day_of_the_term():
+    text = "The accuracy of a softmax."
+    assert links(text, "notebooks/day-29-a-page") == [("softmax", "term-softmax")]
+    assert links(text, "setup") == []

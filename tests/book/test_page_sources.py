@@ -1,5 +1,6 @@
 """The sources of the book's own pages: every number is computed, measured or quoted."""
 
+import itertools
 import os
 import re
 
@@ -11,16 +12,10 @@ from scipy import stats
 from nnweek.loaders import pixel_statistics
 from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
-from support import ROOT
+from support import text_of
 from support.contents import PAGES, day_page
 
-
-def page(name):
-    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
-
-
-# --- The cheat sheet ---------------------------------------------------------------------------
-
+SHEET = text_of("book/cheat-sheet.md")
 PARAMETERS = sum(p.numel() for p in MNISTMLP(seed=0).parameters())
 T = {n: stats.t.ppf(0.975, n - 1) for n in (5, 10)}
 HALF_WIDTHS = [196 * (p * (1 - p) / 10_000) ** 0.5 for p in (0.98, 0.97)]  # in points
@@ -44,32 +39,20 @@ COMPUTED = [
 # What others measured or recommend: the page names each source.
 QUOTED = {
     "LeCun et al., 1998": [
-        "linear 12.0 %",
-        "784-300-10 4.7 %",
-        "784-1000-10 4.5 %",
-        "LeNet-5 0.95 %",
+        "linear 12.0 %", "784-300-10 4.7 %", "784-1000-10 4.5 %", "LeNet-5 0.95 %",
     ],
     "Simard et al., 2003": ["784-800-10 with cross-entropy 1.6 %"],
     "Kingma and Ba": [r"$\eta$ 0.001", r"$\beta_1$ 0.9", r"$\beta_2$ 0.999"],
-}
+}  # fmt: skip
 OF_THE_DATA = ["| 0.1307, 0.3081 |"]  # compared with MNIST below
 
 
-def test_computed_numbers_of_the_cheat_sheet_are_right():
-    text = page("cheat-sheet")
-    assert not [piece for piece in COMPUTED if piece not in text]
-
-
-def test_quoted_numbers_of_the_cheat_sheet_name_their_sources():
-    lines = " ".join(page("cheat-sheet").split())
-    for source, pieces in QUOTED.items():
-        assert source in lines
-        assert not [piece for piece in pieces if piece not in lines]
-
-
-def test_cheat_sheet_has_no_other_decimal_number():
-    text = " ".join(page("cheat-sheet").split())
-    for piece in (*COMPUTED, *OF_THE_DATA, *(p for pieces in QUOTED.values() for p in pieces)):
+def test_every_decimal_number_of_the_cheat_sheet_is_computed_or_quoted():
+    text = " ".join(SHEET.split())
+    assert not [source for source in QUOTED if source not in text]
+    pieces = [*COMPUTED, *OF_THE_DATA, *itertools.chain.from_iterable(QUOTED.values())]
+    assert not [piece for piece in pieces if piece not in text]
+    for piece in pieces:
         text = text.replace(piece, "")
     assert not re.findall(r".{20}\d\.\d+.{20}", text)
 
@@ -78,11 +61,10 @@ def test_numbers_about_mnist_on_the_cheat_sheet_are_right():
     if os.environ.get("NNWEEK_DATASET") != "mnist":
         pytest.skip("NNWEEK_DATASET is not mnist, so MNIST may not be available.")
     data = load_mnist()
-    text = page("cheat-sheet")
     counts = np.bincount(data.test_labels)
     assert counts.argmax() == 1
-    assert f"{counts[1]:,} of 10,000" in text
-    assert f"{counts[0]:,} of 10,000" in text
+    assert f"{counts[1]:,} of 10,000" in SHEET
+    assert f"{counts[0]:,} of 10,000" in SHEET
     mean, std = pixel_statistics(data.train_images)
     assert [f"| {mean:.4f}, {std:.4f} |"] == OF_THE_DATA
 
@@ -90,16 +72,12 @@ def test_numbers_about_mnist_on_the_cheat_sheet_are_right():
 def test_training_loop_of_the_cheat_sheet_trains(digits):
     from nnweek.loaders import make_loaders
 
-    code = re.search(r"```python\n(.*?)```", page("cheat-sheet"), re.DOTALL)[1]
+    code = re.search(r"```python\n(.*?)```", SHEET, re.DOTALL)[1]
     train_loader, _, _ = make_loaders(digits, batch_size=30, device="cpu")
     model = MNISTMLP(seed=0)
-    names = {
-        "torch": torch,
-        "model": model,
-        "train_loader": train_loader,
-        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
-        "criterion": torch.nn.CrossEntropyLoss(),
-    }
+    names = {"torch": torch, "model": model, "train_loader": train_loader}
+    names["optimizer"] = torch.optim.SGD(model.parameters(), lr=0.1)
+    names["criterion"] = torch.nn.CrossEntropyLoss()
     exec(code, names)
     first = names["loss"].item()
     for _ in range(10):
@@ -115,17 +93,14 @@ def formulas(text):
 
 
 def test_short_cheat_sheet_of_day_35_agrees_with_the_page():
-    source = (ROOT / f"{day_page(35)}.py").read_text(encoding="utf-8")
+    source = text_of(f"{day_page(35)}.py")
     short = re.search(r"^# ## Cheat sheet$(.*?)^# ## ", source, re.M | re.S)
     if short is None:
         pytest.skip("Day 35 has no cheat sheet.")
-    here, there = formulas(page("cheat-sheet")), formulas(short[1])
+    here, there = formulas(SHEET), formulas(short[1])
     missing = [formula for formula in there if not any(formula in mine for mine in here)]
     assert there
     assert not missing
-
-
-# --- Names -------------------------------------------------------------------------------------
 
 
 def test_pages_have_names_with_hyphens_that_will_stay():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from bs4 import BeautifulSoup
 
-from support import ROOT
+from support import ROOT, text_of
 from support.contents import CONFIG, DAYS
 
 
@@ -24,19 +24,15 @@ def chapter_of(tool, folder, page, body):
     return tool.chapter(folder, page)
 
 
-def test_folds_of_the_site_are_open_in_the_book(tool, tmp_path):
-    body = "<details><summary>A hint</summary><p>Sum over the rows.</p></details>"
-    chapter = chapter_of(tool, tmp_path, "setup", body)
-    assert not chapter.select("details, summary")
-    assert chapter.get_text() == "A hintSum over the rows."
-
-
-def test_parts_for_the_screen_are_left_out(tool, tmp_path):
+def test_folds_are_open_and_parts_for_the_screen_left_out(tool, tmp_path):
     body = (
         '<h1>Setup<a class="headerlink" href="#setup">#</a></h1><script>go()</script>'
+        "<details><summary>A hint</summary><p>Sum over the rows.</p></details>"
         '<details class="hide below-input"><summary>Show code cell output</summary>42</details>'
     )
-    assert chapter_of(tool, tmp_path, "setup", body).get_text() == "Setup42"
+    chapter = chapter_of(tool, tmp_path, "setup", body)
+    assert not chapter.select("details, summary")
+    assert chapter.get_text() == "SetupA hintSum over the rows.42"
 
 
 def test_link_leads_within_the_book_or_to_the_site(tool):
@@ -53,20 +49,17 @@ def test_link_leads_within_the_book_or_to_the_site(tool):
         assert tool.within_the_book(address, day) == target
 
 
-def test_same_id_on_two_pages_stays_two_places(tool, tmp_path):
-    ids = [
-        chapter_of(tool, tmp_path, page, '<h2 id="summary">Summary</h2>').h2["id"]
-        for page in DAYS[:2]
-    ]
-    assert len(set(ids)) == 2
-
-
-def test_pictures_are_found_from_the_first_page(tool, tmp_path):
-    chapter = chapter_of(tool, tmp_path, DAYS[0], '<img src="../_images/a.png">')
-    assert chapter.img["src"] == "_images/a.png"
+def test_pages_share_their_pictures_and_no_id(tool, tmp_path):
+    body = '<h2 id="summary">Summary</h2><img src="../_images/a.png">'
+    chapters = [chapter_of(tool, tmp_path, page, body) for page in DAYS[:2]]
+    assert len({chapter.h2["id"] for chapter in chapters}) == 2
+    assert {chapter.img["src"] for chapter in chapters} == {"_images/a.png"}
 
 
 def test_landing_page_links_to_the_latest_pdf_only(tool, tmp_path):
+    source = text_of("book/index.md")
+    assert source.count('<span id="as-pdf"></span>') == 1
+    assert ".pdf" not in source
     landing = tmp_path / "index.html"
     landing.write_text('<li>On paper.<span id="as-pdf"></span></li>')
     tool.offer(tmp_path, 200, "9 MB")
@@ -75,12 +68,6 @@ def test_landing_page_links_to_the_latest_pdf_only(tool, tmp_path):
     assert [link["href"] for link in soup.select("a")] == [tool.NAME]
     assert "241 pages, 12 MB" in soup.get_text()
     assert "200 pages" not in soup.get_text()
-
-
-def test_landing_page_has_a_place_for_the_link():
-    text = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
-    assert text.count('<span id="as-pdf"></span>') == 1
-    assert ".pdf" not in text
 
 
 def test_missing_browser_is_named_with_how_to_install_it(tool, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nnweek import checks
 from nnweek.checks import day30, solutions
-from support.cases import cases
+from support.promises import cases
 from support.submissions import (
     backward_arrays,
     backward_loops,
@@ -65,6 +65,12 @@ def stable(z):
     return 0.5 * (1 + np.tanh(0.5 * z))
 
 
+def truncated(i, o, rng):
+    """He normal as in TensorFlow: truncated at two standard deviations, then rescaled."""
+    draws = rng.standard_normal(2 * i * o)
+    return draws[np.abs(draws) < 2][: i * o].reshape(i, o) * np.sqrt(2 / i) / 0.87962566
+
+
 RIGHT = {
     "relu_grad": [
         lambda z: (z > 0) * 1.0,
@@ -106,6 +112,7 @@ RIGHT = {
         lambda z: (lambda s: s * (1 - s))(stable(z.astype(np.float32))),
     ],
     "init_weights": [
+        truncated,
         lambda i, o, rng: rng.normal(0.0, math.sqrt(2 / i), (i, o)),
         lambda i, o, rng: rng.standard_normal((i, o), dtype=np.float32) * (2 / i) ** 0.5,
         lambda i, o, rng: [[rng.normal() * math.sqrt(2.0 / i) for _ in range(o)] for _ in range(i)],
@@ -118,15 +125,6 @@ RIGHT = {
         lambda i, o, rng: np.random.default_rng(rng.integers(2**32)).normal(0, (2 / i) ** 0.5, (i, o)),
     ],
 }  # fmt: skip
-
-
-def truncated(i, o, rng):
-    """He normal as in TensorFlow: truncated at two standard deviations, then rescaled."""
-    draws = rng.standard_normal(2 * i * o)
-    return draws[np.abs(draws) < 2][: i * o].reshape(i, o) * np.sqrt(2 / i) / 0.87962566
-
-
-RIGHT["init_weights"].append(truncated)
 
 WRONG = {
     ("relu_grad", "all-ones"): [
@@ -256,8 +254,6 @@ WRONG = {
     ],
 }
 
-# --- Suites of tests, written by learners ----------------------------------------------------------
-
 
 def loss_of(X, y, params):
     scores = forward_arrays(set())(X, *params)
@@ -368,9 +364,6 @@ WRONG |= {
         lambda b: suite_by_reference(b) and not suite_by_reference(b),
     ],
 }
-
-
-# --- The three promises ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cast", [lambda f: f, in_float32], ids=["float64", "float32"])
@@ -484,9 +477,6 @@ def test_random_answer_passes_only_if_it_is_right(name, which, a, b):
     if not harmless and abs(a - 1) + abs(b) > 0.01:
         verdict = checks.EXERCISES[name](lambda z: a * np.asarray(right(z), dtype=float) + b)
         assert not verdict, verdict
-
-
-# --- Suites ------------------------------------------------------------------------------------------
 
 
 def test_survivors_are_listed():

@@ -11,14 +11,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nnweek import checks
 from nnweek.checks import solutions
-from support.cases import SPOILS, cases, spoiled
-from support.promises import promises
-from support.submissions import in_float32
+from support.promises import cases, only_right_answers_pass, promises
+from support.submissions import first_verdict, style
 
 IDS = {
     "momentum_step": "velocity-lost other-convention ascent damped old-velocity nesterov",
@@ -29,205 +28,179 @@ IDS = {
 IDS = {name: ids.split() for name, ids in IDS.items()}
 
 
-# --- momentum_step ---------------------------------------------------------------------------------
+@style
+def momentum_arrays(bugs, w, g, v, lr, mu):
+    sign = 1 if "ascent" in bugs else -1
+    if "other-convention" in bugs:
+        new = mu * v - lr * g
+        return w - sign * new, new
+    if "velocity-lost" in bugs:
+        v = np.zeros_like(v)
+    new = mu * v + ((1 - mu) * g if "damped" in bugs else g)
+    step = new
+    if "nesterov" in bugs:
+        step = g + mu * new
+    if "old-velocity" in bugs:
+        step = v
+    return w + sign * lr * step, new
 
 
-def momentum_arrays(bugs):
-    def momentum_step(w, g, v, lr, mu):
-        sign = 1 if "ascent" in bugs else -1
-        if "other-convention" in bugs:
-            new = mu * v - lr * g
-            return w - sign * new, new
-        if "velocity-lost" in bugs:
-            v = np.zeros_like(v)
-        new = mu * v + ((1 - mu) * g if "damped" in bugs else g)
-        step = new
-        if "nesterov" in bugs:
-            step = g + mu * new
-        if "old-velocity" in bugs:
-            step = v
-        return w + sign * lr * step, new
-
-    return momentum_step
-
-
-def momentum_in_place(bugs):
-    def momentum_step(w, g, v, lr, mu):
-        before = v.copy()
-        v *= mu
-        if "other-convention" in bugs:
-            v += lr * g
-            w += v if "ascent" in bugs else -v
-            return w, v
-        v += g * (1 - mu) if "damped" in bugs else g
-        if "ascent" in bugs:
-            lr = -lr
-        if "nesterov" in bugs:
-            w -= lr * g
-            w -= lr * mu * v
-        elif "old-velocity" in bugs:
-            w -= lr * before
-        elif "velocity-lost" in bugs:
-            w -= lr * g
-        else:
-            w -= lr * v
+@style
+def momentum_in_place(bugs, w, g, v, lr, mu):
+    before = v.copy()
+    v *= mu
+    if "other-convention" in bugs:
+        v += lr * g
+        w += v if "ascent" in bugs else -v
         return w, v
-
-    return momentum_step
-
-
-def momentum_loops(bugs):
-    def momentum_step(w, g, v, lr, mu):
-        new_w, new_v = [], []
-        for wi, gi, vi in zip(w, g, v, strict=True):
-            vn = mu * vi + (gi - mu * gi if "damped" in bugs else gi)
-            if "other-convention" in bugs:
-                vn = mu * vi + lr * gi
-            move = vi if "old-velocity" in bugs else vn
-            if "nesterov" in bugs:
-                move = mu * vn + gi
-            if "other-convention" in bugs:
-                move /= lr
-            new_w.append(wi + lr * move if "ascent" in bugs else wi - lr * move)
-            new_v.append(vi if "velocity-lost" in bugs else vn)
-        return new_w, new_v
-
-    return momentum_step
+    v += g * (1 - mu) if "damped" in bugs else g
+    if "ascent" in bugs:
+        lr = -lr
+    if "nesterov" in bugs:
+        w -= lr * g
+        w -= lr * mu * v
+    elif "old-velocity" in bugs:
+        w -= lr * before
+    elif "velocity-lost" in bugs:
+        w -= lr * g
+    else:
+        w -= lr * v
+    return w, v
 
 
-def momentum_tensors(bugs):
-    """For tensors only: arrays do not have these methods."""
-
-    def momentum_step(w, g, v, lr, mu):
-        alpha = 1 - mu if "damped" in bugs else 1
-        alpha = -lr if "other-convention" in bugs else alpha
-        sign = 1 if "ascent" in bugs else -1
-        old = v.clone()
-        if "velocity-lost" in bugs:
-            v = v.new_zeros(len(v))
-        v = v.mul(mu).add(g, alpha=alpha)
+@style
+def momentum_loops(bugs, w, g, v, lr, mu):
+    new_w, new_v = [], []
+    for wi, gi, vi in zip(w, g, v, strict=True):
+        vn = mu * vi + (gi - mu * gi if "damped" in bugs else gi)
         if "other-convention" in bugs:
-            return w.sub(v, alpha=sign), v
+            vn = mu * vi + lr * gi
+        move = vi if "old-velocity" in bugs else vn
         if "nesterov" in bugs:
-            return w.add(g.add(v, alpha=mu), alpha=sign * lr), v
-        return w.add_(old if "old-velocity" in bugs else v, alpha=sign * lr), v
-
-    return momentum_step
-
-
-# --- adam_step -------------------------------------------------------------------------------------
-
-
-def adam_arrays(bugs):
-    def adam_step(w, g, m, v, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
-        if "swapped-betas" in bugs:
-            beta1, beta2 = beta2, beta1
-        if "off-by-one-t" in bugs:
-            t = t + 1
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * (g if "v-of-g" in bugs else g**2)
-        m_hat, v_hat = m, v
-        if not {"no-bias-correction", "only-v-corrected"} & bugs:
-            m_hat = m / (1 - beta1**t)
-        if not {"no-bias-correction", "only-m-corrected"} & bugs:
-            v_hat = v / (1 - beta2**t)
-        if "no-root" in bugs:
-            denominator = v_hat + eps
-        elif "eps-inside-root" in bugs:
-            denominator = np.sqrt(v_hat + eps)
-        else:
-            denominator = np.sqrt(v_hat) + eps
-        if "corrects-stored-moments" in bugs:
-            m, v = m_hat, v_hat
-        step = lr * m_hat / denominator
-        return (w + step if "ascent" in bugs else w - step), m, v
-
-    return adam_step
+            move = mu * vn + gi
+        if "other-convention" in bugs:
+            move /= lr
+        new_w.append(wi + lr * move if "ascent" in bugs else wi - lr * move)
+        new_v.append(vi if "velocity-lost" in bugs else vn)
+    return new_w, new_v
 
 
-def adam_loops(bugs):
+@style
+def momentum_tensors(bugs, w, g, v, lr, mu):
+    """For tensors only: arrays do not have these methods."""
+    alpha = 1 - mu if "damped" in bugs else 1
+    alpha = -lr if "other-convention" in bugs else alpha
+    sign = 1 if "ascent" in bugs else -1
+    old = v.clone()
+    if "velocity-lost" in bugs:
+        v = v.new_zeros(len(v))
+    v = v.mul(mu).add(g, alpha=alpha)
+    if "other-convention" in bugs:
+        return w.sub(v, alpha=sign), v
+    if "nesterov" in bugs:
+        return w.add(g.add(v, alpha=mu), alpha=sign * lr), v
+    return w.add_(old if "old-velocity" in bugs else v, alpha=sign * lr), v
+
+
+@style
+def adam_arrays(bugs, w, g, m, v, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+    if "swapped-betas" in bugs:
+        beta1, beta2 = beta2, beta1
+    if "off-by-one-t" in bugs:
+        t = t + 1
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * (g if "v-of-g" in bugs else g**2)
+    m_hat, v_hat = m, v
+    if not {"no-bias-correction", "only-v-corrected"} & bugs:
+        m_hat = m / (1 - beta1**t)
+    if not {"no-bias-correction", "only-m-corrected"} & bugs:
+        v_hat = v / (1 - beta2**t)
+    if "no-root" in bugs:
+        denominator = v_hat + eps
+    elif "eps-inside-root" in bugs:
+        denominator = np.sqrt(v_hat + eps)
+    else:
+        denominator = np.sqrt(v_hat) + eps
+    if "corrects-stored-moments" in bugs:
+        m, v = m_hat, v_hat
+    step = lr * m_hat / denominator
+    return (w + step if "ascent" in bugs else w - step), m, v
+
+
+@style
+def adam_loops(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
     """One number at a time, with the root of the standard library."""
-
-    def adam_step(w, g, m, v, t, lr, beta1, beta2, eps):
-        b1, b2 = (beta2, beta1) if "swapped-betas" in bugs else (beta1, beta2)
-        k = t - 1 if "off-by-one-t" in bugs else t
-        w, m, v = list(w), list(m), list(v)
-        for i in range(len(w)):
-            m[i] = b1 * m[i] + (1 - b1) * g[i]
-            v[i] = b2 * v[i] + (1 - b2) * (g[i] if "v-of-g" in bugs else g[i] * g[i])
-            mh, vh = float(m[i]), float(v[i])
-            if not {"no-bias-correction", "only-v-corrected"} & bugs:
-                mh = mh / (1 - math.pow(b1, k))
-            if not {"no-bias-correction", "only-m-corrected"} & bugs:
-                vh = vh / (1 - math.pow(b2, k))
-            if "no-root" in bugs:
-                size = vh + eps
-            elif "eps-inside-root" in bugs:
-                size = math.sqrt(vh + eps)
-            else:
-                size = math.sqrt(vh) + eps
-            w[i] += (1 if "ascent" in bugs else -1) * lr * mh / size
-            if "corrects-stored-moments" in bugs:
-                m[i], v[i] = mh, vh
-        return w, m, v
-
-    return adam_step
-
-
-def adam_tensors(bugs):
-    """In place, as in PyTorch's own loop, with methods that arrays do not have."""
-
-    def adam_step(w, g, m, v, t, lr, beta1, beta2, eps):
-        first, second = (beta2, beta1) if "swapped-betas" in bugs else (beta1, beta2)
-        m.mul_(first).add_(g, alpha=1 - first)
-        if "v-of-g" in bugs:
-            v.mul_(second).add_(g, alpha=1 - second)
+    b1, b2 = (beta2, beta1) if "swapped-betas" in bugs else (beta1, beta2)
+    k = t - 1 if "off-by-one-t" in bugs else t
+    w, m, v = list(w), list(m), list(v)
+    for i in range(len(w)):
+        m[i] = b1 * m[i] + (1 - b1) * g[i]
+        v[i] = b2 * v[i] + (1 - b2) * (g[i] if "v-of-g" in bugs else g[i] * g[i])
+        mh, vh = float(m[i]), float(v[i])
+        if not {"no-bias-correction", "only-v-corrected"} & bugs:
+            mh = mh / (1 - math.pow(b1, k))
+        if not {"no-bias-correction", "only-m-corrected"} & bugs:
+            vh = vh / (1 - math.pow(b2, k))
+        if "no-root" in bugs:
+            size = vh + eps
+        elif "eps-inside-root" in bugs:
+            size = math.sqrt(vh + eps)
         else:
-            v.mul_(second).addcmul_(g, g, value=1 - second)
-        t = t - 1 if "off-by-one-t" in bugs else t
-        # Tensors divide by 0 without an exception.
-        one = torch.ones((), dtype=w.dtype)
-        c1 = one if {"no-bias-correction", "only-v-corrected"} & bugs else one - beta1**t
-        c2 = one if {"no-bias-correction", "only-m-corrected"} & bugs else one - beta2**t
+            size = math.sqrt(vh) + eps
+        w[i] += (1 if "ascent" in bugs else -1) * lr * mh / size
         if "corrects-stored-moments" in bugs:
-            m, v = m / c1, v / c2
-            c1 = c2 = one
-        if "no-root" in bugs:
-            denom = (v / c2).add_(eps)
-        elif "eps-inside-root" in bugs:
-            denom = (v / c2).add_(eps).sqrt_()
-        else:
-            denom = (v.sqrt() / c2.sqrt()).add_(eps)
-        w.addcdiv_(m / c1, denom, value=lr if "ascent" in bugs else -lr)
-        return w, m, v
-
-    return adam_step
+            m[i], v[i] = mh, vh
+    return w, m, v
 
 
-def adam_folded(bugs):
+@style
+def adam_tensors(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
+    """In place, as in PyTorch's own loop, with methods that arrays do not have."""
+    first, second = (beta2, beta1) if "swapped-betas" in bugs else (beta1, beta2)
+    m.mul_(first).add_(g, alpha=1 - first)
+    if "v-of-g" in bugs:
+        v.mul_(second).add_(g, alpha=1 - second)
+    else:
+        v.mul_(second).addcmul_(g, g, value=1 - second)
+    t = t - 1 if "off-by-one-t" in bugs else t
+    # Tensors divide by 0 without an exception.
+    one = torch.ones((), dtype=w.dtype)
+    c1 = one if {"no-bias-correction", "only-v-corrected"} & bugs else one - beta1**t
+    c2 = one if {"no-bias-correction", "only-m-corrected"} & bugs else one - beta2**t
+    if "corrects-stored-moments" in bugs:
+        m, v = m / c1, v / c2
+        c1 = c2 = one
+    if "no-root" in bugs:
+        denom = (v / c2).add_(eps)
+    elif "eps-inside-root" in bugs:
+        denom = (v / c2).add_(eps).sqrt_()
+    else:
+        denom = (v.sqrt() / c2.sqrt()).add_(eps)
+    w.addcdiv_(m / c1, denom, value=lr if "ascent" in bugs else -lr)
+    return w, m, v
+
+
+@style
+def adam_folded(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
     """Folds the corrections into the rate, as at the end of section 2 of the paper."""
-
-    def adam_step(w, g, m, v, t, lr, beta1, beta2, eps):
-        if "swapped-betas" in bugs:
-            beta2, beta1 = beta1, beta2
-        m = m + (1 - beta1) * (g - m)
-        v = v + (1 - beta2) * ((g if "v-of-g" in bugs else g * g) - v)
-        t += 1 if "off-by-one-t" in bugs else 0
-        c1, c2 = 1 - np.power(beta1, t), 1 - np.power(beta2, t)
-        if {"no-bias-correction", "only-v-corrected"} & bugs:
-            c1 = 1
-        if {"no-bias-correction", "only-m-corrected"} & bugs:
-            c2 = 1
-        if "no-root" in bugs:
-            rate, below = lr * c2 / c1, v + eps
-        elif "eps-inside-root" in bugs:
-            rate, below = lr * np.sqrt(c2) / c1, (v + eps) ** 0.5
-        else:
-            rate, below = lr * np.sqrt(c2) / c1, v**0.5 + eps
-        w = np.add(w, (rate if "ascent" in bugs else -rate) * m / below)
-        return (w, m / c1, v / c2) if "corrects-stored-moments" in bugs else (w, m, v)
-
-    return adam_step
+    if "swapped-betas" in bugs:
+        beta2, beta1 = beta1, beta2
+    m = m + (1 - beta1) * (g - m)
+    v = v + (1 - beta2) * ((g if "v-of-g" in bugs else g * g) - v)
+    t += 1 if "off-by-one-t" in bugs else 0
+    c1, c2 = 1 - np.power(beta1, t), 1 - np.power(beta2, t)
+    if {"no-bias-correction", "only-v-corrected"} & bugs:
+        c1 = 1
+    if {"no-bias-correction", "only-m-corrected"} & bugs:
+        c2 = 1
+    if "no-root" in bugs:
+        rate, below = lr * c2 / c1, v + eps
+    elif "eps-inside-root" in bugs:
+        rate, below = lr * np.sqrt(c2) / c1, (v + eps) ** 0.5
+    else:
+        rate, below = lr * np.sqrt(c2) / c1, v**0.5 + eps
+    w = np.add(w, (rate if "ascent" in bugs else -rate) * m / below)
+    return (w, m / c1, v / c2) if "corrects-stored-moments" in bugs else (w, m, v)
 
 
 STYLES = {
@@ -242,44 +215,13 @@ NOT_BOTH = (
 )
 
 
-def check(name, function):
-    return checks.EXERCISES[name](function)
-
-
-# --- The three promises --------------------------------------------------------------------------
-
 (
     test_every_mistake_is_named,
     test_right_answers_pass,
     test_one_of_two_mistakes_is_named,
     test_ids_are_those_of_the_contract,
 ) = promises(IDS, STYLES, not_both=NOT_BOTH, numeric=True)
-
-
-@settings(deadline=None)
-@given(
-    name=st.sampled_from(sorted(STYLES)),
-    which=st.integers(0, 3),
-    float32=st.booleans(),
-    spoil=SPOILS,
-    output=st.integers(0, 2),
-    amount=st.floats(0.02, 5),
-    seed=st.integers(0, 99),
-)
-def test_random_answer_passes_only_if_it_is_right(
-    name, which, float32, spoil, output, amount, seed
-):
-    right = STYLES[name][which](set())
-    right = in_float32(right) if float32 else right
-
-    def submission(*args):
-        values = list(right(*args))
-        i = output % len(values)
-        values[i] = spoiled(values[i], spoil, amount, np.random.default_rng(seed))
-        return values
-
-    verdict = check(name, submission)
-    assert verdict.passed == (spoil is None), verdict
+test_random_answer_passes_only_if_it_is_right = only_right_answers_pass(STYLES)
 
 
 @pytest.mark.parametrize("name", sorted(STYLES))
@@ -291,9 +233,6 @@ def test_no_two_mistakes_leave_the_same_numbers(name):
         verdict = exercise(lambda *args, steps=steps: exercise.right(*args, **steps))
         assert verdict.mistake == mistake.id
         assert mistake.explanation in verdict.hint
-
-
-# --- Right and wrong answers in styles that the checks were not built from -----------------------------
 
 
 def momentum_by_torch(fresh=False, mu_option=None, **options):
@@ -466,11 +405,8 @@ UNUSUAL = {
 
 @pytest.mark.parametrize(("name", "mistake", "function"), cases(UNUSUAL))
 def test_unusual_answer_gets_the_right_verdict(name, mistake, function):
-    verdict = check(name, function)
+    verdict = first_verdict(name, function)
     assert (verdict.passed, verdict.mistake) == (mistake is None, mistake), verdict
-
-
-# --- What the verdict says ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -487,12 +423,10 @@ def test_unusual_answer_gets_the_right_verdict(name, mistake, function):
     ],
 )  # fmt: skip
 def test_verdict_says_what_is_wrong(name, function, mistake, phrases):
-    verdict = check(name, function)
+    verdict = first_verdict(name, function)
     assert verdict.mistake == mistake, verdict
     assert all(phrase in verdict.hint.replace("`", "") for phrase in phrases), verdict
 
-
-# --- lr_sweep ------------------------------------------------------------------------------------------
 
 GRID = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
 SGD, ADAM = "SGD", "Adam"

@@ -23,9 +23,6 @@ def no_hints_given():
     progress_store.forget("update_ratio")
 
 
-# --- update_ratio --------------------------------------------------------------------------------
-
-
 def by_loops(before, after):
     change = size = 0.0
     for old, new in zip(before.ravel(), after.ravel(), strict=True):
@@ -34,16 +31,12 @@ def by_loops(before, after):
     return (change / size) ** 0.5
 
 
-def by_mean_squares(before, after):
-    return np.sqrt(np.mean((before - after) ** 2) / np.mean(before**2))
-
-
 @pytest.mark.parametrize(
     "right",
     [
         solutions.update_ratio,
         by_loops,
-        by_mean_squares,
+        lambda b, a: np.sqrt(np.mean((b - a) ** 2) / np.mean(b**2)),
         lambda b, a: torch.tensor(a - b).norm() / torch.tensor(b).norm(),
         lambda b, a: np.float32(np.linalg.norm((a - b).astype("f4")) / np.linalg.norm(b)),
         lambda b, a: [np.linalg.norm((a - b).ravel(), 2) / np.sqrt((b * b).sum())],
@@ -81,9 +74,6 @@ def test_every_mistake_is_named(mistake, wrong):
 def test_unknown_mistake_is_wrong():
     verdict = checks.update_ratio(lambda b, a: np.linalg.norm(a - b) / np.linalg.norm(a))
     assert verdict.mistake == "wrong"
-
-
-# --- diagnose: the check ---------------------------------------------------------------------------
 
 
 def test_solution_passes_and_is_true():
@@ -168,8 +158,6 @@ def test_repeated_cause_is_reported():
 def test_random_answers_pass_only_if_true(answers):
     assert bool(checks.diagnose(answers)) == (answers == ANSWERS)
 
-
-# --- diagnose: the runs ----------------------------------------------------------------------------
 
 LOG_10 = np.log(10)
 

@@ -37,9 +37,6 @@ def solution_of(name):
     return getattr(solutions, name)
 
 
-# --- The generic ids ------------------------------------------------------------------------------
-
-
 @every_exercise
 @pytest.mark.parametrize(
     "placeholder",
@@ -267,9 +264,6 @@ def test_nan_is_not_finite(name):
     assert verdict.mistake == expected, verdict
 
 
-# --- Verdicts -------------------------------------------------------------------------------------
-
-
 def test_verdict_is_a_truth_value_and_immutable():
     right, wrong = checks.forward(solutions.forward), checks.forward(lambda *a: 0)
     assert right
@@ -393,9 +387,6 @@ def test_unknown_name_raises_with_the_known_names(function):
         function("sofmax")
 
 
-# --- Solutions and progress -----------------------------------------------------------------------
-
-
 @every_exercise
 def test_solution_passes_and_is_shown(name):
     verdict = checks.EXERCISES[name](solution_of(name))
@@ -469,9 +460,6 @@ def test_passes_are_separate_from_the_days_results(monkeypatch):
     checks.softmax(solutions.softmax)
     assert "softmax" in results.recorded("checks")
     assert results.recorded("mnist") == {}
-
-
-# --- The state of the notebook --------------------------------------------------------------------
 
 
 def global_state():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,27 +28,17 @@ def call(capsys, monkeypatch):
     return run
 
 
-def test_help_names_every_command(call):
+def test_help_names_every_command_and_each_explains_itself(call):
+    assert call("--version") == (0, f"nnweek {__version__}\n")
     status, printed = call("--help")
     assert status == 0
+    own = {name: call(name, "--help") for name in COMMANDS}
     for name, purpose in COMMANDS.items():
         assert f"{name} " in printed
         assert purpose.split()[0] in printed
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name, call):
-    status, printed = call(name, "--help")
-    assert status == 0
-    assert printed.startswith(f"usage: nnweek {name}")
-
-
-def test_grade_says_how_its_table_is_encoded(call):
-    assert "UTF-8" in call("grade", "--help")[1]
-
-
-def test_version_is_printed(call):
-    assert call("--version") == (0, f"nnweek {__version__}\n")
+        assert own[name][0] == 0
+        assert own[name][1].startswith(f"usage: nnweek {name}")
+    assert "UTF-8" in own["grade"][1], "the encoding of its table"
 
 
 @pytest.mark.parametrize("arguments", [["gradee"], ["--quick"], ["report", "all"]])
@@ -63,8 +54,6 @@ def test_without_a_command_the_report_decides_the_status(monkeypatch, call):
     assert call() == (1, "")
     assert calls == [[]]
 
-
-# --- Consoles ------------------------------------------------------------------------------
 
 SCRIPT = """
 from nnweek import checks
@@ -84,13 +73,13 @@ print(Report({"name": "Łukasz – ✓"}, ["Łukasz ✓"], ["× ≤ …"]))
     ],
     ids=lambda console: "-".join(console.values()),
 )
-def test_verdicts_and_reports_print_on_every_console(console, tmp_path):
+def test_verdicts_and_reports_print_on_every_console(console, tmp_path, monkeypatch):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
     mine = {"PYTHONPATH": str(ROOT), "NNWEEK_RESULTS": str(tmp_path / "results.jsonl")}
-    command = [sys.executable, str(script)]
-    ran = subprocess.run(command, env={**kept, **mine, **console}, capture_output=True)
+    env = {**os.environ, **mine, **console}
+    ran = subprocess.run([sys.executable, script], env=env, capture_output=True)
     assert ran.returncode == 0, ran.stderr
     encoding = console.get("PYTHONIOENCODING", "ascii")
     printed = ran.stdout.decode(encoding)
@@ -105,11 +94,7 @@ def test_verdicts_and_reports_print_on_every_console(console, tmp_path):
     [("ascii", "+ x 2 e ... - ?"), ("cp1252", "+ x ² é … – ?"), ("utf-8", "✓ ✗ ² é … – 🙂")],
 )
 def test_only_the_characters_that_are_missing_are_replaced(encoding, expected, monkeypatch):
-    class Console:
-        pass
-
-    Console.encoding = encoding
-    monkeypatch.setattr(sys, "stdout", Console)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(encoding=encoding))
     text = _console.printable("✓ ✗ ² é … – 🙂")
     monkeypatch.undo()
     assert text == expected

@@ -23,12 +23,21 @@ import pytest
 from nnweek import checks, mnist, results
 from nnweek.checks import progress_store
 from nnweek.commands import report
-from support import ROOT
+from support import ROOT, text_of
 
 # Four small files in MNIST's place.
 FILES = {f"{name}.gz": gzip.compress(name.encode(), mtime=0) for name in mnist.UNPACKED}
 CHECKSUMS = {name: hashlib.md5(content).hexdigest() for name, content in FILES.items()}
 FIRST, *_, LAST = FILES
+
+
+def write(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return folder
+
 
 HEALTHY = {
     **{module: [None, "99.0"] for module, _ in report.LIBRARIES.values()},
@@ -53,12 +62,11 @@ def set_up(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     raw = home / ".cache" / "nnweek" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
+    for folder in (raw, course / "book", course / "notebooks"):
+        folder.mkdir(parents=True)
     for name, content in FILES.items():
         (raw / name).write_bytes(content)
-    for name in ("book", "notebooks"):
-        (course / name).mkdir(parents=True)
-    (course / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    (course / "pyproject.toml").write_text(text_of("pyproject.toml"), encoding="utf-8")
     probed = dict(HEALTHY)
     monkeypatch.setattr(report, "COURSE", course)
     monkeypatch.setattr(report, "_probe", lambda: probed)
@@ -78,17 +86,10 @@ def test_a_healthy_set_up_has_no_problem(set_up):
     found = report.report()
     assert found.problems == []
     for line in (
-        "torch +99.0",
-        r"device +CPU, threads: 4",
-        r"MNIST +4 of 4 files are there and verified",
-        r"data folder +~[/\\]\.cache[/\\]nnweek",
-        "settings +none",
-        "- This report found no problem",
-    ):
+        "torch +99.0", "device +CPU, threads: 4", "MNIST +4 of 4 files are there and verified",
+        r"data folder +~[/\\]\.cache[/\\]nnweek", "settings +none", "- This report found no problem",
+    ):  # fmt: skip
         assert re.search(f"^{line}", repr(found), re.M), line
-
-
-# --- The probe's findings ------------------------------------------------------------------
 
 
 FINDINGS = {
@@ -129,29 +130,20 @@ def test_an_old_python_is_the_first_and_only_problem(monkeypatch, capsys):
     assert "too old: the course needs 9.9 or newer" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "file",
-    ["__init__.py", "__main__.py", "_console.py", "commands/__init__.py", "commands/report.py"],
-)
-def test_an_old_python_can_read_the_files_of_the_report(file):
-    ast.parse((ROOT / "nnweek" / file).read_text(encoding="utf-8"), feature_version=(3, 8))
-
-
-# --- The course's folder ---------------------------------------------------------------------
+def test_an_old_python_can_read_the_files_of_the_report():
+    for name in ("__init__", "__main__", "_console", "commands/__init__", "commands/report"):
+        ast.parse(text_of(f"nnweek/{name}.py"), feature_version=(3, 8))
 
 
 def test_missing_links_and_unusable_notebooks_are_named(set_up):
     """As in a ZIP in which someone has worked."""
-    for name in ("_config.yml", "_toc.yml"):
-        (set_up.course / name).write_text("format: jb-book\n")
+    for name in ("_config.yml", "_toc.yml", "notebooks"):
+        (set_up.course / name).touch()
         (set_up.course / "book" / name).write_text(f"../{name}")
-    (set_up.course / "book" / "notebooks").write_text("../notebooks")
-    notebooks = {"cut": '{"cells', "day-29": "", "day-30": '{"cells": []}', "mine": '{"cells": []}'}
-    for name, content in {**notebooks, "old": '{"worksheets": []}'}.items():
-        (set_up.course / "notebooks" / f"{name}.ipynb").write_text(content)
-        if name.startswith("day"):
-            (set_up.course / "notebooks" / f"{name}.py").write_text("")
-
+    mine, cut, old = '{"cells": []}', '{"cells', '{"worksheets": []}'
+    notebooks = {"cut.ipynb": cut, "day-29.ipynb": "", "day-30.ipynb": mine, "mine.ipynb": mine}
+    notebooks |= {"old.ipynb": old, "day-29.py": "", "day-30.py": ""}
+    write(set_up.course / "notebooks", notebooks)
     found = report.report()
     links, cut, day_29, old = found.problems
     assert "book/_config.yml, book/_toc.yml, book/notebooks: not a symbolic link" in links
@@ -162,9 +154,6 @@ def test_missing_links_and_unusable_notebooks_are_named(set_up):
     assert "old.ipynb has the format of 2014" in old
     (stray,) = found.notes
     assert "mine.ipynb is not part of the course" in stray
-
-
-# --- Settings, data and results --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -248,18 +237,11 @@ def test_results_and_passed_exercises_are_counted(set_up, monkeypatch):
 
 
 def test_every_setting_of_the_course_is_known():
-    read = set()
-    for file in (
-        file for name in ("nnweek", "tests", "book") for file in (ROOT / name).rglob("*.py")
-    ):
-        if file != Path(__file__):
-            text = file.read_text(encoding="utf-8")
-            read |= set(re.findall(r"environ(?:\.get\(|\[)\"(NNWEEK_\w+)", text))
+    files = [file for name in ("nnweek", "tests", "book") for file in (ROOT / name).rglob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files if file != Path(__file__))
+    read = set(re.findall(r"environ(?:\.get\(|\[)\"(NNWEEK_\w+)", text))
     assert len(read) >= 4
     assert read <= report.SETTINGS
-
-
-# --- Privacy, and failures of the report itself ---------------------------------------------
 
 
 def test_a_password_in_a_url_is_not_printed(set_up, monkeypatch):
@@ -293,8 +275,6 @@ def test_the_report_continues_if_a_section_fails(set_up, monkeypatch):
     assert "exercises" in found.facts
 
 
-# --- The probe ---------------------------------------------------------------------------------
-
 LIGHT = {  # in front of the installed libraries, for speed
     "torch.py": """
         __version__ = "99.0"
@@ -305,14 +285,6 @@ LIGHT = {  # in front of the installed libraries, for speed
     "torchvision/__init__.py": '__version__ = "99.0"',
     "torchvision/datasets.py": f"class MNIST: resources = {list(CHECKSUMS.items())}",
 }
-
-
-def write(folder, modules):
-    for name, code in modules.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(code), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture
@@ -346,14 +318,14 @@ def test_the_probe_finds_versions_errors_and_missing_libraries(probe):
 
 
 @pytest.mark.parametrize(
-    ("code", "end"),
+    ("code", "patience", "end"),
     [
-        ("import os; os.abort()", "ended the process with code"),
-        ("import time; time.sleep(600)", "took more than 1 seconds"),
+        ("import os; os.abort()", 60, "ended the process with code"),
+        ("import time; time.sleep(600)", 1, "took more than 1 seconds"),
     ],
 )
-def test_a_library_that_crashes_or_hangs_is_named(code, end, probe, monkeypatch):
-    monkeypatch.setattr(report, "PATIENCE", 1 if "sleep" in code else 60)
+def test_a_library_that_crashes_or_hangs_is_named(code, patience, end, probe, monkeypatch):
+    monkeypatch.setattr(report, "PATIENCE", patience)
     found = probe(["a", "b"], installed={"a.py": code})
     assert found["trying"] == "a"
     assert end in found["end"]
@@ -370,24 +342,15 @@ def test_files_that_hide_a_library_are_found_as_in_a_kernel(probe):
     assert "'matplotlib' is not a package" in found["matplotlib.pyplot"][0]
 
 
-# --- The command -----------------------------------------------------------------------------
-
-
 def run(python, folder, cwd=None, **variables):
     """Run `python -m nnweek` with a new home; return its exit status and what it prints."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("NNWEEK_", "PYTHON", "JUPYTER", "VIRTUAL_ENV", "XDG_"))
-    }
-    home = {"HOME": str(folder / "home"), "USERPROFILE": str(folder / "home")}
+    own = ("NNWEEK_", "PYTHON", "JUPYTER", "VIRTUAL_ENV", "XDG_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    env |= dict.fromkeys(["HOME", "USERPROFILE"], str(folder / "home"))
+    env |= {"PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT), **variables}
+    command, cwd = [python, "-m", "nnweek"], cwd or folder
     ran = subprocess.run(
-        [python, "-m", "nnweek"],
-        cwd=cwd or folder,
-        env={**kept, **home, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT), **variables},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
+        command, cwd=cwd, env=env, capture_output=True, encoding="utf-8", timeout=300
     )
     assert "Traceback" not in ran.stdout + ran.stderr
     assert str(folder / "home") not in ran.stdout

@@ -1,18 +1,19 @@
-"""The Colab cell installs the package, and the wheel contains exactly the package."""
+"""The Colab cell installs exactly the package, and only in Colab."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import types
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from support import ROOT
+from support.days import git
 from support.notebooks import DAYS, code_cells
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -34,61 +35,35 @@ def cell():
     return code_cells(DAYS[0])[0].source
 
 
-# --- The cell without an installation --------------------------------------------------------
+@pytest.mark.parametrize(
+    ("in_colab", "installed", "starts"),
+    [(False, False, False), (True, True, False), (True, False, True)],
+)
+def test_cell_starts_a_process_only_in_colab_without_the_package(
+    in_colab, installed, starts, cell, monkeypatch
+):
+    started = []
+    find_spec = importlib.util.find_spec
 
+    def find(name, *more):
+        return None if name == "nnweek" and not installed else find_spec(name, *more)
 
-@pytest.fixture
-def no_processes(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise AssertionError(f"the cell started a process: {args}")
-
-    monkeypatch.setattr(subprocess, "run", refuse)
-    monkeypatch.setattr(subprocess, "Popen", refuse)
-
-
-@pytest.fixture
-def without_nnweek(monkeypatch):
-    """Pretend that the package is not installed."""
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: None if name == "nnweek" else real(name)
-    )
-
-
-def test_cell_does_nothing_outside_colab(cell, no_processes, without_nnweek, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    for function in ("run", "Popen"):
+        monkeypatch.setattr(subprocess, function, lambda *args, **kwargs: started.append(args))
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    if in_colab:
+        monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     exec(cell, {})
+    assert bool(started) == starts
 
 
-def test_cell_does_nothing_if_the_package_is_installed(cell, no_processes, monkeypatch):
-    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    exec(cell, {})
-
-
-def test_cell_starts_a_process_in_colab(cell, no_processes, without_nnweek, monkeypatch):
-    """Otherwise the two tests above could not fail."""
-    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    with pytest.raises(AssertionError, match="the cell started a process"):
-        exec(cell, {})
-
-
-# --- Installation in a fresh environment ------------------------------------------------------
-
-
-def git(*arguments, cwd):
-    # In a hook, git's own variables would point to the real repository.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return subprocess.run(
-        ["git", *arguments], cwd=cwd, env=env, check=True, capture_output=True, text=True
-    ).stdout
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
+@pytest.fixture
+def repository(tmp_path):
     """A git repository with the current working tree, uncommitted changes included."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout, so its own files are unknown")
-    copy = tmp_path_factory.mktemp("repository") / "copy"
+    copy = tmp_path / "repository"
     listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
         if os.path.lexists(ROOT / name):
@@ -96,40 +71,33 @@ def repository(tmp_path_factory):
             shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
     git("init", "--quiet", "--initial-branch=main", cwd=copy)
     git("add", "--all", cwd=copy)
-    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    git(*author, "commit", "--quiet", "--no-verify", "--message=working tree", cwd=copy)
+    git("commit", "--quiet", "--no-verify", "--message=working tree", cwd=copy)
     return copy
 
 
-@pytest.fixture(scope="module")
-def fresh_python(tmp_path_factory):
+@pytest.fixture
+def fresh_python(tmp_path):
     """The interpreter of a new environment that contains only pip."""
-    folder = tmp_path_factory.mktemp("fresh")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
+    return tmp_path / "fresh" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-@pytest.fixture(scope="module")
-def wheels_only(fresh_python, tmp_path_factory):
+@pytest.fixture
+def wheels_only(fresh_python, tmp_path):
     """Settings that let pip find the requirements in a folder, without an index.
 
     Only this fixture uses the index, so later failures are not the network's.
     """
-    folder = tmp_path_factory.mktemp("wheels")
+    folder = tmp_path / "wheels"
     needed = re.findall(r'^(?:requires|dependencies) = \["(.+)"\]$', PYPROJECT, re.MULTILINE)
     assert len(needed) == 2, "the build backend and the dependencies"
+    command = [fresh_python, "-m", "pip", "download", "--quiet", "--dest", folder, *needed]
     try:
-        asked = subprocess.run(
-            [fresh_python, "-m", "pip", "download", "--quiet", "--dest", folder, *needed],
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=180)
     except subprocess.TimeoutExpired:
         pytest.skip("the package index did not answer within three minutes")
-    if asked.returncode:
-        why = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
-        pytest.skip(f"no package index is reachable: {why}")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no package index is reachable: {error.stderr.strip()[-200:]}")
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
 
 
@@ -139,12 +107,14 @@ sys.modules["google"] = types.ModuleType("google")
 sys.modules["google.colab"] = types.ModuleType("google.colab")
 exec(open(sys.argv[1], encoding="utf-8").read(), {})
 
+import importlib.metadata, json
 import nnweek.scratch
-print(nnweek.__file__)
+files = [file.as_posix() for file in importlib.metadata.files("nnweek")]
+print(json.dumps([nnweek.__file__, files]))
 """
 
 
-def test_cell_installs_this_package_in_colab(
+def test_cell_installs_exactly_this_package_in_colab(
     cell, repository, fresh_python, wheels_only, tmp_path, monkeypatch
 ):
     """In a fresh environment; git fetches this working tree instead of the address on GitHub."""
@@ -158,29 +128,14 @@ def test_cell_installs_this_package_in_colab(
         "GIT_CONFIG_VALUE_0": address,
         "GIT_ALLOW_PROTOCOL": "file",  # any other address fails without a request
     }
-    ran = subprocess.run(
-        [fresh_python, "colab.py", "cell.py"],
-        cwd=tmp_path,
-        env={**os.environ, **wheels_only, **settings},
-        capture_output=True,
-        text=True,
-    )
+    options = {"cwd": tmp_path, "env": {**os.environ, **wheels_only, **settings}}
+    command = [fresh_python, "colab.py", "cell.py"]
+    ran = subprocess.run(command, capture_output=True, text=True, **options)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    installed = Path(ran.stdout.splitlines()[-1]).parent
+    module, files = json.loads(ran.stdout.splitlines()[-1])
+    installed = Path(module).parent
     assert installed.is_relative_to(fresh_python.parents[1]), "imported from somewhere else"
     for name, path in PACKAGE.items():
         assert (installed.parent / name).read_bytes() == path.read_bytes(), name
-
-
-def test_wheel_contains_only_the_package(repository, fresh_python, wheels_only, tmp_path):
-    built = subprocess.run(
-        [fresh_python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, "."],
-        cwd=repository,
-        env={**os.environ, **wheels_only},
-        capture_output=True,
-        text=True,
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert sorted(name for name in names if ".dist-info/" not in name) == sorted(PACKAGE)
+    by_pip = re.compile(r"\.dist-info/|/__pycache__/|^\.\./")  # "../": the command nnweek
+    assert sorted(file for file in files if not by_pip.search(file)) == sorted(PACKAGE)

@@ -2,7 +2,6 @@
 
 import re
 
-import nbformat
 import pytest
 
 from support import ROOT
@@ -31,17 +30,6 @@ def test_every_day_is_one_py_and_one_ipynb(suffix):
 
 
 @every_day
-def test_ipynb_is_valid_and_has_no_outputs(day):
-    path = SOURCES[day].with_suffix(".ipynb")
-    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-    nbformat.validate(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == []
-            assert cell.execution_count is None
-
-
-@every_day
 def test_first_code_cell_is_the_hidden_colab_cell(day):
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     repository = re.search(r'^Repository = "([^"]+)"', pyproject, re.MULTILINE)[1]
@@ -55,13 +43,8 @@ def test_first_code_cell_is_the_hidden_colab_cell(day):
 @every_day
 def test_the_only_title_names_the_day(day):
     assert re.fullmatch(rf"# Day {day} – \S.*", cells(day)[0].source.splitlines()[0])
-    titles = [
-        line
-        for cell in markdown_cells(day)
-        for line in without_code(cell.source).splitlines()
-        if line.startswith("# ")
-    ]
-    assert len(titles) == 1, titles
+    text = "\n\n".join(without_code(cell.source) for cell in markdown_cells(day))
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
 
 
 @every_day

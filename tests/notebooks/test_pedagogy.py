@@ -7,6 +7,7 @@ from support import ROOT
 from support.notebooks import (
     DAYS,
     SOURCES,
+    SUMMARY,
     code_cells,
     every_day,
     headings,
@@ -22,7 +23,8 @@ def list_items(markdown):
 
 
 @every_day
-def test_day_lists_what_you_will_be_able_to_do(day):
+def test_day_lists_prerequisites_and_what_you_will_be_able_to_do(day):
+    assert re.search(r"^\*\*You need\*\* \w+", introduction(day), re.MULTILINE)
     found = re.search(r"^\*\*You will be able to\*\*\n\n((?:[- ] .+\n)+)", introduction(day), re.M)
     assert found, "no list under **You will be able to**"
     items = list_items(found[1])
@@ -49,11 +51,6 @@ def test_minutes_add_up_and_match_the_landing_page(day):
 
 
 @every_day
-def test_day_states_its_prerequisites(day):
-    assert re.search(r"^\*\*You need\*\* \w+", introduction(day), re.MULTILINE)
-
-
-@every_day
 def test_day_begins_with_three_lines_about_yesterday(day):
     recap = "Where we start" if day == DAYS[0] else "Yesterday in three lines"
     assert headings(day)[1] == recap
@@ -64,7 +61,7 @@ def test_day_begins_with_three_lines_about_yesterday(day):
 
 @every_day
 def test_day_ends_with_quiz_summary_and_further_reading(day):
-    summary = "The week" if day == DAYS[-1] else "Summary"
+    summary = "The week" if day == SUMMARY else "Summary"
     assert headings(day)[-3:] == ["Check yourself", summary, "Read more"]
     assert re.search(r"^\|(?:---\|){2,}$", section_text(day, summary), re.MULTILINE), "no table"
     items = list_items(section_text(day, "Read more"))
@@ -101,8 +98,6 @@ def test_every_answer_gives_a_reason_for_every_option(day):
             text = re.sub(r"(?<!\w)[a-z]\)", "", reason[1].split("\n")[0])
             assert len(re.findall(r"\w+", text)) >= 3, f"question {number}: no reason for {wrong})"
 
-
-# --- Numbers ------------------------------------------------------------------------------
 
 # Decimals and percentages in the running text that are no measurements, and why.
 SETTINGS = {

@@ -11,25 +11,18 @@ import pytest
 from support.notebooks import DAYS, tree
 
 
-def results_calls(day, function):
-    """The calls of `results.<function>` in a day's notebook."""
-    return [
-        node
-        for node in ast.walk(tree(day))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"results.{function}"
-    ]
+def described(day, function):
+    """[(name, data set, day)] as a day's calls of `results.<function>` write them."""
+    found = []
+    for node in ast.walk(tree(day)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"results.{function}":
+            written = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            found.append((ast.literal_eval(node.args[0]), written["dataset"], written["day"]))
+    return found
 
 
-def described(call):
-    """(name, data set, day) as the call writes them."""
-    written = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-    return ast.literal_eval(call.args[0]), written["dataset"], written["day"]
-
-
-RECORDED = [
-    (day, *described(call)) for day in DAYS for call in results_calls(day, "record")
-]  # (day of the notebook, name, data set, day that it states)
-RECALLED = [(day, *described(call)) for day in DAYS for call in results_calls(day, "recall")]
+RECORDED = [(day, *call) for day in DAYS for call in described(day, "record")]
+RECALLED = [(day, *call) for day in DAYS for call in described(day, "recall")]
 
 
 def looked_up(day):
@@ -52,11 +45,8 @@ def test_every_recorded_result_is_read_by_a_later_day():
     assert all(recorded[name] < read[name] for name in recorded)
 
 
-def test_recorded_results_state_the_day_of_their_notebook():
+def test_results_state_the_data_set_and_day_recorded():
     assert all(str(day) == stated for day, _, _, stated in RECORDED)
-
-
-def test_recall_asks_for_the_data_set_and_day_recorded():
     assert {call[1:] for call in RECALLED} <= {call[1:] for call in RECORDED}
 
 

@@ -77,8 +77,6 @@ def two_processes(tmp_path_factory):
     return printed, checkpoint
 
 
-# --- Equal except for rounding --------------------------------------------------------------
-
 # The rounding unit of float64 is 1.1e-16. Weights and losses of order 1 after 24 steps, with sums
 # over at most 784 terms, collect at most about 2e4 units, 2e-12, even if none of them cancel.
 ROUNDING = 1e-11
@@ -118,14 +116,8 @@ def test_two_processes_match_one_except_for_rounding(exact_folder, stand_in):
     assert max(distance(*exact, *expected)) < ROUNDING
     for curve in ("train_acc", "val_acc"):
         assert exact[1][curve] == pytest.approx(expected[1][curve], abs=1e-12)
-
-
-@on_linux
-@pytest.mark.slow
-def test_unweighted_shares_would_be_detected(exact_folder, stand_in):
-    """Otherwise the test above would prove nothing."""
-    unweighted, expected = read(exact_folder / "unweighted.pt"), one_process(stand_in, epochs=1)
-    assert min(distance(*unweighted, *expected)) > 1e6 * ROUNDING
+    unweighted = read(exact_folder / "unweighted.pt")
+    assert min(distance(*unweighted, *expected)) > 1e6 * ROUNDING, "the test proves nothing"
 
 
 @on_linux
@@ -153,8 +145,6 @@ def test_only_rank_0_prints(two_processes):
         for i in range(EPOCHS)
     ]
 
-
-# --- Killed and resumed -----------------------------------------------------------------------
 
 # Rank 1 kills itself in the second epoch, once.
 KILLED = """
@@ -203,9 +193,6 @@ def test_training_resumes_bit_for_bit_after_a_process_was_killed(tmp_path, two_p
     assert {rank for rank, name in written if name == "state.pt"} == {"0"}
 
 
-# --- One process --------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def alone(monkeypatch):
     """Pretend that torchrun started this process and no other."""
@@ -234,9 +221,6 @@ def test_one_process_equals_the_baseline_bit_for_bit(alone, tmp_path, stand_in):
     assert_same_bits(
         *read(tmp_path / "state.pt"), baseline.model.state_dict(), vars(baseline.history)
     )
-
-
-# --- Shares --------------------------------------------------------------------------------------
 
 
 def loader(n=37, batch_size=8, **options):
@@ -279,9 +263,6 @@ def test_batch_smaller_than_the_number_of_processes_is_refused(n, batch_size):
         Share(loader(n, batch_size), 0, 2)
 
 
-# --- Messages ------------------------------------------------------------------------------------
-
-
 def test_error_without_torchrun_shows_the_command(monkeypatch):
     for name in distributed.FROM_TORCHRUN:
         monkeypatch.delenv(name, raising=False)
@@ -300,11 +281,3 @@ def test_error_without_torchrun_shows_the_command(monkeypatch):
 def test_error_names_the_argument(arguments, message, alone):
     with pytest.raises(SystemExit, match=message):
         distributed.main(arguments)
-
-
-def test_damaged_checkpoint_is_refused_and_left_unchanged(alone, tmp_path):
-    checkpoint = tmp_path / "state.pt"
-    checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(SystemExit, match=r"Process 0: .*state\.pt is not a readable checkpoint"):
-        distributed.main([f"--checkpoint={checkpoint}"])
-    assert checkpoint.read_bytes() == b"no checkpoint"

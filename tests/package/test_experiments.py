@@ -24,13 +24,7 @@ from nnweek.models import MNISTMLP
 from nnweek.optimizers import STEPS, make_optimizer
 from nnweek.training import evaluate, fit
 from support.double import float64
-from support.training import (
-    curves,
-    sgd,
-    snapshot,
-)
-
-# --- One run ------------------------------------------------------------------------------
+from support.training import curves, sgd, snapshot
 
 
 @pytest.fixture
@@ -64,14 +58,7 @@ def test_two_calls_give_the_same_results(pretend_mnist):
     torch.manual_seed(2)
     assert train_model_with_optimizer("SGD", 2, 0.1, device="cpu") == first
     assert train_model_with_optimizer("SGD", 2, 0.1, device="cpu", seed=7) != first
-
-
-def test_curves_have_one_entry_per_epoch_and_loss_falls(pretend_mnist):
-    train_losses, val_losses, val_accs = train_model_with_optimizer("Adam", 4, 0.01, device="cpu")
-    assert len(train_losses) == len(val_losses) == len(val_accs) == 4
-    assert train_losses[-1] < train_losses[0]
-    assert all(type(value) is float for value in train_losses + val_losses + val_accs)
-    assert all(0 <= value <= 1 for value in val_accs)
+    assert all(type(value) is float for curve in first for value in curve)
 
 
 @pytest.mark.parametrize("loaders", ["default", "passed in"])
@@ -117,12 +104,7 @@ def test_training_does_not_change_the_data(digits):
         np.testing.assert_array_equal(getattr(digits, name), getattr(data, name))
 
 
-# --- Runs in parallel, and stacked models -------------------------------------------------
-
-
 RATES = {"SGD": [0.03, 0.1, 0.3], "Momentum": [0.003, 0.01, 0.03], "Adam": [3e-4, 1e-3, 3e-3]}
-
-
 RATES["AdamW"] = RATES["Adam"]
 
 
@@ -208,9 +190,7 @@ def test_run_that_draws_from_the_shared_generator_is_refused(draw):
 
 
 def test_parallel_runs_show_no_progress_bars(digits, monkeypatch, capsys):
-    monkeypatch.setitem(
-        sys.modules, "ipykernel", sys
-    )  # a single run would show its progress bar here
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)  # a single run would show its bar here
     in_parallel(a_run(digits), [0, 1], [0.1, 0.1])
     assert capsys.readouterr().out == ""
 
@@ -253,24 +233,6 @@ def test_stacked_models_train_as_they_do_alone_with_torch(name, loaders):
         assert scores == pytest.approx((history.val_loss[-1], history.val_acc[-1]), rel=1e-9)
 
 
-def test_each_model_can_have_its_own_batches(loaders):
-    train_loader, val_loader = loaders
-    own = [BatchLoader(*train_loader.dataset.tensors, 32, shuffle_seed=seed) for seed in range(2)]
-    models = [small(0), small(0)]
-    histories = train_together(models, own, val_loader, "SGD", 0.1, epochs=2)
-    for loader, model, history in zip(own, models, histories, strict=True):
-        assert_same(model, history, *train_alone(0, loader, val_loader, "SGD", 0.1, epochs=2))
-    assert histories[0].train_loss != histories[1].train_loss
-
-
-def test_second_call_repeats_the_batches_of_the_loader(digits):
-    train_loader, val_loader, _ = make_loaders(digits, 32, device="cpu")
-    first, second = (
-        train_together([small(0)], train_loader, val_loader, "Adam", 0.001) for _ in range(2)
-    )
-    assert np.array_equal(curve_array(first[0]), curve_array(second[0]))
-
-
 def test_rates_per_step_match_a_torch_scheduler(loaders):
     train_loader, val_loader = loaders
     steps = 2 * len(train_loader)
@@ -309,12 +271,13 @@ def test_history_has_an_entry_every_n_steps_and_last(digits):
     once = train_together([small(0)], train_loader, val_loader, "SGD", 0.1)[0]
     assert len(often) == 3
     assert len(once) == 1
-    assert often.val_loss[-1] == once.val_loss[-1], "validation must not affect training"
+    # The second call repeats the batches, and validation must not affect training.
+    assert often.val_loss[-1] == once.val_loss[-1]
     assert np.average(often.train_loss, weights=[4, 4, 1]) == pytest.approx(once.train_loss[0])
 
 
 def test_models_divided_among_cores_train_as_they_do_alone(loaders, cores):
-    """With three models on two cores, one core gets two of them."""
+    """They may share the batches, or have their own. Two cores get two models and one."""
     train_loader, val_loader = loaders
     own = [BatchLoader(*train_loader.dataset.tensors, 32, shuffle_seed=s) for s in range(3)]
     for given in (train_loader, own):
@@ -333,48 +296,13 @@ def test_models_with_dropout_are_refused(digits):
         train_together(models, train_loader, val_loader, "SGD", 0.1)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "exception", "message"),
-    [
-        ({"models": []}, ValueError, "models is empty"),
-        ({"models": [nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784))]}, ValueError, "BatchNorm"),
-        ({"train_loader": "two"}, ValueError, "train_loader must be one loader or 1"),
-        ({"val_loader": []}, ValueError, "val_loader yielded no batch"),
-        ({"optimizer_name": "RMSprop"}, ValueError, "optimizer_name must be one of"),
-        ({"lr": 0}, ValueError, "lr must be finite"),
-        ({"lr": -0.1}, ValueError, "lr must be finite"),
-        ({"lr": float("nan")}, ValueError, "lr must be finite"),
-        ({"lr": [0.1, 0.2]}, ValueError, r"got \(2,\)"),
-        ({"lr": "0.1"}, TypeError, "lr must be a number"),
-        ({"epochs": 0}, ValueError, "epochs must be at least 1"),
-        ({"every": 0.5}, TypeError, "every must be an integer"),
-    ],
-)
-def test_error_names_the_argument(wrong, exception, message, digits):
-    train_loader, val_loader, _ = make_loaders(digits, 32, device="cpu")
-    if wrong.get("train_loader") == "two":
-        wrong = {"train_loader": [train_loader, train_loader]}
-    given = {
-        "models": [small(0)],
-        "train_loader": train_loader,
-        "val_loader": val_loader,
-        "optimizer_name": "SGD",
-        "lr": 0.1,
-    }
-    with pytest.raises(exception, match=message):
-        train_together(**given | wrong)
-
-
-def test_best_rate_inside_the_grid_gives_no_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert best_rate([0.01, 0.1, 1.0], [0.5, 0.9, float("nan")]) == 0.1
-
-
 @pytest.mark.parametrize("scores", [[0.9, 0.8, 0.1], [0.1, 0.8, 0.9], [float("nan"), 0.8, 0.9]])
 def test_best_rate_at_the_edge_gives_a_warning(scores):
     with pytest.warns(UserWarning, match="edge of the grid"):
         best_rate([0.01, 0.1, 1.0], scores)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert best_rate([0.01, 0.1, 1.0], [0.5, 0.9, float("nan")]) == 0.1
 
 
 @pytest.mark.parametrize(

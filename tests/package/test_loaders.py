@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
@@ -15,6 +15,7 @@ from support.small_mnist import CHECKSUMS, FILES, SMALL, UNPACKED, put
 
 
 @given(st.integers(2, 300), st.floats(0, 1, exclude_min=True, exclude_max=True), st.integers(0, 9))
+@example(60_000, 0.1, 42)
 def test_split_contains_every_index_once_and_is_reproducible(n, val_ratio, seed):
     train, val = split(n, val_ratio, seed)
     assert sorted([*train, *val]) == list(range(n))
@@ -31,10 +32,6 @@ def test_split_equals_the_solution_of_the_exercise(n, val_ratio, seed):
     assume(len(train) > 0 and len(val) > 0)
     np.testing.assert_array_equal(split(n, val_ratio, seed)[0], train)
     np.testing.assert_array_equal(split(n, val_ratio, seed)[1], val)
-
-
-def test_a_tenth_of_mnist_is_6_000_images():
-    assert [len(part) for part in split(60_000, 0.1, 42)] == [54_000, 6_000]
 
 
 def numbers(n, batch_size, seed):

@@ -5,10 +5,7 @@ import torch
 from torch import nn
 
 from nnweek.optimizers import STEPS, adam_step, adamw_step, make_optimizer, momentum_step
-from support.training import (
-    make,
-    plain,
-)
+from support.training import make, plain
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -50,19 +47,11 @@ def test_other_settings_match_torch():
     assert momentum_step(1.0, 2.0, 3.0, 0.1, 0.5) == (1 - 0.1 * 3.5, 3.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("SGD", torch.optim.SGD),
-        ("sgd", torch.optim.SGD),
-        ("Adam", torch.optim.Adam),
-        ("ADAM", torch.optim.Adam),
-    ],
-)
-def test_make_optimizer_ignores_upper_and_lower_case(name, kind):
+@pytest.mark.parametrize("name", ["SGD", "sgd", "Adam", "ADAM"])
+def test_make_optimizer_ignores_upper_and_lower_case(name):
     model = make(plain)
     optimizer = make_optimizer(name, model, 0.25)
-    assert type(optimizer) is kind
+    assert type(optimizer).__name__.upper() == name.upper()
     assert optimizer.param_groups[0]["lr"] == 0.25
     assert [id(p) for p in optimizer.param_groups[0]["params"]] == [
         id(p) for p in model.parameters()

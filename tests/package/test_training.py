@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from nnweek.distributed import Share
 from nnweek.tracking import open_run, read_scalars
 from nnweek.training import accuracy, evaluate, fit, train_one_epoch
 from support.training import (
-    BATCH_SIZE,
     CLASSES,
     N,
     adam,
@@ -39,18 +37,13 @@ def make_loader(request, data):
 
 
 @pytest.mark.parametrize(
-    ("targets", "expected"), [([0, 1, 2], 1.0), ([0, 1, 0], 2 / 3), ([2, 2, 1], 0.0)]
+    ("targets", "expected"), [([0, 1, 2], 1.0), ([0, 1, 0], 2 / 3), ([2, 2, 1], 0.0), ([0], 1.0)]
 )
 def test_accuracy_is_the_share_of_correct_rows(targets, expected):
     logits = torch.tensor([[0.0, -1, -2], [-5, 1, 0], [1, 2, 3]])
-    result = accuracy(logits, torch.tensor(targets))
+    result = accuracy(logits[: len(targets)], torch.tensor(targets))
     assert type(result) is float
     assert result == pytest.approx(expected)
-
-
-def test_accuracy_needs_at_least_one_row():
-    logits = torch.tensor([[0.0, 1.0]])
-    assert accuracy(logits, torch.tensor([1])) == 1
     with pytest.raises(ValueError, match="^targets is empty"):
         accuracy(logits[:0], torch.tensor([], dtype=torch.int64))
 
@@ -73,7 +66,6 @@ def seeds_train_one_epoch(model, loader, optimizer, criterion):
 
 @torch.no_grad()
 def seeds_evaluate(model, loader, criterion):
-    """Likewise."""
     model.eval()
     total_loss, total_correct, total_count = 0.0, 0, 0
     for xb, yb in loader:
@@ -102,22 +94,6 @@ def test_three_epochs_match_the_loop_of_the_seed_notebook(network, optimizer, ma
 
     assert weights == expected_weights
     np.testing.assert_allclose(got, expected, rtol=1e-6)
-
-
-def test_uneven_batches_are_weighted_by_their_examples(data):
-    """An unweighted mean over batches would give the smaller last batch too much weight."""
-    model, loader = make(plain), DataLoader(TensorDataset(*data), BATCH_SIZE)
-    criterion = nn.CrossEntropyLoss()
-    with torch.no_grad():
-        logits = model(data[0])
-
-    loss, acc = evaluate(model, loader, criterion)
-    assert loss == pytest.approx(criterion(logits, data[1]).item(), rel=1e-6)
-    assert acc == pytest.approx(accuracy(logits, data[1]))
-    # With negligible steps, the running values are those of the full set, too.
-    assert train_one_epoch(model, loader, sgd(model, lr=1e-12), criterion) == pytest.approx(
-        (loss, acc), rel=1e-6
-    )
 
 
 def test_shares_of_several_processes_are_evaluated_as_one(data, monkeypatch):
@@ -195,13 +171,10 @@ def test_evaluation_changes_nothing(data):
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), generator)
 
-
-def test_evaluation_keeps_existing_gradients(data):
-    model, loader, criterion = make(plain), batch_loader(data), nn.CrossEntropyLoss()
     criterion(model(data[0]), data[1]).backward()
-    before = [p.grad.clone() for p in model.parameters()]
+    gradients = [p.grad.clone() for p in model.parameters()]
     evaluate(model, loader, criterion)
-    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True))
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
 
 
 def test_model_without_parameters_can_be_evaluated(data):
@@ -213,9 +186,6 @@ def test_model_without_parameters_can_be_evaluated(data):
 
     _, acc = evaluate(AlwaysOne(), batch_loader(data), nn.CrossEntropyLoss())
     assert acc == (data[1] == 1).sum().item() / N
-
-
-# --- fit -----------------------------------------------------------------------------------------
 
 
 def test_fit_alternates_training_and_evaluation(data):
@@ -242,11 +212,9 @@ def test_fit_alternates_training_and_evaluation(data):
 @pytest.mark.parametrize("extra", ["writer", "progress", "no progress", "checkpoint"])
 def test_logging_progress_and_checkpoints_do_not_change_training(extra, data, tmp_path):
     without = run_fit(data, with_dropout)
-    if extra == "writer":
-        with open_run(tmp_path) as writer:
-            result = run_fit(data, with_dropout, writer=writer)
-    else:
+    with open_run(tmp_path / "run") as writer:
         options = {
+            "writer": {"writer": writer},
             "progress": {"progress": True},
             "no progress": {"progress": False},
             "checkpoint": {"checkpoint": tmp_path / "state.pt"},

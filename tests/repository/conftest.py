@@ -18,27 +18,43 @@ def git(*arguments, cwd):
     ).stdout
 
 
-@pytest.fixture(scope="session")
-def files_of():
-    """A function that reads all files that belong to a working tree, except links: {name: bytes}."""
-
-    def read(tree):
-        listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=tree)
-        return {
-            name: (tree / name).read_bytes()
-            for name in listed.split("\0")
-            if (tree / name).is_file() and not (tree / name).is_symlink()
-        }
-
-    return read
+def files_of(tree):
+    """All files that belong to a working tree, except links: {name: bytes}."""
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=tree)
+    return {
+        name: (tree / name).read_bytes()
+        for name in listed.split("\0")
+        if (tree / name).is_file() and not (tree / name).is_symlink()
+    }
 
 
 @pytest.fixture(scope="session")
-def files(files_of):
+def files():
     """The files of this repository: {name: bytes}."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout, so it is unknown which files belong to the repository")
     return files_of(ROOT)
+
+
+class Fork:
+    """A git repository and the scripts in its .ci folder."""
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    def files(self):
+        return files_of(self.tree)
+
+    def run(self, script, *arguments, fails=False):
+        """Run a script; return what it prints, of a failure the error."""
+        ran = subprocess.run(
+            [sys.executable, self.tree / ".ci" / script, *arguments],
+            cwd=self.tree.parent,  # the scripts must find their tree themselves
+            capture_output=True,
+            text=True,
+        )
+        assert bool(ran.returncode) == fails, ran.stdout + ran.stderr
+        return ran.stderr if fails else ran.stdout
 
 
 @pytest.fixture
@@ -50,19 +66,4 @@ def fork(files, tmp_path):
         shutil.copy2(ROOT / name, tree / name)
     git("init", "--quiet", cwd=tree)
     git("add", "--all", cwd=tree)
-    return tree
-
-
-@pytest.fixture
-def run_script(fork):
-    """A function that runs a script of the fork's .ci folder."""
-
-    def run(script, *arguments):
-        return subprocess.run(
-            [sys.executable, fork / ".ci" / script, *arguments],
-            cwd=fork.parent,  # the scripts must find their tree themselves
-            capture_output=True,
-            text=True,
-        )
-
-    return run
+    return Fork(tree)

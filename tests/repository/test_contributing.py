@@ -3,11 +3,11 @@
 import re
 
 import pytest
-import yaml
 
 from nnweek.commands import COMMANDS
 from nnweek.plots import COLORS
-from support import ROOT
+from support import ROOT, text_of
+from support.contents import PAGES
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "book/setup.md", "book/teachers.md"]
 FOLDERS = r"(?:\.ci|\.github|book|nnweek|notebooks|tests)/"
@@ -18,19 +18,18 @@ GENERATED = ("book/_build", "build")
 every_guide = pytest.mark.parametrize("guide", GUIDES)
 
 
-def text_of(name):
-    return (ROOT / name).read_text(encoding="utf-8")
+TARGETS = re.findall(r"^([a-z-]+):.*## ", text_of("Makefile"), re.MULTILINE)
 
 
-def code(text):
-    """All code in a Markdown text, inline and in blocks."""
-    return re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text, re.MULTILINE | re.DOTALL)
+def code(guide):
+    """All code in a guide, inline and in blocks, one piece per line."""
+    found = re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text_of(guide), re.MULTILINE | re.DOTALL)
+    return "\n".join(block + inline for block, inline in found)
 
 
 @every_guide
 def test_files_that_the_guides_name_exist(guide):
-    snippets = " ".join(block + inline for block, inline in code(text_of(guide)))
-    for path in set(re.findall(rf"(?<![\w/.]){FOLDERS}[\w./*…-]*", snippets)):
+    for path in set(re.findall(rf"(?<![\w/.]){FOLDERS}[\w./*…-]*", code(guide))):
         if path.startswith(GENERATED):
             continue
         pattern = path.rstrip("/.")
@@ -47,35 +46,27 @@ def test_relative_links_of_the_guides_lead_to_files(guide):
 
 @every_guide
 def test_make_targets_and_commands_of_the_guides_exist(guide):
-    targets = set(re.findall(r"^([a-z-]+):.*## ", text_of("Makefile"), re.MULTILINE))
-    snippets = "\n".join(block + inline for block, inline in code(text_of(guide)))
-    for target in re.findall(r"^make ([a-z][a-z-]*)", snippets, re.MULTILINE):
-        assert target in targets, f"{guide} names make {target}"
-    for command in re.findall(r"(?:^|-m )nnweek ([a-z]+)", snippets, re.MULTILINE):
+    for target in re.findall(r"^make ([a-z][a-z-]*)", code(guide), re.MULTILINE):
+        assert target in TARGETS, f"{guide} names make {target}"
+    for command in re.findall(r"(?:^|-m )nnweek ([a-z]+)", code(guide), re.MULTILINE):
         assert command in COMMANDS, f"{guide} names nnweek {command}"
 
 
-def test_readme_names_every_script_of_the_ci_folder():
+def test_guides_name_every_script_and_every_make_target():
     (row,) = re.findall(r"^\| `\.ci/` \| (.*) \|$", text_of("README.md"), re.MULTILINE)
     hidden = {"node_modules", "__pycache__", "package-lock.json"}
     names = {path.name for path in (ROOT / ".ci").iterdir()} - hidden
     assert not names - set(re.findall(r"`([\w.-]+)`", row))
-
-
-def test_contributing_names_every_make_target():
-    targets = re.findall(r"^([a-z-]+):.*## ", text_of("Makefile"), re.MULTILINE)
     guides = text_of("CONTRIBUTING.md") + text_of("README.md")
-    missing = [target for target in targets if f"make {target}" not in guides]
+    missing = [target for target in TARGETS if f"make {target}" not in guides]
     assert set(missing) <= {"help", "clean", "serve"}
 
 
 def test_contents_list_every_page_of_the_book():
     """A page that is not in _toc.yml would silently be missing from the site."""
-    toc = yaml.safe_load(text_of("_toc.yml"))
-    listed = {toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])}
     pages = {path.stem for path in (ROOT / "book").glob("*.md")}
     days = {f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("day-*.py")}
-    assert listed == pages | days
+    assert set(PAGES) == pages | days
 
 
 def test_reference_lists_every_module_in_the_order_of_the_table():

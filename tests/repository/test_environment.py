@@ -9,14 +9,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nnweek.commands import report
-from support import ROOT
+from support import text_of
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # what pytest itself uses there
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = tomllib.loads(text_of("pyproject.toml"))
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 SYSTEMS = {  # as the markers of a requirement see them
@@ -35,14 +35,14 @@ def requirements(text):
             yield Requirement(named), hashes
 
 
-RANGES = [range_ for range_, _ in requirements((ROOT / "requirements.txt").read_text("utf-8"))]
+RANGES = [range_ for range_, _ in requirements(text_of("requirements.txt"))]
 FLOORS = {
     requirement.name: part.version
     for requirement in RANGES
     for part in requirement.specifier
     if part.operator == ">="
 }
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCK = text_of("requirements.lock")
 PINS = list(requirements(LOCK))
 
 
@@ -71,20 +71,15 @@ def test_every_entry_of_the_lock_is_one_version_with_hashes():
         assert re.fullmatch(r"==[^,*]+", str(pin.specifier)), pin
         assert hashes, f"{pin} has no hash"
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), pin
-
-
-def test_lock_names_no_server_and_no_folder():
+    # And it names no server and no folder.
     assert "://" not in LOCK
     assert not re.search(r"^\s*(-i|-f|--[a-z-]*(index|links))\b", LOCK, re.MULTILINE)
     assert not re.search(r"file:|(^|\s)[/~]", LOCK)
 
 
-def test_every_requirement_has_a_floor():
-    """Without one, `make floors` would install a package's first release."""
-    assert FLOORS.keys() == {requirement.name for requirement in RANGES}
-
-
 def test_requirements_package_and_report_have_the_same_floors():
+    # Without a floor, `make floors` would install a package's first release.
+    assert FLOORS.keys() == {requirement.name for requirement in RANGES}
     project = PROJECT["project"]
     lines = project["dependencies"] + project["optional-dependencies"]["week"]
     package = {line.partition(">=")[0]: line.partition(">=")[2] for line in lines}
@@ -96,14 +91,14 @@ def test_requirements_package_and_report_have_the_same_floors():
 def test_makefile_report_and_linter_have_the_oldest_python_of_the_package():
     oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert oldest == PYTHONS[0] == report._floors()["requires-python"]
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = text_of("Makefile")
     assert f"sys.version_info < ({oldest.replace('.', ', ')})" in makefile
     assert set(re.findall(r"--python(?:-version)? (3[\d.]+)", makefile)) == {oldest}
     assert PROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
 
 
 def test_everything_that_publishing_installs_is_pinned_by_hash():
-    jobs = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text("utf-8"))["jobs"]
+    jobs = yaml.safe_load(text_of(".github/workflows/site.yml"))["jobs"]
     lines = [line for step in jobs["build"]["steps"] for line in step.get("run", "").splitlines()]
     installs = [line for line in lines if re.search(r"\b(pip|pipx|uv|npm|apt-get)\b", line)]
     packages, itself = installs

@@ -5,7 +5,6 @@ start: it is also the browser's proxy, and refuses requests to any other server.
 shows all pages; `bash .ci/browser-tools` installs the browser and what judges the pages.
 """
 
-import contextlib
 import functools
 import gzip
 import http.server
@@ -20,18 +19,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from bs4 import BeautifulSoup
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-from support import ROOT, browser
+from support import ROOT, browser, text_of
 from support.contents import DAYS, PAGES, day_page
-from support.site import SITE, read
+from support.site import SITE, html_of
 
 if browser.missing():
     pytest.skip(browser.missing(), allow_module_level=True)
 
-IN_THE_PAGE = Path(browser.__file__).with_name("page.js").read_text(encoding="utf-8")
+IN_THE_PAGE = text_of("tests/support/page.js")
 TOOLS = ROOT / ".ci" / "node_modules"
 AXE = TOOLS / "axe-core" / "axe.min.js"
 LIGHTHOUSE = TOOLS / ".bin" / "lighthouse"
@@ -42,13 +40,10 @@ HOSTS_OF_CHROMIUM = (".google.com", ".googleapis.com", ".gvt1.com", ".gstatic.co
 SCREEN, PHONE = 1280, 390  # widths in pixels
 
 
-def needs(tool):
-    return pytest.mark.skipif(
-        not tool.exists(), reason=f"{tool.name} is not installed; `{browser.INSTALL}` installs it"
-    )
-
-
-# --- The site's server, the window, and a page in it -------------------------------------------
+needs_node = pytest.mark.skipif(
+    not (AXE.exists() and LIGHTHOUSE.exists()),
+    reason=f"axe-core or Lighthouse is not installed; `{browser.INSTALL}` installs both",
+)
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -86,12 +81,9 @@ def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.requests = []
         server.address = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        with contextlib.ExitStack() as stack:
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
-            yield server
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -147,32 +139,23 @@ def set_width(window, width):
     window.evaluate("window.week?.settled()")
 
 
-# --- The page is complete ----------------------------------------------------------------------
-
-
 def test_page_opens_completely_without_another_server(page, window):
     assert page.errors == []
     assert not [path for path, *_ in page.requests if not path.startswith("/")], "other servers"
     assert not [path for path, found, _ in page.requests if not found], "files are missing"
     assert window.evaluate("week.invisibleFormulas()") == []
-
-
-def test_every_picture_is_shown(page, window):
     assert page.broken  # the logo is on every page
     assert not list(filter(None, page.broken))
     assert window.evaluate("[...document.images].every(i => i.naturalWidth > 0 && i.alt.trim())")
 
 
 def test_every_icon_is_drawn(page, window):
-    written = BeautifulSoup(read(f"{page.name}.html"), "html.parser")
-    named = written.select("i[class*='fa-']")
+    named = html_of(page.name).select("i[class*='fa-']")
     assert len(named) > 5
-    soup = BeautifulSoup(window.evaluate("document.documentElement.outerHTML"), "html.parser")
-    assert not soup.select("i[class*='fa-']"), "not replaced by a drawing"
-    drawn = soup.select("svg.svg-inline--fa")
-    assert len(drawn) >= len(named)
-    for icon in drawn:
-        assert icon.select("path[d]"), f"nothing is drawn for {icon['data-icon']}"
+    assert not window.find_elements("css selector", "i[class*='fa-']"), "no drawing"
+    assert len(window.find_elements("css selector", "svg.svg-inline--fa")) >= len(named)
+    empty = "[...document.querySelectorAll('svg.svg-inline--fa:not(:has(path[d]))')]"
+    assert window.evaluate(f"{empty}.map(icon => icon.dataset.icon)") == []
 
 
 def test_page_with_all_figures_weighs_at_most_a_megabyte(page):
@@ -198,20 +181,14 @@ def test_joined_stylesheet_looks_like_the_original_ones(name, width, window, ser
 
 def test_link_to_a_section_arrives_there(window, server):
     show(window, f"{server.address}/{DAYS[0]}.html", style="")
-    links = window.evaluate(
-        "[...document.querySelectorAll('#pst-page-toc-nav a')].map(a => a.hash)"
-    )
+    contents = "#pst-page-toc-nav a"
+    links = window.evaluate(f"[...document.querySelectorAll('{contents}')].map(a => a.hash)")
     for target in (links[len(links) // 2], links[1], links[len(links) * 3 // 4]):
-        window.execute_script(
-            f"document.querySelector('#pst-page-toc-nav a[href=\"{target}\"]').click();"
-        )
+        window.execute_script(f"document.querySelector('{contents}[href=\"{target}\"]').click();")
         section = f"document.querySelector('{target}')"
         window.wait_until(f"Math.abs({section}.getBoundingClientRect().top - 64) < 40")
         top = window.evaluate(f"week.resting({section})")
         assert abs(top - 64) < 40, "moved away again"
-
-
-# --- The page is for everyone --------------------------------------------------------------------
 
 
 # All rules run once; then only those whose result another look may change. The themes differ
@@ -223,7 +200,7 @@ LOOKS = {
 }
 
 
-@needs(AXE)
+@needs_node
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_no_violation(page, window, look):
     width, theme, rules = LOOKS[look]
@@ -246,27 +223,21 @@ def test_page_fits_the_width_of_a_phone(page, window):
     assert window.evaluate("document.documentElement.scrollWidth") <= PHONE
 
 
-# --- Without a mouse -----------------------------------------------------------------------------
-
 REACHED_EVERYWHERE = [
-    ".skip-link a",
-    "button.search-button-field",
-    "button.theme-switch-button",
+    ".skip-link a", "button.search-button-field", "button.theme-switch-button",
     ".bd-sidebar-primary nav a",
-]
+]  # fmt: skip
 REACHED_ON_A_DAY = [
-    ".dropdown-launch-buttons button",
-    ".dropdown-download-buttons button",
-    "article summary",
-]
+    ".dropdown-launch-buttons button", ".dropdown-download-buttons button", "article summary",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_tab_reaches_everything_and_shows_the_focus(name, window, server):
     show(window, f"{server.address}/{name}.html", STAND_STILL)
     # Open every <details> first, as a reader would: Tab must also reach what is inside.
-    for number in range(window.evaluate("document.querySelectorAll('summary').length")):
-        window.execute_script("document.querySelectorAll('summary')[arguments[0]].focus();", number)
+    for summary in window.evaluate("[...document.querySelectorAll('summary')]"):
+        window.execute_script("arguments[0].focus();", summary)
         window.press(Keys.ENTER)
     assert window.evaluate("document.querySelectorAll('details:not([open])').length") == 0
     window.execute_script("document.activeElement.blur(); window.scrollTo(0, 0); week.startWalk();")
@@ -282,33 +253,33 @@ def test_tab_reaches_everything_and_shows_the_focus(name, window, server):
     assert not window.evaluate("week.walk.withoutRing"), "not visible, or without a ring"
 
 
+def focus(window, selector):
+    """Give an element the focus; return its box, and for each pixel whether it changed."""
+    element = window.find_element("css selector", selector)
+    centre = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'});"
+    window.execute_script(centre, element)
+    window.evaluate("week.settled()")
+    before = pixels(window)
+    window.execute_script("arguments[0].focus({focusVisible: true, preventScroll: true});", element)
+    for _ in range(20):  # a busy machine paints later
+        changed = (before != pixels(window)).any(axis=-1)
+        if changed.any():
+            break
+    return window.evaluate("arguments[0].getBoundingClientRect()", element), changed
+
+
 def test_focus_ring_of_a_card_is_painted(window, server):
     """A card clips what is drawn outside it, which the computed style does not show."""
     show(window, f"{server.address}/{PAGES[0]}.html")
-    card = "document.querySelector('.day .sd-stretched-link')"
-    window.execute_script(f"{card}.scrollIntoView({{block: 'center'}});")
-    before = pixels(window)
-    window.execute_script(f"{card}.focus({{focusVisible: true, preventScroll: true}});")
-    for _ in range(20):  # a busy machine paints later
-        changed = int((before != pixels(window)).any(axis=-1).sum())
-        if changed > 1000:
-            break
-    assert changed > 1000
+    _, changed = focus(window, ".day .sd-stretched-link")
+    assert changed.sum() > 1000
 
 
 def test_focus_ring_is_not_clipped_at_the_text_edge(window, server):
     show(window, f"{server.address}/{DAYS[0]}.html", STAND_STILL)
-    fold = "document.querySelector('.bd-article > section > section > details > summary')"
-    window.execute_script(f"{fold}.scrollIntoView({{block: 'center', behavior: 'instant'}});")
-    window.evaluate("week.settled()")
-    before = pixels(window)
-    window.execute_script(f"{fold}.focus({{focusVisible: true, preventScroll: true}});")
-    window.evaluate("week.settled()")
-    left, middle = window.execute_script(
-        f"const box = {fold}.getBoundingClientRect(); return [box.left, box.top + box.height / 2];"
-    )
-    beside = np.s_[round(middle), round(left) - 5 : round(left)]
-    assert (before[beside] != pixels(window)[beside]).any()
+    box, changed = focus(window, ".bd-article > section > section > details > summary")
+    left, middle = round(box["left"]), round(box["top"] + box["height"] / 2)
+    assert changed[middle, left - 5 : left].any()
 
 
 def pixels(window):
@@ -332,7 +303,7 @@ def test_keyboard_opens_colab_and_downloads_the_notebook(name, window, server):
         assert re.fullmatch(link, address)
         window.press(Keys.ESCAPE)
     offered = window.evaluate("fetch(arguments[0]).then(answer => answer.text())", address)
-    assert json.loads(offered) == json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))
+    assert json.loads(offered) == json.loads(text_of(f"{name}.ipynb"))
 
 
 def test_theme_button_switches_the_theme_for_every_page(window, server):
@@ -353,9 +324,6 @@ def test_theme_button_switches_the_theme_for_every_page(window, server):
     assert set(seen) == {"light", "dark", "auto"}
     assert seen["light"] != seen["dark"]
     window.execute_script("localStorage.clear();")
-
-
-# --- Without motion ------------------------------------------------------------------------------
 
 
 def test_nothing_moves_for_readers_who_want_no_motion(server):
@@ -380,14 +348,11 @@ def test_nothing_moves_for_readers_who_want_no_motion(server):
             assert (window.evaluate("week.longestTransition()") == 0) == bool(options)
 
 
-# --- Search --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("where", ["served", "from the disk"])
 def test_search_finds_the_day_of_the_gradient_check(where, window, server):
     window.errors()
     show(window, f"{server.address if where == 'served' else SITE.as_uri()}/{PAGES[0]}.html")
-    window.press("k", holding=Keys.CONTROL)
+    window.switch_to.active_element.send_keys(Keys.CONTROL, "k")
     window.wait_until("document.activeElement.name === 'q'")
     window.press("gradient check", Keys.ENTER)
     summary = "document.querySelector('#search-results .search-summary')?.textContent"
@@ -405,44 +370,35 @@ def test_day_opens_from_the_disk_with_its_formulas(window):
     assert window.evaluate("week.invisibleFormulas()") == []
 
 
-# --- Lighthouse ----------------------------------------------------------------------------------
-
-
 def lighthouse(address, window, folder):
-    """Lighthouse's scores (0 to 100) of a page, and its problems except for speed."""
+    """What Lighthouse finds wrong with a page, except for its speed."""
     categories = ("accessibility", "best-practices", "seo")
     report = folder / "report.json"
     port = window.capabilities["goog:chromeOptions"]["debuggerAddress"].rpartition(":")[2]
     subprocess.run(
         [
-            LIGHTHOUSE, address, f"--port={port}", "--quiet",
-            f"--only-categories=performance,{','.join(categories)}", "--output=json",
-            f"--output-path={report}", "--no-enable-error-reporting",
+            LIGHTHOUSE, address, f"--port={port}", "--quiet", "--output=json",
+            f"--only-categories={','.join(categories)}", f"--output-path={report}",
+            "--no-enable-error-reporting",
         ],
         check=True,
         timeout=300,
     )  # fmt: skip
     report = json.loads(report.read_text(encoding="utf-8"))
-    problems = [
+    return [
         (audit["id"], audit["title"], audit.get("details", {}).get("items", [])[:3])
         for category in categories
         for reference in report["categories"][category]["auditRefs"]
         if reference["weight"]
         and (audit := report["audits"][reference["id"]])["score"] not in (1, None)
     ]
-    scores = {id_: round(100 * found["score"]) for id_, found in report["categories"].items()}
-    return scores, problems
 
 
-@needs(LIGHTHOUSE)
+@needs_node
 @pytest.mark.parametrize("name", DAYS)
-def test_lighthouse_gives_full_marks_on_a_phone(name, window, server, tmp_path, capsys):
-    """The speed of a page depends on this machine, so it is only printed."""
+def test_lighthouse_gives_full_marks_on_a_phone(name, window, server, tmp_path):
     address = f"{server.address}/{name}.html"
-    scores, problems = lighthouse(address, window, tmp_path)
+    problems = lighthouse(address, window, tmp_path)
     if problems:  # perhaps a busy machine had not finished the page: a real problem stays
-        scores, problems = lighthouse(address, window, tmp_path)
-    with capsys.disabled():
-        print(f"\n{name}: Lighthouse {scores}")
+        problems = lighthouse(address, window, tmp_path)
     assert problems == []
-    assert all(score == 100 for id_, score in scores.items() if id_ != "performance")

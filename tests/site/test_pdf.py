@@ -6,14 +6,12 @@ import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
-import nbformat
 import pypdf
 import pytest
 
-from support import ROOT
-from support.contents import CONFIG, DAYS, PAGES
-
-every_day = pytest.mark.parametrize("day", DAYS)
+from support import text_of
+from support.contents import CONFIG, PAGES
+from support.notebooks import DAYS, cells, every_day, markdown_cells
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +56,7 @@ def bookmarks(pdf):
     ]
 
 
-def titles():
-    """The titles of the days, as in the notebooks."""
-    for day in DAYS:
-        first = nbformat.read(ROOT / f"{day}.ipynb", as_version=4).cells[0]
-        yield first.source.splitlines()[0].removeprefix("# ")
-
-
-def test_book_has_tags_a_language_and_a_title(pdf, tags):
+def test_book_is_a4_with_tags_a_language_and_a_title(pdf, tags):
     root = pdf.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
     assert root["/Lang"] == "en"
@@ -73,16 +64,14 @@ def test_book_has_tags_a_language_and_a_title(pdf, tags):
     assert {"/H1", "/H2", "/P", "/L", "/LI", "/Table", "/TH", "/Code", "/Link"} <= {
         tag for tag, _ in tags
     }
-
-
-def test_every_page_is_a4(pdf):
     assert {tuple(round(side) for side in page.mediabox[2:]) for page in pdf.pages} == {(595, 842)}
 
 
 def test_bookmarks_name_the_days_in_order_on_new_pages(pdf, texts):
     marks = bookmarks(pdf)
     days = [mark for mark in marks if mark[0].startswith("Day ")]
-    assert [title for title, _ in days] == list(titles())
+    titles = [cells(day)[0].source.splitlines()[0].removeprefix("# ") for day in DAYS]
+    assert [title for title, _ in days] == titles
     pages = [number for _, number in marks]
     assert pages == sorted(set(pages))
     head = squeezed(CONFIG["title"])
@@ -109,15 +98,10 @@ def test_no_heading_level_is_skipped(tags):
 @every_day
 def test_folded_text_of_the_site_is_in_the_book(day, texts):
     everything = "".join(texts)
-    cells = nbformat.read(ROOT / f"{day}.ipynb", as_version=4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = "\n".join(cell.source for cell in markdown_cells(day))
     folds = re.findall(r"<details>.*?</details>", text, re.DOTALL)
-    lines = [
-        line
-        for block in folds
-        for code in re.findall(r"```python\n(.*?)```", block, re.DOTALL)
-        for line in code.splitlines()
-    ]
+    code = re.findall(r"```python\n(.*?)```", "\n".join(folds), re.DOTALL)
+    lines = "".join(code).splitlines()
     # Only the first words of prose, since later ones may be split by the end of a page.
     first = [block.partition("</summary>")[2].strip()[:25] for block in folds]
     lines += [words for words in first if not re.search(r"[$`|\[]", words)]
@@ -125,18 +109,10 @@ def test_folded_text_of_the_site_is_in_the_book(day, texts):
     assert not [line for line in lines if squeezed(line) not in everything]
 
 
-def test_nothing_tells_the_reader_to_click(texts):
-    assert not [number for number, text in enumerate(texts, 1) if "Showcodecell" in text]
-
-
 @every_day
 def test_figures_of_a_day_are_in_the_book(day, tags):
-    cells = nbformat.read(ROOT / f"{day}.ipynb", as_version=4).cells
-    wanted = {
-        cell.metadata.mystnb.image.alt
-        for cell in cells
-        if "image" in cell.metadata.get("mystnb", {})
-    }
+    images = [cell.metadata.get("mystnb", {}).get("image") for cell in cells(day)]
+    wanted = {image["alt"] for image in images if image}
     assert wanted
     assert wanted <= {alt for tag, alt in tags if tag == "/Figure"}
 
@@ -144,13 +120,13 @@ def test_figures_of_a_day_are_in_the_book(day, tags):
 def test_every_figure_and_formula_has_alt_text(tags):
     figures = [alt for tag, alt in tags if tag == "/Figure"]
     assert all(alt and alt.strip() for alt in figures)
-    sheet = (ROOT / "book" / "cheat-sheet.md").read_text(encoding="utf-8")
-    formulas = re.findall(r"(?<!\$)\$([^$\n]+)\$(?!\$)", sheet)
+    formulas = re.findall(r"(?<!\$)\$([^$\n]+)\$(?!\$)", text_of("book/cheat-sheet.md"))
     assert len(formulas) > 50
     assert not {formula.strip() for formula in formulas} - set(figures), "formulas without alt text"
 
 
-def test_no_page_is_blank(pdf, texts):
+def test_no_page_is_blank_or_tells_the_reader_to_click(pdf, texts):
+    assert not [number for number, text in enumerate(texts, 1) if "Showcodecell" in text]
     header = len(squeezed(CONFIG["title"])) + 60  # with the page number
     blank = [
         number
@@ -161,10 +137,11 @@ def test_no_page_is_blank(pdf, texts):
 
 
 def test_every_font_is_embedded(pdf):
-    fonts = {}
-    for page in pdf.pages:
-        for font in page["/Resources"].get("/Font", {}).values():
-            fonts[font.indirect_reference.idnum] = font.get_object()
+    fonts = {
+        font.indirect_reference.idnum: font.get_object()
+        for page in pdf.pages
+        for font in page["/Resources"].get("/Font", {}).values()
+    }
     assert fonts
     for font in fonts.values():
         if font["/Subtype"] != "/Type3":  # its glyphs are drawings in the file
@@ -183,13 +160,9 @@ def links(pdf):
 
 def test_no_link_within_the_book_is_broken(pdf):
     names = {name.removeprefix("/") for name in pdf.named_destinations}
-    inside = [
-        (number, str(link["/Dest"]).removeprefix("/"))
-        for number, link in links(pdf)
-        if "/Dest" in link
-    ]
+    inside = [(number, str(link["/Dest"])) for number, link in links(pdf) if "/Dest" in link]
     assert len(inside) > 150
-    assert not [(number, name) for number, name in inside if name not in names]
+    assert not [place for place in inside if place[1].removeprefix("/") not in names]
     for place in pdf.named_destinations.values():
         assert 0 <= pdf.get_destination_page_number(place) < len(pdf.pages)
 
@@ -197,7 +170,6 @@ def test_no_link_within_the_book_is_broken(pdf):
 def test_no_link_leads_to_the_machine_that_printed(pdf):
     outside = [link["/A"]["/URI"] for _, link in links(pdf) if "/A" in link]
     assert len(outside) > 20
-    assert not [
-        uri for uri in outside if not re.match(r"https?://(?!localhost|127\.)|mailto:", uri)
-    ]
+    elsewhere = re.compile(r"https?://(?!localhost|127\.)|mailto:")
+    assert not [uri for uri in outside if not elsewhere.match(uri)]
     assert not [uri for uri in outside if uri.endswith(".pdf") and CONFIG["html"]["baseurl"] in uri]

@@ -3,38 +3,29 @@
 import base64
 import importlib
 import inspect
+import io
+import itertools
 import pkgutil
 import re
 from pathlib import Path
 
+import pypdf
 import pytest
 
 import nnweek
 from support import browser
-from support.contents import DAYS, day_page
+from support.contents import DAYS
 from support.site import SITE, article, read
-
-# --- The cheat sheet, the teachers' page ---------------------------------------------------------
-
-
-def printed(page):
-    """A page as PDF, printed by the browser."""
-    with browser.browser() as window:
-        window.open((SITE / f"{page}.html").as_uri())
-        window.evaluate("document.fonts.ready")
-        pdf = window.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
-    return base64.b64decode(pdf["data"])
 
 
 @pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
 def test_cheat_sheet_prints_on_two_sides_of_a4():
-    pdf = printed("cheat-sheet")
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 2
-    sizes = {
-        tuple(round(float(number)) for number in box.split())
-        for box in re.findall(rb"/MediaBox\s*\[([^\]]+)\]", pdf)
-    }
-    assert sizes == {(0, 0, 595, 842)}
+    with browser.browser() as window:
+        window.open((SITE / "cheat-sheet.html").as_uri())
+        window.evaluate("document.fonts.ready")
+        pdf = window.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    pages = pypdf.PdfReader(io.BytesIO(base64.b64decode(pdf["data"]))).pages
+    assert [tuple(map(round, page.mediabox)) for page in pages] == [(0, 0, 595, 842)] * 2
 
 
 def test_print_rules_of_the_cheat_sheet_concern_no_other_page():
@@ -54,41 +45,29 @@ def test_cheat_sheet_has_formulas_tables_and_the_loop():
     assert all(cell.get_text().strip() for cell in page.select("th")), "an empty table head"
 
 
-def test_teachers_page_links_to_every_day():
+def test_teachers_page_links_to_every_day_and_to_mistakes():
     links = {link["href"] for link in article("teachers").select("table a[href]")}
     assert links == {f"{day}.html" for day in DAYS}
+    assert len(article("teachers").select('a[href^="what-went-wrong.html#"]')) >= 12
 
 
-def test_stumbling_blocks_link_to_existing_mistakes():
-    links = [a["href"] for a in article("teachers").select('a[href^="what-went-wrong.html#"]')]
-    assert len(links) >= 12
-    ids = {tag["id"] for tag in article("what-went-wrong").select("[id]")}
-    assert {link.partition("#")[2] for link in links} <= ids
-
-
-# --- The landing page, the package, the status ----------------------------------------------------
-
-
-@pytest.mark.parametrize("day", range(29, 36))
-def test_card_of_a_day_shows_its_figure_and_link(day):
+def test_card_of_every_day_shows_its_figure_and_link():
     cards = article("index").select(".sd-card.day")
-    (card,) = [
-        c for c in cards if c.select_one(".sd-card-title").get_text(strip=True).endswith(f"{day}")
-    ]
-    page = day_page(day)
-    assert card.select_one("a.sd-stretched-link")["href"] == f"{page}.html"
-    image = card.select_one("img")
-    assert (SITE / image["src"]).is_file()
-    # The same file and the same alt text as on the day's page.
-    on_the_page = {Path(i["src"]).name: i["alt"] for i in article(page).select("img")}
-    assert on_the_page[Path(image["src"]).name] == image["alt"]
+    for page, card in zip(DAYS, cards, strict=True):
+        number = page.split("-")[1]
+        assert card.select_one(".sd-card-title").get_text(strip=True).endswith(number)
+        assert card.select_one("a.sd-stretched-link")["href"] == f"{page}.html"
+        image = card.select_one("img")
+        assert (SITE / image["src"]).is_file()
+        # The same file and the same alt text as on the day's page.
+        on_the_page = {Path(i["src"]).name: i["alt"] for i in article(page).select("img")}
+        assert on_the_page[Path(image["src"]).name] == image["alt"]
 
 
 def test_reference_has_every_public_name_of_the_package():
     documented = {name["id"] for name in article("api").select("dt[id]")}
-    for _, name, *_ in pkgutil.iter_modules(nnweek.__path__):
-        if name.startswith("_"):
-            continue
+    names = [name for _, name, *_ in pkgutil.iter_modules(nnweek.__path__)]
+    for name in [name for name in names if not name.startswith("_")]:
         module = importlib.import_module(f"nnweek.{name}")
         for attribute, value in vars(module).items():
             own = getattr(value, "__module__", None) == module.__name__
@@ -110,11 +89,7 @@ def test_status_says_what_the_book_was_built_from():
 
 
 def test_no_page_loads_thebe():
-    for path in SITE.rglob("*.html"):
-        assert "THEBE_JS_URL" not in path.read_text(encoding="utf-8"), path
-
-
-# --- The glossary ---------------------------------------------------------------------------------
+    assert not [path for path in SITE.rglob("*.html") if "THEBE_JS_URL" in path.read_text("utf-8")]
 
 
 def test_every_definition_ends_with_a_link_to_its_day():
@@ -137,14 +112,11 @@ def test_terms_are_linked_once_and_in_running_text_only(day):
 def test_every_term_is_used_by_a_day():
     linked = {link["href"].partition("#")[2] for day in DAYS for link in article(day).select("a")}
     text = " ".join(article(day).get_text().lower().replace("_", " ") for day in DAYS)
-    for entry in article("glossary").select("dl.glossary dt"):
-        others = [entry, *entry.find_next_siblings("dt"), *entry.find_previous_siblings("dt")]
-        same = [other for other in others if other.find_next("dd") is entry.find_next("dd")]
-        term = entry.find(string=True).strip()
-        assert {one["id"] for one in same} & linked or term.lower() in text, term
-
-
-# --- For a class, beyond one machine -------------------------------------------------------
+    entries = article("glossary").select("dl.glossary dt")
+    for _, same in itertools.groupby(entries, lambda entry: id(entry.find_next("dd"))):
+        terms = {entry["id"]: entry.find(string=True).strip() for entry in same}
+        for term in terms.values():
+            assert terms.keys() & linked or term.lower() in text, term
 
 
 def test_page_for_a_class_shows_the_needs_of_every_kernel():

@@ -34,7 +34,7 @@ def missing():
 
 
 class Browser(webdriver.Chrome):
-    """Selenium's browser with five shorthands."""
+    """Selenium's browser with shorthands."""
 
     def open(self, address):
         """Load a page from scratch, even if only the part after # differs."""
@@ -50,15 +50,9 @@ class Browser(webdriver.Chrome):
         wait = WebDriverWait(self, self.patience, poll_frequency=0.1)
         return wait.until(lambda _: self.evaluate(condition, *args), condition)
 
-    def press(self, *keys, holding=""):
-        """Press keys one after another, perhaps while one is held down."""
-        actions = ActionChains(self)
-        if holding:
-            actions.key_down(holding)
-        actions.send_keys(*keys)
-        if holding:
-            actions.key_up(holding)
-        actions.perform()
+    def press(self, *keys):
+        """Press keys one after another."""
+        ActionChains(self).send_keys(*keys).perform()
 
     def errors(self):
         """The errors in the console since the last call: failed scripts, missing files."""

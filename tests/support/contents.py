@@ -2,12 +2,10 @@
 
 import yaml
 
-from support import ROOT
+from support import text_of
 
-CONFIG, TOC = (
-    yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    for name in ("_config.yml", "_toc.yml")
-)
+CONFIG, TOC = (yaml.safe_load(text_of(name)) for name in ("_config.yml", "_toc.yml"))
+REPOSITORY = CONFIG["repository"]["url"].removeprefix("https://github.com/")
 PAGES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
 DAYS = [page for page in PAGES if page.startswith("notebooks/")]
 

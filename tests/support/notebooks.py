@@ -15,6 +15,7 @@ SOURCES = {
     int(re.match(r"day-(\d+)-", path.name)[1]): path for path in sorted(NOTEBOOKS.glob("day-*.py"))
 }
 DAYS = tuple(SOURCES)
+SUMMARY = next(day for day in DAYS if SOURCES[day].stem.endswith("weekly-summary"))
 
 every_day = pytest.mark.parametrize("day", DAYS)
 
@@ -66,9 +67,9 @@ def headings(day):
 
 def section_text(day, heading):
     """The Markdown of one section."""
-    assert headings(day).count(heading) == 1, f"Day {day} must have one section {heading!r}"
-    parts = next(parts for found, parts in sections(day) if found == heading)
-    return "\n\n".join(part for part in parts if isinstance(part, str))
+    found = [parts for name, parts in sections(day) if name == heading]
+    assert len(found) == 1, f"Day {day} must have one section {heading!r}"
+    return "\n\n".join(part for part in found[0] if isinstance(part, str))
 
 
 def introduction(day):

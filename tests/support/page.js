@@ -56,15 +56,11 @@ window.week = (() => {
   const useOriginalStylesheets = async () => {
     const link = document.querySelector("link[rel=stylesheet]");
     const text = await (await fetch(link.href)).text();
-    for (const name of text.split("\n")[0].match(/[\w./-]+\.css/g)) {
-      const other = document.createElement("link");
-      Object.assign(other, { rel: "stylesheet", href: new URL(name, link.href).href });
-      const loaded = new Promise((resolve, reject) =>
-        Object.assign(other, { onload: resolve, onerror: reject }));
-      link.before(other);
-      await loaded;
-    }
-    link.remove();
+    const names = text.split("\n")[0].match(/[\w./-]+\.css/g);
+    const tag = (name) => `<link rel="stylesheet" href="${new URL(name, link.href)}">`;
+    link.outerHTML = names.map(tag).join("");
+    await Promise.all(all("link[rel=stylesheet]").map((other) => new Promise((resolve, reject) =>
+      Object.assign(other, { onload: resolve, onerror: reject }))));
     return document.styleSheets.length;
   };
 

@@ -21,7 +21,6 @@ def read(name):
     return (SITE / name).read_text(encoding="utf-8")
 
 
-@functools.cache
 def html_of(page):
     """A page of the site, parsed."""
     return parsed(SITE / f"{page}.html")
