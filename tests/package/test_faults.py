@@ -1,9 +1,4 @@
-"""Killed processes and full disks lose nothing, and every process computes the same bits.
-
-A full disk needs a separate environment, which `unshare` creates if the system permits it
-(Linux, as root or with user namespaces). Elsewhere its tests are skipped; the tests of the
-modules simulate a full disk with `RLIMIT_FSIZE` and /dev/full.
-"""
+"""Killed processes lose nothing, and every process computes the same bits."""
 
 import os
 import signal
@@ -16,29 +11,9 @@ import pytest
 
 from nnweek.results import recorded
 from support import ROOT
+from support.programs import run
 
 NEEDS_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-
-
-def run(code, *arguments, front=(), **environment):
-    """Run code in a new interpreter, without the settings of this one; return its output."""
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("NNWEEK_", "XDG_", "PYTHON"))
-    }
-    done = subprocess.run(
-        [*map(str, front), sys.executable, "-c", code, *map(str, arguments)],
-        env={**plain, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 SAME_BITS = """
 import hashlib
 import numpy as np, torch
@@ -215,62 +190,3 @@ def test_killed_notebook_loses_no_recorded_result(tmp_path, monkeypatch):
     results = recorded("MNIST")
     assert {f"result {i}" for i in range(last + 1)} <= results.keys()
     assert all(entry["value"] == "x" * 5000 for entry in results.values())
-
-
-def run_on_a_small_disk(code, folder, size, *arguments):
-    """Run code where `folder` is a file system in memory, which only this program sees."""
-    folder.mkdir()
-    mount = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"'
-    unshare = ["unshare", "--map-root-user", "--mount"]
-    try:
-        permitted = subprocess.run([*unshare, "true"], capture_output=True).returncode == 0
-    except OSError:
-        permitted = False
-    if not permitted:
-        pytest.skip(f"this system does not permit: {' '.join(unshare)}")
-    return run(code, folder, *arguments, front=[*unshare, "sh", "-c", mount, "sh", size, folder])
-
-
-def test_unpacked_files_that_do_not_fit_are_not_needed(tmp_path):
-    """The next load takes longer, but downloads nothing."""
-    code = """
-import os, sys
-from pathlib import Path
-from support.small_mnist import FILES, UNPACKED, load, pretend_in_this_process, put
-pretend_in_this_process()
-os.environ["NNWEEK_DATA"], mirror = sys.argv[1:]
-packed_size, unpacked_size = (sum(map(len, files.values())) for files in (FILES, UNPACKED))
-assert packed_size + 8192 < 124 * 1024 < packed_size + unpacked_size, packed_size
-put(Path(mirror))
-os.environ["NNWEEK_MNIST_MIRROR"] = mirror
-load()
-del os.environ["NNWEEK_MNIST_MIRROR"]
-load()
-assert not list(Path(sys.argv[1]).rglob("*.part"))
-"""
-    printed = run_on_a_small_disk(code, tmp_path / "disk", "124k", tmp_path / "mirror")
-    assert printed.splitlines() == [f"MNIST: 4 file(s) from {tmp_path / 'mirror'}"]
-
-
-def test_full_disk_loses_no_result_silently(tmp_path):
-    """A nearly full disk takes the beginning of a line without an error."""
-    code = """
-import contextlib, io, os, sys
-from pathlib import Path
-from nnweek.results import record, recorded
-folder = Path(sys.argv[1])
-os.environ["NNWEEK_RESULTS"] = str(folder / "results.jsonl")
-(folder / "ballast").write_bytes(bytes(16_000))
-saved, lost = set(), set()
-for i in range(60):
-    with contextlib.redirect_stderr(io.StringIO()) as message:
-        record(f"result {i}", "x" * 1500, dataset="MNIST", day=29)
-    is_lost = f"'result {i}' could not be saved" in message.getvalue()
-    (lost if is_lost else saved).add(f"result {i}")
-assert len(saved) > 10 and len(lost) > 10
-assert recorded("MNIST").keys() == saved
-(folder / "ballast").unlink()
-record("after", 1, dataset="MNIST", day=29)
-assert recorded("MNIST").keys() == saved | {"after"}
-"""
-    run_on_a_small_disk(code, tmp_path / "disk", "64k")
