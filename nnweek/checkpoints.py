@@ -91,7 +91,7 @@ def load_checkpoint(path, model, optimizer, loader, history):
         torch.set_rng_state(state["rng"])
         if torch.cuda.is_available() and state["cuda_rng"]:
             torch.cuda.set_rng_state_all(state["cuda_rng"])
-    except Exception as error:  # a file that only claims to be a checkpoint may hold anything
+    except Exception as error:  # a file that only claims to be a checkpoint may contain anything
         model.load_state_dict(before[0])  # part of it may have been loaded already
         optimizer.load_state_dict(before[1])
         raise ValueError(

@@ -159,7 +159,7 @@ def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epoc
         val_loader: one loader for all models.
         optimizer_name: "SGD", "Momentum", "Adam" or "AdamW", in upper or lower case.
         lr: one learning rate for all models, K rates, or an array (K, steps) with the rate of
-            each model at each step. Never below 0, and not 0 at every step of a model.
+            each model at each step. At least 0 everywhere, and not 0 at every step of a model.
         epochs: number of epochs, at least 1.
         every: steps between two entries of the histories; by default one epoch.
 
@@ -310,7 +310,9 @@ def _rates(lr, K, steps):
         )
     rates = np.broadcast_to(rates[:, None] if rates.ndim == 1 else rates, (K, steps))
     if not (np.isfinite(rates).all() and (rates >= 0).all() and (rates.max(axis=1) > 0).all()):
-        raise ValueError(f"lr must be finite, never below 0 and not always 0; got {lr!r}")
+        raise ValueError(
+            f"lr must be finite, at least 0 everywhere and not 0 at every step; got {lr!r}"
+        )
     return torch.tensor(rates, dtype=torch.float64)
 
 

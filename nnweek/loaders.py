@@ -16,7 +16,7 @@ def split(n, val_ratio, seed):
         seed: from 0 to 2³² − 1; the same seed gives the same split.
 
     Returns:
-        train_idx, val_idx: int64 arrays that together hold every index once.
+        train_idx, val_idx: int64 arrays that together contain every index once.
 
     Raises:
         TypeError, ValueError: if an argument is not as described.

@@ -3,7 +3,7 @@
 `load_mnist` tries four sources in this order and uses the first that works:
 
 1. the data folder (`NNWEEK_DATA`, see `nnweek.runtime.data_folder`),
-2. `NNWEEK_MNIST_MIRROR`, a folder or a URL that holds the four original files,
+2. `NNWEEK_MNIST_MIRROR`, a folder or a URL with the four original files,
 3. torchvision's mirrors,
 4. the stand-in: scikit-learn's handwritten digits at MNIST's size, so that the week
    also runs without a network. A message always says so.

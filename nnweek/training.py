@@ -151,7 +151,7 @@ def fit(
 
     The loss is the cross-entropy. With a `BatchLoader` on the CPU, the same seeds and number of
     threads give the same history (except for the seconds) and the same weights, bit for bit,
-    even if training was killed at any moment and then resumed. A GPU may add in another order.
+    even if training was killed at any moment and then resumed. A GPU may sum in a different order.
 
     A history must not mix two runs, so a checkpoint is refused if it was written with another
     model, loader or setting of the optimizer, such as its learning rate. Other state, such as

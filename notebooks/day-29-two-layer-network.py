@@ -414,12 +414,12 @@ checks.backward(backward)
 # def backward(X, y, W1, b1, W2, b2):
 #     N = len(X)
 #
-#     # Forward again, keeping what the way back needs.
+#     # Forward again, keeping what the backward pass needs.
 #     z1 = X @ W1 + b1  # (N, H)
 #     a1 = np.maximum(0, z1)  # (N, H)
 #     probs = softmax(a1 @ W2 + b2)  # (N, C)
 #
-#     # What the network said, minus what it should have said, over the batch size.
+#     # The prediction minus the target, over the batch size.
 #     dscores = probs.copy()
 #     dscores[np.arange(N), y] -= 1
 #     dscores /= N

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def close(got, wanted):
-    """Whether two arrays of one shape agree to float32 accuracy, NaN and infinity included."""
+    """Return whether two arrays of one shape agree to float32 accuracy, NaN and infinity included."""
     return bool(entries_close(got, wanted).all())
 
 
@@ -36,7 +36,7 @@ def wrong_outputs(probe, outputs, right):
 
 
 def as_numbers(value):
-    """Return a new float64 array, or None if `value` does not hold real numbers."""
+    """Return a new float64 array, or None if `value` does not contain real numbers."""
     if hasattr(value, "detach"):  # a torch tensor, without importing torch
         value = value.detach().cpu()
         return None if value.is_complex() else value.double().numpy().copy()
@@ -80,10 +80,10 @@ def largest_change(before, after):
 def kind(value):
     """Name a value's type, with its length or shape: "a list of 3"."""
     name = type(value).__name__
-    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    article = "an" if name[0] in "aeioAEIO" or name == "ndarray" else "a"  # "a uint8"
     if isinstance(value, (list, tuple, dict)):
         return f"{article} {name} of {len(value)}"
     shape = getattr(value, "shape", None)
     if getattr(value, "requires_grad", False):
-        return f"{article} {name} that still carries its graph"
+        return f"{article} {name} that is still attached to its graph"
     return f"{article} {name} of shape {tuple(shape)}" if shape else f"{article} {name}"

@@ -164,7 +164,7 @@ cross_entropy = Exercise(
             "all-classes",
             "The loss uses the logarithms of all classes, not only that of the true class.",
             "Of the C probabilities in a row, how many does the loss of that example use?",
-            "From row n, take the probability of class y[n] and no other.",
+            "From row n, take only the probability of class y[n].",
             variants=({"pick": lambda logs, y: logs}, {"pick": lambda logs, y: logs.sum(axis=1)}),
         ),
         Mistake(
@@ -185,7 +185,7 @@ cross_entropy = Exercise(
         ),
         Mistake(
             "log-base",
-            "The logarithm has another base: the loss is in bits or in decimal digits.",
+            "The logarithm has a different base: the loss is in bits or in decimal digits.",
             "Which logarithm has the derivative 1/p?",
             "This course measures the cross-entropy in nats: use the natural logarithm.",
             variants=({"log": np.log2}, {"log": np.log10}),
@@ -255,7 +255,7 @@ forward = Exercise(
     mistakes=(
         Mistake(
             "missing-relu",
-            "Without a nonlinearity between them, two linear layers are one linear layer.",
+            "Without a nonlinearity between them, two linear layers amount to one.",
             "What happens between the first product and the second?",
             "Negative hidden values must become 0 before they are multiplied by W2.",
             variants=({"activation": identity},),
@@ -398,9 +398,9 @@ backward = Exercise(
         ),
         Mistake(
             "one-hot-not-subtracted",
-            "The error at the scores is p − one-hot. This one is p alone, so every class is pushed "
+            "The error at the scores is p − one-hot. Here it is only p, so every class is pushed "
             "down, even the true one.",
-            "It is what the network said minus what it should have said: where is the second half?",
+            "The error is the prediction minus the target: where is the target in your code?",
             "Subtract 1 from the probability of the true class in every row.",
             variants=({"target": zero},),
             finding=SOME_RIGHT,
@@ -443,7 +443,7 @@ backward = Exercise(
             "The mask was taken from the gradient da1, but in the forward pass it was the value z1 "
             "that switched the unit on or off.",
             "In the forward pass, which array decided whether the ReLU let a value through?",
-            "The mask is where z1 > 0, whatever the sign of da1.",
+            "The mask is where z1 > 0, regardless of the sign of da1.",
             variants=({"mask": lambda z1, da1: da1 > 0},),
             finding=SOME_RIGHT,
         ),
@@ -597,7 +597,7 @@ def _numerical_probes():
 
 
 def _one_sided(observations):
-    """Whether the differences are one-sided, whatever step h the learner chose.
+    """Return whether the differences are one-sided, for any step h that the learner chose.
 
     On a quadratic, (f(x + h) − f(x)) / h exceeds the slope by exactly h/2 times the curvature.
     Example: for f(x) = x² at x = 1, h = 0.1 gives 2.1, and 0.1/2 · 2 is the excess of 0.1. The
@@ -692,7 +692,7 @@ numerical_gradient = Exercise(
         ),
         Mistake(
             "integer-truncation",
-            "An array of integers cannot hold x + ε: the step is cut off, or the result is.",
+            "An array of integers cannot store x + ε: either the step or the result is truncated.",
             "What is `x[0] + 1e-5` once it is stored in an array of integers?",
             "Work on a float copy of x, and store the result in a float array too.",
             variants=({"dtype": lambda x: x.dtype},),
@@ -746,7 +746,7 @@ def _updates(observations):
 
 
 def _same_rate_for_every_lr(observations):
-    """Whether every step is the same multiple of the gradient, although lr differs."""
+    """Return whether every step is the same multiple of the gradient, although lr differs."""
     rates = []
     for p, g, got in _updates(observations):
         rates.append(float(((p - got) * g).sum() / (g * g).sum()))
@@ -756,7 +756,7 @@ def _same_rate_for_every_lr(observations):
 
 
 def _multiple_of_gradient(observations):
-    """Whether every returned array is the gradient times a number."""
+    """Return whether every returned array is a multiple of the gradient."""
     updates = _updates(observations)
     for _, g, got in updates:
         factor = (got * g).sum() / (g * g).sum()
@@ -780,7 +780,7 @@ sgd_step = Exercise(
         Mistake(
             "returns-step",
             "This is the change of the parameter, not the parameter after the change.",
-            "The list should hold parameters. What is left if lr is 0?",
+            "The list should contain the new parameters. What should you return if lr is 0?",
             "Return the old parameter minus the step.",
             variants=({"start": zero}, {"start": zero, "sign": 1}),
             detect=_multiple_of_gradient,
@@ -794,7 +794,7 @@ sgd_step = Exercise(
         ),
         Mistake(
             "ignores-lr",
-            "The step has the same length whatever the learning rate is.",
+            "The length of the step does not depend on the learning rate.",
             "Where does your function use `lr`?",
             "The step is lr times the gradient.",
             variants=({"rate": one},),
@@ -819,7 +819,7 @@ sgd_step = Exercise(
         Mistake(
             "wrong",
             "No parameter moved. Assigning to the loop variable does not change the list.",
-            "After `p = p - …` inside a loop, what does the list hold?",
+            "After `p = p - …` inside a loop, what does the list contain?",
             "Collect the new arrays in a new list and return that.",
             variants=({"moves": lambda i, n: False},),
             finding=_UNCHANGED,

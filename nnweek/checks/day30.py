@@ -44,7 +44,7 @@ def _by_sign(observations):
 
 
 def _leaks(observations):
-    """Whether the slope is right for z > 0 and not 0 for any z < 0."""
+    """Return the slope for z < 0 if it is never 0 there and right for z > 0, else None."""
     if parts := _by_sign(observations):
         _, above, _, below = parts
         if close(above, np.ones_like(above)) and below.all():
@@ -53,7 +53,7 @@ def _leaks(observations):
 
 
 def _returns_values(observations):
-    """Whether these are the values of a (perhaps leaky) ReLU: z for z > 0, but not for z < 0."""
+    """Return whether these are values of a (perhaps leaky) ReLU: z for z > 0 but not for z < 0."""
     if parts := _by_sign(observations):
         positive, above, negative, below = parts
         return close(above, positive) and not close(below, negative)
@@ -125,7 +125,7 @@ def _activation_probes():
 
 
 def _overflows(observations):
-    """Whether a large |z| caused an overflow warning or error, or a result that is not finite."""
+    """Return what a large |z| caused: an overflow warning or error, or infinities or NaNs."""
     for observation in observations:
         for warning in observation.warnings:
             if "overflow" in warning:
@@ -141,7 +141,7 @@ def _overflows(observations):
 
 
 def _clipped(observations):
-    """Whether the sigmoid stops falling at some z = −c above −30, as if z had been clipped to ±c.
+    """Return where the sigmoid stops falling, some z = −c above −30, as if z were clipped to ±c.
 
     The value where it stops, the floor, gives c = ln(1/floor − 1). Example: a floor of 4.54e-5
     gives c = 10. It is a clip if σ is right for |z| < c and stays at the floor for z < −c.
@@ -291,7 +291,7 @@ def _init_probes():
 
 
 def _same_spread(got, wanted):
-    """Whether `got` has the standard deviation of `wanted` and a mean near 0."""
+    """Return whether `got` has the standard deviation of `wanted` and a mean near 0."""
     return bool(
         np.isfinite(got).all()
         and abs(got.std() - wanted.std()) < 0.03 * wanted.std()
@@ -300,7 +300,7 @@ def _same_spread(got, wanted):
 
 
 def _he_normal(got, wanted):
-    """Whether `got` could be He normal, truncated or not: spread, mean, kurtosis, no repeats.
+    """Return whether `got` could be He normal, truncated or not: spread, mean, kurtosis, repeats.
 
     Each band is at least six standard errors wide, so a right answer never fails by chance.
     """
@@ -387,7 +387,7 @@ init_weights = Exercise(
             "reproduced, or no seed changes them.",
             "Call it with two generators of the same seed, then with two of different seeds. "
             "Which results should agree?",
-            "Draw from `rng` itself, and from nothing else.",
+            "Draw only from `rng` itself.",
             detect=_when(_ignores_rng),
             finding="Generators with equal seeds gave different weights, or generators with "
             "different seeds gave equal ones.",
@@ -402,7 +402,7 @@ init_weights = Exercise(
         ),
         _wrong_scale(
             "unit-std",
-            "There is no scaling: with many inputs, the sums explode, and so do the activations.",
+            "The draws are not scaled: with many inputs, the sums explode, and so do the activations.",
             "What is the variance of a sum of fan_in independent terms?",
             "Multiply the draws by a factor that depends on fan_in.",
             lambda i, o: 1.0,

@@ -25,11 +25,11 @@ def _try_mlp(function, seed):
 
 
 def _remark(logits, log):
-    """Name another activation than ReLU, or another layout of the weights, if there is one."""
+    """Name an activation other than ReLU, or an unusual layout of the weights, if any."""
     activations = set(_activations(logits) if logits is not None else ()) - {"ReLU"}
     if activations:
         return (
-            f"Accepted, with another activation than ReLU ({', '.join(sorted(activations))}). "
+            f"Accepted, with an activation other than ReLU ({', '.join(sorted(activations))}). "
             "The numbers of this week are those of ReLU."
         )
     if log.transposed:
@@ -58,7 +58,7 @@ def _mlp_probes():
 
 
 def _uses_activations(got, right):
-    """Whether the logits are right for some activation, which may differ between the layers."""
+    """Return whether the logits are right for some activation, perhaps a different one per layer."""
     names = _activations(got)
     return bool(names) and "none" not in names
 
@@ -186,8 +186,8 @@ mlp = Exercise(
         ),
         Mistake(
             "no-nonlinearity",
-            "Without a nonlinearity between them, several linear layers are one linear layer.",
-            "What stands between one linear layer and the next?",
+            "Without a nonlinearity between them, several linear layers amount to one.",
+            "What comes between one linear layer and the next?",
             "A ReLU belongs after each of the two hidden layers.",
             variants=both_or_one(first=identity, second=identity),
             detect=_is_linear,
@@ -249,7 +249,7 @@ def _train_step(
     score=None,
     after=False,
 ):
-    """One step; every keyword is a part of it that a mistake may replace."""
+    """Take one step. Each keyword argument is a part that a mistake can replace."""
     score = score or criterion
     mode(model)
     clear(optimizer)
@@ -268,7 +268,7 @@ def _train_step_probes():
 
 
 def _returns_graph(observations):
-    """Whether what was returned still carries its graph."""
+    """Return whether a returned tensor is still attached to its graph."""
     logs = [observation.log for observation in observations if observation.log is not None]
     return any(getattr(value, "requires_grad", False) for log in logs for value in log.values)
 
@@ -293,8 +293,8 @@ train_step = Exercise(
         ),
         Mistake(
             "eval-mode",
-            "The model was in eval mode while it trained: dropout is off, and batch norm uses old "
-            "statistics.",
+            "The model was in eval mode while it trained: dropout is off, and batch norm uses its "
+            "running statistics.",
             "In which mode does the model arrive, and in which does it compute?",
             "Do not change the mode, or call `model.train()`.",
             variants=({"mode": loops.eval_mode},),
@@ -303,10 +303,10 @@ train_step = Exercise(
         loops.SOFTMAX_BEFORE_LOSS,
         Mistake(
             "returns-graph",
-            "The returned tensor still carries its graph. If you keep it, for example in a list "
-            "of losses, you keep every activation of that batch in memory.",
-            "What is the type of your return value, and what does it hold besides a number?",
-            "`.item()` returns the number alone.",
+            "The returned tensor is still attached to its graph. If you keep it, for example in a "
+            "list of losses, you keep every activation of that batch in memory.",
+            "What is the type of your return value, and what does it contain besides a number?",
+            "`.item()` returns only the number.",
             detect=_returns_graph,
             finding="It returned a tensor that requires a gradient.",
         ),

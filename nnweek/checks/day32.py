@@ -39,7 +39,7 @@ def _train_one_epoch(
     average_loss=loops.weighted_mean,
     average_accuracy=loops.weighted_mean,
 ):
-    """One epoch; every keyword is a part of it that a mistake may replace."""
+    """Train for one epoch. Each keyword argument is a part that a mistake can replace."""
     mode(model)
     start(optimizer)
     losses, shares, sizes = [], [], []
@@ -56,12 +56,12 @@ def _train_one_epoch(
 
 
 def _does_not_train(log):
-    """Whether it passes over the batches without computing a gradient or moving anything."""
+    """Return whether it passes over the batches without computing a gradient or moving anything."""
     return loops.never_backward(log) and not log.events("step") and not any(log.moved)
 
 
 def _stepped_once(log):
-    """Whether it took fewer steps than there are batches, though it used every batch."""
+    """Return whether it took fewer steps than there are batches but used every batch."""
     steps = len(log.events("step"))
     return 0 < steps < len(log.calls) * len(log.sizes) <= len(log.events("forward"))
 
@@ -81,8 +81,8 @@ train_one_epoch = Exercise(
         loops.FIRST_BATCH_ONLY,
         Mistake(
             "not-train-mode",
-            "The model was in eval mode while it trained: dropout is off, and batch norm uses old "
-            "statistics. An evaluation before this epoch leaves it in eval mode.",
+            "The model was in eval mode while it trained: dropout is off, and batch norm uses its "
+            "running statistics. An evaluation before this epoch leaves it in eval mode.",
             "In which mode is a model that has just been evaluated?",
             "Switch with `model.train()`, with its parentheses, before the loop.",
             variants=({"mode": none}, {"mode": loops.eval_mode}),
@@ -133,7 +133,7 @@ def _evaluate(
     average_loss=loops.weighted_mean,
     average_accuracy=loops.weighted_mean,
 ):
-    """An evaluation; every keyword is a part of it that a mistake may replace."""
+    """Evaluate a model. Each keyword argument is a part that a mistake can replace."""
     import torch
 
     mode(model)
@@ -180,7 +180,7 @@ def _in_train_mode(log):
 
 
 def _freezes_parameters(observations):
-    return any(o.wrong == ["how many parameters can be trained"] for o in observations)
+    return any(o.wrong == ["the number of trainable parameters"] for o in observations)
 
 
 evaluate = Exercise(
@@ -263,7 +263,7 @@ _TOO_MANY = "the number of validation indices beyond n · val_ratio"
 _TOO_FEW = "the number of validation indices short of n · val_ratio"
 _SHUFFLED = "whether the samples are shuffled (1 for yes)"
 _REPRODUCIBLE = "whether the same seed gives the same split (1 for yes)"
-_USES_SEED = "whether another seed gives another split (1 for yes)"
+_USES_SEED = "whether a different seed gives a different split (1 for yes)"
 
 
 def _read_parts(value):
@@ -283,13 +283,13 @@ def _read_parts(value):
             text = f"`{name}` is {kind(part)}, where an array of indices was expected."
             return None, Problem("wrong-type", text)
         if not np.isfinite(numbers).all():
-            return None, Problem("not-finite", f"`{name}` holds numbers that are not finite.")
+            return None, Problem("not-finite", f"`{name}` contains numbers that are not finite.")
         if numbers.ndim != 1:
             text = f"`{name}` has shape {numbers.shape}, where one row of indices was expected."
             return None, Problem("wrong-shape", text)
         dtype = str(part.dtype if hasattr(part, "dtype") else np.asarray(part).dtype)
         if "int" not in dtype:
-            text = f"`{name}` holds {dtype} numbers, where indices (integers) were expected."
+            text = f"`{name}` contains {dtype} numbers, where indices (integers) were expected."
             return None, Problem("wrong-type", text)
         parts.append(numbers)
     return parts, None
@@ -390,7 +390,7 @@ split = Exercise(
             "Shuffle all indices once, then cut the array in two: everything before the cut, "
             "and everything from it on.",
             detect=_reports(_IN_BOTH_PARTS),
-            finding="With n = {n}, {count} of the indices are in both parts.",
+            finding="With n = {n}, indices in both parts: {count}.",
         ),
         Mistake(
             "drops-samples",
@@ -398,22 +398,22 @@ split = Exercise(
             "Do the lengths of your two parts add up to n, and is every index there?",
             "Compute one of the two sizes, and put all the rest into the other part.",
             detect=_reports(_IN_NO_PART),
-            finding="With n = {n}, {count} of the indices are in neither part.",
+            finding="With n = {n}, indices in neither part: {count}.",
         ),
         Mistake(
             "not-reproducible",
             "The same seed gave two different splits. After a restart, images that were trained "
             "on may be in the validation set.",
             "Where do your random numbers come from, and how was that generator seeded?",
-            "Make a generator from `seed` inside the function, and draw from it alone.",
+            "Make a generator from `seed` inside the function, and draw only from it.",
             detect=_reports(_REPRODUCIBLE, 0),
             finding="Called twice with seed = {seed}, your function gave two different splits.",
         ),
         Mistake(
             "not-shuffled",
             "The samples were split in their original order. Data is often sorted, by class or by "
-            "date, and then one part holds examples unlike any in the other.",
-            "If the first half of the data were all zeros and ones, what would your parts hold?",
+            "date, and then one part contains examples unlike any in the other.",
+            "If the first half of the data were all zeros and ones, what would your parts contain?",
             "Put the indices into a random order before you cut.",
             detect=_reports(_SHUFFLED, 0),
             finding=_PART_SIZES + "; one of them is a run of neighbours or evenly spaced.",
@@ -425,7 +425,7 @@ split = Exercise(
             "Where do you use `seed`?",
             "Seed the generator with the argument, not with a number of your own.",
             detect=_reports(_USES_SEED, 0),
-            finding="With another seed, your function gave the same split.",
+            finding="With a different seed, your function gave the same split.",
         ),
         Mistake(
             "wrong",
@@ -433,11 +433,11 @@ split = Exercise(
             "Can your function draw the same index more than once?",
             "Shuffle all indices once, then cut the array in two.",
             detect=_reports(_REPEATED),
-            finding="{count} of the indices are repeated in the same part.",
+            finding="Indices repeated in the same part: {count}.",
         ),
         Mistake(
             "wrong",
-            "The validation part should hold n · val_ratio of the samples, rounded up or down.",
+            "The validation part should contain n · val_ratio of the samples, rounded up or down.",
             "How many samples is that share of n, and how many did you take?",
             "Compute the size of the validation part from n and `val_ratio`, and put all the "
             "rest into the training part.",
@@ -491,7 +491,7 @@ def _normalize(
     subtract=np.subtract,
     again=False,
 ):
-    """Every keyword is a part that a mistake may replace."""
+    """Normalise both sets. Each keyword argument is a part that a mistake can replace."""
     train, test = read(train) / unit, read(test) / unit
 
     def normalized(x):
@@ -531,8 +531,8 @@ def _normalize_probes():
 
 
 def _nearly(got, wanted):
-    """Whether these agree: with N or N − 1, and with or without an epsilon in the deviation."""
-    # The first image alone settles most comparisons with a mistake, and is 20 times faster.
+    """Return whether these agree; the deviation may use N or N − 1, and an epsilon."""
+    # Most comparisons with a mistake are settled by the first image, which is 20 times faster.
     parts = (got[0], wanted[0]), (got, wanted)
     return all(np.allclose(*part, rtol=1e-3, atol=1e-3) for part in parts)
 
@@ -556,7 +556,7 @@ def _on_a_line(condition):
 
 
 def _overflowed(observations):
-    """Whether the result would have been right, or nearly so, for images as floats."""
+    """Return whether the result would have been right, or nearly right, for float images."""
     for observation in observations:
         as_floats = observation.log
         if not observation.wrong or not isinstance(as_floats, (list, tuple)) or len(as_floats) != 2:
@@ -612,7 +612,7 @@ normalize = Exercise(
             "The statistics were taken over both sets together, so the test images have leaked "
             "into the training data.",
             "Would the training images change if the test set did? Should they?",
-            "Compute mean and deviation on the training set alone.",
+            "Compute mean and deviation on the training set only.",
             variants=_everywhere(center=_of_both, spread=_of_both),
         ),
         Mistake(
@@ -620,7 +620,7 @@ normalize = Exercise(
             "The test images were returned unchanged, or only divided by 255. Either nothing was "
             "done to them, or the statistics were taken after the training set was normalised: "
             "mean 0 and deviation 1 change nothing.",
-            "When you normalise the test set, what does `train` hold?",
+            "When you normalise the test set, what does `train` contain?",
             "Keep mean and deviation in variables before you change anything.",
             variants=({"again": True}, {"again": True, "unit": 1}),
             finding=SOME_RIGHT,
@@ -705,14 +705,14 @@ normalize = Exercise(
         ),
         Mistake(
             "wrong",
-            "The fractions are lost: the results were cut to whole numbers.",
+            "The fractions are lost: the results were truncated to whole numbers.",
             "What is the `dtype` of your return value?",
             "Return floating-point arrays.",
             detect=_are_whole_numbers,
         ),
     ),
     hints=(
-        "Two numbers, computed from the training set alone, are used for both sets.",
+        "Two numbers, computed from the training set only, are used for both sets.",
         "Convert to float, subtract the mean of `train`, divide by the standard deviation of "
         "`train`.",
     ),

@@ -30,7 +30,7 @@ def _on_tensors(function):
 
 
 def _on_matrices(function):
-    """Adapt a function that takes matrices; they hold the numbers of an array in two rows."""
+    """Adapt a function that takes matrices; they contain an array's numbers in two rows."""
     return _converting(function, lambda x: x.reshape(2, -1), np.ravel)
 
 
@@ -94,7 +94,7 @@ def _momentum_probes():
 
 
 def _along_the_gradient(observations):
-    """Whether every step, even with an earlier velocity, is a multiple of the gradient."""
+    """Return whether every step, even with a velocity, is a multiple of the gradient."""
     for observation in observations:
         w, g, *_ = observation.probe.args
         got = observation.outputs.get("w")
@@ -166,8 +166,8 @@ momentum_step = Exercise(
         ),
         Mistake(
             "other-convention",
-            "Your idea is right, but the bookkeeping differs: your velocity holds the step itself, "
-            "with its sign and learning rate, as many books define it. PyTorch's velocity holds a "
+            "Your idea is right, but the bookkeeping differs: your velocity is the step itself, "
+            "with its sign and learning rate, as many books define it. PyTorch's velocity is a "
             "sum of gradients, and the learning rate is applied when the weight moves.",
             "If the learning rate changes later, what should happen to the velocity collected "
             "so far? Yours still contains the old rate.",
@@ -203,7 +203,7 @@ momentum_step = Exercise(
             "This is Nesterov's variant, which looks one step ahead: it moves along g + μv, whereas "
             "plain momentum moves along v.",
             "How often does μ appear in your step, and how often in the two formulas?",
-            "Once the velocity is updated, the weight moves by lr times it and nothing else.",
+            "Once the velocity is updated, the weight moves by exactly lr times that velocity.",
             variants=(
                 {"along": lambda new, v, g, lr, mu: g + mu * new},
                 {
@@ -230,7 +230,8 @@ momentum_step = Exercise(
         ),
         Mistake(
             "wrong",
-            "The velocity is right, but the step has the same length whatever the learning rate.",
+            "The velocity is right, but the length of the step does not depend on the learning "
+            "rate.",
             "Where does your function use `lr`?",
             "The weight moves by lr times the new velocity.",
             variants=({"rate": one},),
@@ -495,7 +496,7 @@ adam_step = Exercise(
         replace(_RETURNS_CHANGE, finding=SOME_RIGHT),
         Mistake(
             "wrong",
-            "The step has the same length whatever the learning rate is.",
+            "The length of the step does not depend on the learning rate.",
             "Where does your function use `lr`?",
             "The step is lr times the corrected mean, divided by the denominator.",
             variants=({"rate": one},),
@@ -530,7 +531,7 @@ def _rates(grid):
 
 
 def _same(a, b, rel_tol=1e-3):
-    """Whether two rates are the same except for rounding."""
+    """Return whether two rates are the same except for rounding."""
     return math.isclose(a, b, rel_tol=rel_tol)
 
 
@@ -572,7 +573,7 @@ def _judge_sweep(best_lr_by_optimizer, grid=None):
         return "wrong", " ".join(text)
     if len(chosen) < 2:
         return "wrong", (
-            f"There is only a rate for {next(iter(chosen))}. A comparison needs two or more "
+            f"There is a rate for {next(iter(chosen))} only. A comparison needs two or more "
             "optimizers, each at its own best rate."
         )
 

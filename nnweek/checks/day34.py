@@ -101,8 +101,8 @@ _LOOKS_LIKE = {
     "learning-rate-too-low": "every step would be tiny compared with the weights, and the loss "
     "would creep down in nearly a straight line",
     "no-shuffle": "the batch's loss would rise and fall with the class in the batch",
-    "overfitting": "training would reach its best, and the validation loss would turn and rise, "
-    "with a validation accuracy well above guessing",
+    "overfitting": "training accuracy would reach its maximum, while the validation loss would "
+    "first fall and then rise, with a validation accuracy well above guessing",
     "relu-on-logits": "some class would never be predicted, and training and validation would "
     "stop together at the same height",
 }
@@ -120,8 +120,8 @@ _RUN_HINTS = {
     ),
     "labels-shuffled": (
         "Compare `Accuracy/val` with `Accuracy/train`. What would guessing give?",
-        "What it learnt works on the images that it has seen, and on no others. What must be wrong "
-        "with the data it learnt from?",
+        "What it learnt works only on the images that it has seen. What must be wrong with the data "
+        "it learnt from?",
     ),
     "learning-rate-too-high": (
         "Look at `Update ratio/layer 1` at step 0, and at the first twenty values of `Loss/step`.",
@@ -217,7 +217,11 @@ def _judge(answers):
         praise = "" if lines else "Your answers so far are right. "
         lines.append(f"{praise}Look at `{run}` next.")
     else:
-        return "wrong", [count, *lines], ("All eight runs have their cause; fix the names.",)
+        return (
+            "wrong",
+            [count, *lines],
+            ("All eight causes are right; correct the names that are not on the list.",),
+        )
     return "wrong", [count, *lines], _RUN_HINTS[truth[run]]
 
 

@@ -141,7 +141,7 @@ class Question(_Task):
 
 
 def _is_blank(answer):
-    """Whether an answer is still the placeholder, or a part of it is."""
+    """Return whether an answer, or a part of it, is still the placeholder."""
     if answer is None or answer is Ellipsis:
         return True
     if isinstance(answer, dict):
@@ -245,8 +245,8 @@ class Exercise(_Task):
         """Return (id, hint) for what can happen in every exercise."""
         if id_ == "not-attempted":
             text += (
-                f"\n{self._your_turn()} If there is code already, does every path through it end "
-                "in a `return`?"
+                f"\n{self._your_turn()} If you have already written code, does every path through "
+                "it end in a `return`?"
             )
         return id_, wording.lines(text, self._next_hint(id_))
 

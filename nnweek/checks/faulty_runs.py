@@ -110,7 +110,7 @@ def _run(
             yield from (in_order if in_order_of_class else order).split(BATCH)
 
     with open_run(log_dir) as writer:
-        # The last round only logs: it takes no step.
+        # The last round only logs and does not take a step.
         for step, batch in zip(range(STEPS + 1), batches(), strict=False):
             log_all = step % EVERY == 0
             if log_all:
@@ -156,7 +156,7 @@ def _images(data):
 
 
 def _scores(model, train, val):
-    """Return {tag: value} of a model in its present state."""
+    """Return {tag: value} of a model in its current state."""
     import torch
     from torch import nn
 

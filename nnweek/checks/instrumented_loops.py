@@ -125,7 +125,7 @@ class _Optimizer(torch.optim.SGD):
 
 
 class _FunctionRaised(Exception):
-    """The learner's function raised; the log holds the error."""
+    """The learner's function raised; the log contains the error."""
 
 
 class TrainingFixture:
@@ -240,6 +240,6 @@ def try_evaluation(function, fixture):
     trainable = sum(p.requires_grad for p in fixture.model.parameters())
     observed = {
         "the parameters": fixture.parameters(),
-        "how many parameters can be trained": trainable,
+        "the number of trainable parameters": trainable,
     }
     return TrialRun(value, observed, fixture.log)

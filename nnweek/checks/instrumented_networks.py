@@ -32,7 +32,7 @@ SIZES = (28 * 28, 256, 256, 10)
 
 @dataclass
 class NetworkLog:
-    """What is known of a network after a forward pass.
+    """What is known about a network after a forward pass.
 
     Attributes:
         layers: how many matrices it multiplied with; 0 if that is not known.

@@ -178,7 +178,7 @@ def _never_stepped(log):
 
 
 def _stepped_too_early(log):
-    """Whether every call steps before its own gradient is there."""
+    """Return whether every call steps before its own gradient is computed."""
     for call in log.calls:
         names = [name for name, *_ in call]
         if "step" not in names or "backward" in names[: names.index("step")]:
@@ -187,18 +187,18 @@ def _stepped_too_early(log):
 
 
 def _stepped_without_gradient(log):
-    """Whether every gradient was computed, and gone when the optimizer stepped."""
+    """Return whether every gradient was computed but gone when the optimizer stepped."""
     steps = log.events("step")
     return bool(steps) and not any(has_gradient for _, has_gradient in steps)
 
 
 def _never_cleared(log):
-    """Whether an old gradient was still there when the next one came."""
+    """Return whether an old gradient was still in `.grad` when the next one was computed."""
     return any(old for _, old in log.events("backward"))
 
 
 def not_in_train_mode(log):
-    """Whether a gradient came from a forward pass that was not in train mode."""
+    """Return whether a gradient came from a forward pass that was not in train mode."""
     for call in log.calls:
         in_train_mode = True
         for name, *details in call:
@@ -210,7 +210,7 @@ def not_in_train_mode(log):
 
 
 def sums_to_one(rows):
-    """Whether these are probabilities over the classes, or by mistake over the batch."""
+    """Return whether these are probabilities over the classes, or by mistake over the batch."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or not np.isfinite(rows).all() or rows.min() < -1e-6:
         return False
@@ -305,7 +305,7 @@ FIRST_BATCH_ONLY = Mistake(
 )
 LAST_BATCH_ONLY = Mistake(
     "last-batch-only",
-    "The result belongs to the last batch alone.",
+    "The result belongs only to the last batch.",
     "Which lines run once per batch, and which once at the end? What happens there to the "
     "results of the earlier batches?",
     "Add up inside the loop, starting from 0 before it, and divide after it.",
@@ -320,7 +320,7 @@ LAST_BATCH_ONLY = Mistake(
 UNWEIGHTED_MEAN = Mistake(
     "unweighted-mean",
     "Every batch counted the same, but the last one is smaller: its examples weigh too much.",
-    "If the last batch held a single image, how much of the mean would that image decide?",
+    "If the last batch contained a single image, how much of the mean would that image decide?",
     "Multiply each batch's mean by the size of that batch, add up, and divide by the number "
     "of all examples.",
     variants=_averages(

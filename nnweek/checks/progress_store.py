@@ -46,5 +46,5 @@ def last_hints(exercise):
 
 
 def forget(exercise):
-    """Start the hints of an exercise from the first again."""
+    """Restart the hints of an exercise from the first one."""
     _given_hints.pop(exercise, None)

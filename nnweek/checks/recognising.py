@@ -7,7 +7,7 @@ so that dW1, db1 and db2 are wrong on every probe:
 - "missing-relu-mask" would produce this dW1 and this db1, but not this db2. It is a *partial*
   explanation. Without the second bug it would be *complete*.
 - "missing-relu-mask" and "sign" together, with both steps replaced, would produce none of them.
-- A mistake that would show on a probe whose outputs are all right is no explanation at all.
+- A mistake that would have changed a probe's correct outputs cannot be the explanation.
 
 `recognise` tries, in this order: one mistake that explains everything; a mistake's own
 `detect`; the mistake that the failing probes were built for; two mistakes made at once; and
@@ -69,8 +69,8 @@ def _explain(exercise, observations, size):
 
     A complete explanation leaves no wrong output over, except on probes that were built for
     another mistake and so may show that one as well. A partial explanation must cover more
-    than chance could: several outputs, and several numbers that are not 0. No explanation
-    holds if it would show on a probe whose outputs are all right.
+    than chance could: several outputs, and several numbers that are not 0. A mistake that
+    would have changed a probe's correct outputs is not an explanation.
 
     Returns:
         (complete, partial): an `Explanation` or None each. Of several complete ones, the

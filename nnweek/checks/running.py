@@ -31,7 +31,7 @@ class TrialRun:
     Attributes:
         value: what the function returned.
         observed: further outputs, {name: numbers}.
-        log: whatever the mistakes' `detect` looks at.
+        log: what the mistakes' `detect` functions read.
         changed: {input: largest change}, for inputs that are not the probe's own.
         problem: why there is nothing to compare, if so.
         remark: what the verdict says if the function passes.
@@ -167,7 +167,7 @@ def _output_names(exercise, count):
 
 
 def _unpack(exercise, value, right):
-    """Return ({name: array}, problem) from whatever was returned."""
+    """Return ({name: array}, problem) from the returned value."""
     if _is_placeholder(value):
         return {}, Problem("not-attempted", f"It returned {value}.")
     if len(exercise.outputs) == 1 and "{}" not in exercise.outputs[0]:
@@ -196,7 +196,7 @@ def _unpack(exercise, value, right):
 
 
 def _read(name, value, wanted):
-    """Return (array, None), or (None, problem) if `value` does not hold what is expected."""
+    """Return (array, None), or (None, problem) if `value` does not contain what is expected."""
     array = as_numbers(value)
     if wanted is not None and wanted.dtype == bool:
         if array is None or array.size != 1 or not (array == array.astype(bool)).all():
@@ -204,7 +204,7 @@ def _read(name, value, wanted):
             return None, Problem("wrong-type", text)
         return array.astype(bool).reshape(()), None
     a_number = wanted is not None and wanted.ndim == 0
-    # A tuple counts as an array only if its shape matches, not if it holds several answers.
+    # A tuple counts as an array only if its shape matches, not if it contains several answers.
     several = isinstance(value, tuple) and wanted is not None and np.shape(array) != wanted.shape
     if array is None or several or (a_number and getattr(value, "requires_grad", False)):
         what = "a number" if a_number else "an array of numbers"

@@ -170,12 +170,13 @@ def described(error):
     text = type(error).__name__ + (f": {message}" if message else "")
     if own is not None:
         line = linecache.getline(own.tb_frame.f_code.co_filename, own.tb_lineno).strip()
-        text += f"\nIt happened in your line {own.tb_lineno}" + (f": `{line}`" if line else ".")
+        text += f"\nThe error occurred in line {own.tb_lineno} of your code"
+        text += f": `{line}`" if line else "."
     if isinstance(error, MemoryError):
         text += "\nThis needs more memory than there is: what is the shape of the array it makes?"
     return Problem("raised", text)
 
 
 def _is_raise(trace):
-    """Whether the frame stopped at a `raise` statement, not inside a call into C."""
+    """Return whether the frame stopped at a `raise` statement, not inside a call into C."""
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE

@@ -40,12 +40,12 @@ def forward(X, W1, b1, W2, b2):
 def backward(X, y, W1, b1, W2, b2):
     N = len(X)
 
-    # Forward again, keeping what the way back needs.
+    # Forward again, keeping what the backward pass needs.
     z1 = X @ W1 + b1  # (N, H)
     a1 = np.maximum(0, z1)  # (N, H)
     probs = softmax(a1 @ W2 + b2)  # (N, C)
 
-    # What the network said, minus what it should have said, over the batch size.
+    # The prediction minus the target, over the batch size.
     dscores = probs.copy()
     dscores[np.arange(N), y] -= 1
     dscores /= N
@@ -180,5 +180,5 @@ def answers():
     }
 
 
-# Three exercises have another name than the function that answers them.
+# Three exercises are not named after the function that answers them.
 test_suite, lr_sweep, diagnose = suite, best_rates, answers

@@ -30,15 +30,15 @@ GENERIC = {
     "error and the line of your code in which it happened.",
     "wrong-type": "What is the type of your return value? It is not the type that the exercise "
     "asks for: a string or a list of unequal rows instead of numbers, one array instead of two, "
-    "or a tensor that still carries its graph.",
+    "or a tensor that is still attached to its graph.",
     "wrong-shape": "The type is right, but the shape is not. The verdict says which shape was "
     "returned and which was expected. Write the shape next to each line of your function until "
     "you find the line in which they differ.",
     "not-finite": "Some numbers are infinite or NaN and should be finite. Look for the "
     "exponential of a large number, the logarithm or the square root of a number that may be 0 "
     "or negative, and a division by 0.",
-    "modifies-input": "The answer may be right, but your function changed an array of the "
-    "caller. Whatever uses that array next gets other numbers.",
+    "modifies-input": "The answer may be right, but your function changed one of the "
+    "caller's arrays. The code that uses it next gets different numbers.",
     "wrong": "The numbers are not right, and the checks know no mistake with this pattern. The "
     "verdict shows the first number that differs: in which output, at which index, what was "
     "returned and what was expected. Try the smallest input that you can work out by hand.",

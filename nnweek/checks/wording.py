@@ -167,7 +167,7 @@ def _changed_input(exercise, observations):
             if name not in exercise.may_change:
                 return "modifies-input", (
                     f"Your function changed the caller's `{name}`.\nThe code that uses it next "
-                    "gets other numbers. Which line assigns into it, or uses `+=`, `-=`, `*=`, "
+                    "gets different numbers. Which line assigns into it, or uses `+=`, `-=`, `*=`, "
                     "`/=` or `out=` on it?"
                 )
     return None

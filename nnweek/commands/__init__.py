@@ -13,7 +13,7 @@ from nnweek import __version__, _console
 
 COMMANDS = {
     "start": "copy the seven notebooks into a folder of your own",
-    "report": "describe this set-up, what is wrong with it and how to fix it",
+    "report": "report your setup, any problems and how to fix them",
     "grade": "check the exercises in notebooks that learners handed in",
     "bench": "measure how fast this computer trains",
 }
@@ -32,8 +32,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="nnweek",
         usage="nnweek [-h] [--version] [COMMAND ...]",
-        description="The commands of Week 5 - Neural Networks. Without a command, the report is "
-        "printed.",
+        description="The commands of Week 5 - Neural Networks. Without a command, nnweek "
+        "prints the report.",
         epilog="'nnweek COMMAND --help' explains a command and its options.",
     )
     parser.add_argument("--version", action="version", version=f"nnweek {__version__}")

@@ -73,7 +73,7 @@ def usual_epoch(model, loader, device, optimizer=None):
 
 
 def gemm_floor(model, loader, *, backward):
-    """Gather an epoch's batches, multiply its matrices, nothing else. Introduced on Day 32."""
+    """Only gather an epoch's batches and multiply its matrices. Introduced on Day 32."""
     weights = [m.weight.detach() for m in model.net if isinstance(m, nn.Linear)]
     for images, _ in loader:
         inputs = [images.flatten(1)]
@@ -287,7 +287,7 @@ def _peak_memory(pid):
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None
-    # ru_maxrss would start from what the parent held when it forked.
+    # ru_maxrss would start from what the parent occupied when it forked.
     return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.M)[1])
 
 

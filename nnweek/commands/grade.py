@@ -1,7 +1,7 @@
 """Grading of exercises that learners handed in, file by file (Day 29).
 
-Each file runs in a process of its own, with a time limit. This is no protection: a file is
-somebody else's code, and it runs with your rights.
+Each file runs in a process of its own, with a time limit. This does not protect you: a file
+is other people's code, and it runs with your permissions.
 """
 
 import argparse
@@ -27,8 +27,8 @@ The table (CSV) has one row per file and exercise: the file as you named it, the
 exercise, and 'passed' or the id of the mistake. In a file or a pipe it is encoded in UTF-8.
 The most frequent mistakes follow on standard error.
 
-Imports, definitions, plain values and the calls of the checks are run, and nothing else.
-Even so, this is somebody else's code, and it runs with your rights.
+Only imports, definitions, constants and the calls of the checks are run. Even so, this is
+other people's code, and it runs with your permissions.
 """
 SECONDS = 300  # per file; a check stops a function after a few seconds
 # The current folder comes last, where a file may have the name of a library.
@@ -69,9 +69,9 @@ def main(arguments=None):
 def grade(path):
     """Check the answers in one file. Introduced on Day 29.
 
-    Imports, definitions, plain values (`answers = {…}`) and the calls of the checks are run
-    in the file's order, and nothing else: nothing is trained or drawn. If a file calls no
-    check at all, each function with an exercise's name is checked.
+    Only imports, definitions, constants (`answers = {…}`) and the calls of the checks are run,
+    in the file's order: nothing is trained or drawn. If a file does not call any check, each
+    function with an exercise's name is checked.
 
     Args:
         path: a notebook (.ipynb) or a Python file, also in jupytext's percent format.
@@ -134,7 +134,7 @@ def _check_call(statement):
 
 
 def _is_definition(statement):
-    """Whether a statement is an import, a definition or the assignment of a plain value."""
+    """Return whether a statement is an import, a definition or a constant's assignment."""
     if isinstance(statement, ast.Assign):
         with contextlib.suppress(ValueError, TypeError, SyntaxError):
             ast.literal_eval(statement.value)

@@ -1,4 +1,4 @@
-"""A report on this set-up: what is wrong and how to fix it (Day 29).
+"""A report on your setup: any problems and how to fix them (Day 29).
 
 The report looks for what is missing or broken, so it needs nothing but Python: it imports
 each library in another process, which may crash or hang, and continues if one of its own
@@ -47,7 +47,7 @@ PATIENCE = 180  # seconds for all imports together; a cold disk is slow
 
 @dataclass
 class Report:
-    """A set-up, what is wrong with it and how to fix it. Introduced on Day 29.
+    """A setup, its problems and how to fix them. Introduced on Day 29.
 
     Attributes:
         facts: {label: text}.
@@ -80,20 +80,20 @@ def main(arguments=None):
     """Print the report; return 0 if nothing is wrong, else 1. Introduced on Day 29."""
     argparse.ArgumentParser(
         prog="nnweek report",
-        description="Describe this set-up, what is wrong with it and how to fix it. The exit "
-        "status is 0 if nothing is wrong, else 1. Nothing is downloaded or changed.",
+        description="Report your setup, any problems and how to fix them. The exit status is 0 "
+        "if nothing is wrong, else 1. Nothing is downloaded or changed.",
     ).parse_args(arguments)
-    print("One moment, trying every library …", file=sys.stderr, flush=True)
+    print("Checking the libraries; this takes a moment …", file=sys.stderr, flush=True)
     result = report()
     print(result)
     return 1 if result.problems else 0
 
 
 def report():
-    """Look at this set-up. Introduced on Day 29.
+    """Examine this setup. Introduced on Day 29.
 
-    In a notebook, a cell `from nnweek.commands.report import report; report()` looks at the
-    notebook's kernel; `nnweek report` in a terminal looks at that terminal's Python.
+    In a notebook, a cell `from nnweek.commands.report import report; report()` examines the
+    notebook's kernel; `nnweek report` in a terminal examines that terminal's Python.
 
     Returns:
         A `Report`, which displays itself.
@@ -134,7 +134,7 @@ def _floors():
 
 
 def _probe():
-    """Try everything in another process; return its findings by key."""
+    """Probe the libraries in a subprocess; return its findings by key."""
     modules = [module for module, _ in LIBRARIES.values()]
     try:
         ran = subprocess.run(
@@ -176,7 +176,7 @@ def _libraries(result, probed):
                 "both, and install them with one command from one package index."
             )
         elif error:
-            problem(f"{library} is installed and does not import: {error}.")
+            problem(f"{library} is installed but cannot be imported: {error}.")
         elif version and _numbers(version) < _numbers(oldest):
             problem(
                 f"{library} {version} is too old, since the course needs {oldest} or newer: "
@@ -189,7 +189,10 @@ def _libraries(result, probed):
             f"`pip install {' '.join(names)}`."
         )
     if probed.get("trying"):
-        problem(f"Trying {probed['trying']} {probed['end']}; what comes after it is unknown.")
+        problem(
+            f"Checking {probed['trying']} {probed['end']}, so the libraries after it were not "
+            "checked."
+        )
     if probed.get("device"):
         build = f"CUDA {probed['cuda']}" if probed.get("cuda") else "CPUs only"
         result.facts["device"] = f"{probed['device']} (torch is built for {build})"
@@ -199,14 +202,14 @@ def _libraries(result, probed):
 
 
 def _environment(result, probed):
-    """Whether a notebook would use this Python, and this copy of nnweek."""
+    """Whether notebooks use this Python and this copy of nnweek."""
     problem = result.problems.append
     result.facts["nnweek"] = f"{nnweek.__version__}, {PACKAGE}"
     origin = probed.get("nnweek", str(PACKAGE / "__init__.py"))
     if origin is None:
         problem(
-            "nnweek is found in this folder only, so a notebook elsewhere says that there is no "
-            "module of that name: in the course's folder, run `pip install --no-deps -e .`."
+            "nnweek can be imported only from this folder, so notebooks elsewhere fail with "
+            "ModuleNotFoundError: in the course's folder, run `pip install --no-deps -e .`."
         )
     elif not os.path.samefile(Path(origin).parent, PACKAGE):
         problem(
@@ -218,13 +221,15 @@ def _environment(result, probed):
     ours = Path(sys.executable).parent.resolve()
     if os.path.isabs(kernel) and Path(kernel).parent.resolve() != ours:
         problem(
-            f"Jupyter's kernel `python3` starts another Python, {kernel}, which does not see "
-            "what is installed here: `python -m ipykernel install --sys-prefix` makes a kernel "
-            "of this Python."
+            f"Jupyter's kernel `python3` starts a different Python, {kernel}, without the "
+            "packages installed here. To create a kernel for this Python, run "
+            "`python -m ipykernel install --sys-prefix`."
         )
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() != Path(sys.prefix).resolve():
-        result.notes.append(f"The environment {active} is active, but this Python is another.")
+        result.notes.append(
+            f"The environment {active} is active, but this Python belongs to a different one."
+        )
 
 
 def _course(result, probed):
@@ -238,9 +243,10 @@ def _course(result, probed):
         if not ((link := COURSE / "book" / name).exists() and link.samefile(COURSE / name))
     ]
     if broken:
+        verb = "are not symbolic links" if len(broken) > 1 else "is not a symbolic link"
         problem(
-            f"{', '.join(broken)}: not a symbolic link, as in a ZIP or a clone without links, so "
-            "the book cannot be built: clone the course with `git clone -c core.symlinks=true` "
+            f"{', '.join(broken)} {verb}, which happens in a ZIP or a clone without links, so the "
+            "book cannot be built: clone the course with `git clone -c core.symlinks=true` "
             "(on Windows, switch Developer Mode on first)."
         )
     for path in sorted((COURSE / "notebooks").glob("*.ipynb")):
@@ -258,7 +264,7 @@ def _settings(result, probed):
     problem = result.problems.append
     names = sorted(name for name in os.environ if name.startswith("NNWEEK_"))
     lines = "\n".join(f"{name}={os.environ[name]}" for name in names)
-    # A mirror's address may hold a password.
+    # A mirror's address may contain a password.
     result.facts["settings"] = re.sub(r"//[^/@\n]*@", "//…@", lines) or "none"
     for name in sorted(set(names) - SETTINGS):
         close = difflib.get_close_matches(name, SETTINGS, n=1)
@@ -268,7 +274,9 @@ def _settings(result, probed):
     if dataset not in ("", "mnist", "stand-in"):
         problem(f"NNWEEK_DATASET is {dataset!r}: set it to mnist or stand-in, or not at all.")
     if dataset == "stand-in":
-        result.notes.append("NNWEEK_DATASET forces the stand-in, so no result is MNIST's.")
+        result.notes.append(
+            "NNWEEK_DATASET forces the stand-in, so no result is measured on MNIST."
+        )
 
 
 def _data(result, probed):
@@ -295,15 +303,21 @@ def _data(result, probed):
     if present and not unpacked:  # else no load reads the packed files
         _collect(str(raw), checksums, packed, failures, report_missing=False)
     for failure in failures:
-        problem(f"{failure}. The next load downloads it again, or put the original there.")
+        problem(
+            f"{failure}. The next load downloads it again. You can also put the original there "
+            "yourself."
+        )
     intact = len(unpacked or packed)
     is_complete = intact == len(UNPACKED)
     # A class may share a complete copy that is read-only.
     if not is_complete and (obstacle := _obstacle(folder)):
-        problem(f"The data folder takes no file ({obstacle}): set NNWEEK_DATA to one of yours.")
-    state = f"{intact} of {len(UNPACKED)} files are there and verified"
+        problem(
+            f"The data folder is not writable ({obstacle}): set NNWEEK_DATA to a folder that you "
+            "can write to."
+        )
+    state = f"{intact} of {len(UNPACKED)} files present and verified"
     if present and not (checksums or unpacked):
-        state = f"{present} of {len(UNPACKED)} files are there; only torchvision can verify them"
+        state = f"{present} of {len(UNPACKED)} files present; only torchvision can verify them"
     elif not is_complete:
         result.notes.append(
             "MNIST is not complete yet: the first notebook that needs it downloads it (12 MB). "
@@ -341,7 +355,10 @@ def _results(result, probed):
     if incomplete:
         result.notes.append(f"Incomplete lines of the results file, skipped: {incomplete}.")
     if path.parent.is_dir() and (obstacle := _obstacle(path.parent)):
-        problem(f"No result can be saved ({obstacle}): set NNWEEK_RESULTS to a file of yours.")
+        problem(
+            f"Results cannot be saved ({obstacle}): set NNWEEK_RESULTS to a file that you can "
+            "write to."
+        )
     result.facts["exercises"] = "\n".join(map(str.strip, repr(checks.progress()).splitlines()))
 
 
@@ -368,7 +385,7 @@ def _notebook_damage(path):
 
 
 def _obstacle(folder):
-    """Return why no file can be written to a folder, which may not exist yet, or None."""
+    """Return why a folder, which may not exist yet, is not writable, or None if it is."""
     folder = Path(folder).absolute()
     while not os.path.lexists(folder):
         folder = folder.parent

@@ -110,7 +110,7 @@ def test_another_data_set_device_or_library_clears_the_cache(changed, monkeypatc
 
 
 @pytest.mark.parametrize("content", [None, "", '{"nbformat": 3, "worksheets": []}', "{"])
-def test_stray_notebook_does_not_concern_the_cache(content, changed, tree):
+def test_stray_notebook_does_not_affect_the_cache(content, changed, tree):
     for name in ("Untitled.ipynb", "day-30 (copy).ipynb"):
         if content is None:
             shutil.copy(tree / f"{DAY}.ipynb", tree / "notebooks" / name)

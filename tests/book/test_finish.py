@@ -176,7 +176,7 @@ def test_icons_are_found_in_pages_and_scripts():
     }
 
 
-def test_styles_lose_the_letters_and_nothing_else(script):
+def test_styles_lose_only_the_icon_letters(script):
     file = finish.THEME / finish.ICON_STYLES.removeprefix("_static/")
     styles = file.read_text(encoding="utf-8")
     assert {"lg", "solid"} <= finish.style_names(styles)

@@ -93,7 +93,7 @@ def test_exception_is_reported_with_message_and_line(name):
     line = inspect.getsourcelines(submission)[1] + 2
     assert verdict.mistake == "raised"
     assert "ZeroDivisionError: division by zero" in verdict.hint
-    assert f"line {line}: `return scale / len([])  # the culprit`" in verdict.hint
+    assert f"line {line} of your code: `return scale / len([])  # the culprit`" in verdict.hint
 
 
 def test_exception_inside_numpy_quotes_the_learners_line():

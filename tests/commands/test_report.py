@@ -1,6 +1,6 @@
-"""`python -m nnweek` names what is wrong with a set-up, in one sentence with the fix.
+"""`python -m nnweek` names what is wrong with a setup, in one sentence with the fix.
 
-Most tests give the report the findings of a healthy set-up and spoil one of them. The probe,
+Most tests give the report the findings of a healthy setup and spoil one of them. The probe,
 which makes those findings, and the command itself are tested in processes of their own.
 """
 
@@ -54,7 +54,7 @@ HEALTHY = {
 
 @pytest.fixture
 def set_up(tmp_path, monkeypatch):
-    """A set-up without problems: its folders, and what the probe finds."""
+    """A setup without problems: its folders, and what the probe finds."""
     for name in os.environ:
         if name.startswith(("NNWEEK_", "VIRTUAL_ENV", "XDG_")):
             monkeypatch.delenv(name)
@@ -86,7 +86,7 @@ def test_a_healthy_set_up_has_no_problem(set_up):
     found = report.report()
     assert found.problems == []
     for line in (
-        "torch +99.0", "device +CPU, threads: 4", "MNIST +4 of 4 files are there and verified",
+        "torch +99.0", "device +CPU, threads: 4", "MNIST +4 of 4 files present and verified",
         r"data folder +~[/\\]\.cache[/\\]nnweek", "settings +none", "- This report found no problem",
     ):  # fmt: skip
         assert re.search(f"^{line}", repr(found), re.M), line
@@ -94,9 +94,11 @@ def test_a_healthy_set_up_has_no_problem(set_up):
 
 FINDINGS = {
     "torch 99.0 and torchvision 0.24 do not match": {"torchvision": ["torchvision::nms", "0.24"]},
-    "tensorboard is installed and does not import: OSError": {"tensorboard": ["OSError", "2.21"]},
+    "tensorboard is installed but cannot be imported: OSError": {
+        "tensorboard": ["OSError", "2.21"]
+    },
     "tqdm 4.9.1 is too old, since the course needs 4.66": {"tqdm": [None, "4.9.1"]},
-    "Trying tqdm crashed": {"trying": "tqdm", "end": "crashed"},
+    "Checking tqdm crashed": {"trying": "tqdm", "end": "crashed"},
     "run `pip install --no-deps -e .`": {"nnweek": None},
     "imports another copy of nnweek": {"nnweek": str(ROOT / "tests" / "__init__.py")},
     "ipykernel install --sys-prefix": {"kernel": os.path.abspath(os.path.join("other", "python"))},
@@ -120,7 +122,7 @@ def test_missing_libraries_are_named_with_their_first_day(set_up):
     assert "`pip install torch torchvision scikit-learn tqdm`" in torch
     assert "needed from Day 31 on" in torch
     assert "tensorboard: not installed, and needed from Day 34 on" in tensorboard
-    assert "4 of 4 files are there; only torchvision can verify them" in repr(found)
+    assert "4 of 4 files present; only torchvision can verify them" in repr(found)
     assert "exercises passed" in repr(found)
 
 
@@ -146,7 +148,7 @@ def test_missing_links_and_unusable_notebooks_are_named(set_up):
     write(set_up.course / "notebooks", notebooks)
     found = report.report()
     links, cut, day_29, old = found.problems
-    assert "book/_config.yml, book/_toc.yml, book/notebooks: not a symbolic link" in links
+    assert "book/_config.yml, book/_toc.yml, book/notebooks are not symbolic links" in links
     assert "git clone -c core.symlinks=true" in links
     assert "cut.ipynb is damaged: move it to another folder." in cut
     assert "day-29.ipynb is empty" in day_29
@@ -162,7 +164,7 @@ def test_missing_links_and_unusable_notebooks_are_named(set_up):
         ("NNWEEK_DATASET", "MNIST", "NNWEEK_DATASET is 'MNIST': set it to mnist or stand-in"),
         ("NNWEEK_DATASETS", "mnist", "NNWEEK_DATASETS is set, but"),
         ("NNWEEK_DATASETS", "mnist", "did you mean NNWEEK_DATASET?"),
-        ("NNWEEK_DATA", "{home}/file", "The data folder takes no file"),
+        ("NNWEEK_DATA", "{home}/file", "The data folder is not writable"),
         ("NNWEEK_DATA", "{home}/file", "file is not a folder"),
         ("NNWEEK_RESULTS", "{home}", "cannot be read"),
         ("NNWEEK_MNIST_MIRROR", "{home}/gone", f"lacks {', '.join(FILES)}"),
@@ -179,11 +181,11 @@ def test_read_only_folders_are_named_unless_mnist_is_complete(set_up, monkeypatc
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(report.tempfile, "TemporaryFile", refuse)
-    assert re.search(r"No result can be saved \(.*: Read-only file system\)", the_problem())
+    assert re.search(r"Results cannot be saved \(.*: Read-only file system\)", the_problem())
     (set_up.raw / FIRST).unlink()
     data, result = report.report().problems
     assert re.search(
-        r"data folder takes no file \(.*: Read-only file system\): set NNWEEK_DATA", data
+        r"data folder is not writable \(.*: Read-only file system\): set NNWEEK_DATA", data
     )
 
 
@@ -204,7 +206,7 @@ def test_packed_files_are_ignored_if_the_unpacked_ones_are_intact(set_up, monkey
     (set_up.raw / LAST).write_bytes(b"half")
     found = report.report()
     assert found.problems == []
-    assert found.facts["MNIST"] == "4 of 4 files are there and verified"
+    assert found.facts["MNIST"] == "4 of 4 files present and verified"
 
 
 def test_notes_leave_the_status_at_0(set_up, monkeypatch, capsys):
@@ -215,7 +217,7 @@ def test_notes_leave_the_status_at_0(set_up, monkeypatch, capsys):
     assert report.main([]) == 0
     notes = " ".join(capsys.readouterr().out.partition("Worth knowing")[2].split())
     assert "MNIST is not complete yet" in notes
-    assert "other is active, but this Python is another" in notes
+    assert "other is active, but this Python belongs to a different one" in notes
     assert "NNWEEK_DATASET forces the stand-in" in notes
     assert not list(set_up.raw.iterdir()), "something was downloaded"
 
@@ -357,7 +359,7 @@ def run(python, folder, cwd=None, **variables):
     return ran.returncode, " ".join(ran.stdout.split())
 
 
-def test_command_reports_offline_and_beside_a_hiding_module(tmp_path):
+def test_report_works_offline_and_beside_a_shadowing_module(tmp_path):
     modules = {
         **LIGHT,
         "sitecustomize.py": """
@@ -384,7 +386,7 @@ def test_command_reports_offline_and_beside_a_hiding_module(tmp_path):
     problems = printed.partition("What is wrong")[2]
     assert f"{FIRST} is damaged" in problems
     assert "random.py hides the library `random`" in problems
-    assert "does not import" not in problems
+    assert "cannot be imported" not in problems
     assert "failed" not in problems
     assert not (offline / "contacted").exists()
 
@@ -395,7 +397,7 @@ def test_command_reports_with_nothing_but_python(tmp_path):
     status, printed = run(python, tmp_path, cwd=ROOT, PYTHONPATH="")
     assert status == 1
     assert "numpy, matplotlib: not installed, and needed from Day 29 on" in printed
-    assert "nnweek is found in this folder only" in printed
+    assert "nnweek can be imported only from this folder" in printed
     assert "ipykernel is not installed" in printed
     assert "failed" not in printed
 

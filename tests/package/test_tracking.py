@@ -71,7 +71,7 @@ def test_second_run_replaces_only_the_first(tmp_path):
     assert all(path.read_text() == "keep me" for path in others)
 
 
-def test_long_runs_come_back_in_full(tmp_path):
+def test_long_runs_are_read_back_completely(tmp_path):
     """By default, TensorBoard's reader keeps a sample of 10,000 points."""
     n = 10_500
     with open_run(tmp_path) as writer:
