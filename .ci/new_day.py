@@ -7,7 +7,11 @@ the .ipynb. Nothing is overwritten.
 
 import re
 import sys
+import unicodedata
 from pathlib import Path
+
+from nnweek import _console
+from nnweek.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -122,37 +126,63 @@ TODO, Day {day}
 """
 
 
+def find(file, place):
+    """Return the text of a file of the repository, and the matches of a pattern in it."""
+    content = (ROOT / file).read_text(encoding="utf-8")
+    matches = list(re.finditer(place, content, re.MULTILINE))
+    if not matches:
+        sys.exit(f"Nothing was written: {file} contains no line like {place!r}.")
+    return content, matches
+
+
 def insert(file, place, text):
-    """Insert text at the end of the last match of a pattern in a file of the repository."""
-    path = ROOT / file
-    content = path.read_text(encoding="utf-8")
-    *_, last = re.finditer(place, content, re.MULTILINE)
-    path.write_text(content[: last.end()] + text + content[last.end() :], encoding="utf-8")
-    print("changed:", file)
+    """Return a file's text with a text inserted after the last match of a pattern."""
+    content, matches = find(file, place)
+    if text in content:  # from an earlier try, which could not write all files
+        return content
+    end = matches[-1].end()
+    return content[:end] + text + content[end:]
 
 
 def main(day, title):
     notebooks = ROOT / "notebooks"
     if existing := sorted(notebooks.glob(f"day-{day}-*.py")):
         sys.exit(f"Day {day} already exists: {existing[0].relative_to(ROOT)}")
-    stem = f"day-{day}-{'-'.join(re.findall('[a-z0-9]+', title.lower()))}"
-    first = min(notebooks.glob("day-*.py")).read_text(encoding="utf-8")
-    colab_cell = re.search(r'# %% tags=\["remove-cell"\]\n.*?\n(?=# %%)', first, re.DOTALL)[0]
-
-    text = TEMPLATE.format(day=day, title=title, colab_cell=colab_cell)
-    (notebooks / f"{stem}.py").write_text(text, encoding="utf-8")
-    print(f"written: notebooks/{stem}.py")
-
-    insert("_toc.yml", r"^ +- file: notebooks/day-.*\n", f"      - file: notebooks/{stem}\n")
-    insert("book/index.md", r"^\d+ minutes\n:::::\n\n", CARD.format(**locals()))
-    colab = re.search(r"\((https://colab\.\S+/notebooks/)", (ROOT / "README.md").read_text("utf-8"))
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.findall("[a-z0-9]+", plain)
+    if not words:
+        sys.exit("The title names the file, so it needs a letter from A to Z or a digit.")
+    stem = f"day-{day}-{'-'.join(words)}"
+    first = min(notebooks.glob("day-*.py"))
+    _, cells = find(first, r'# %% tags=\["remove-cell"\]\n(?s:.*?)\n(?=# %%)')
+    _, colab = find("README.md", r"\((https://colab\.\S+/notebooks/)")
+    link = f"{colab[0][1]}{stem}.ipynb"
     notebook = f"[day-{day}](notebooks/{stem}.ipynb)"
-    row = f"| {day} | TODO: {title} | {notebook} | [Open in Colab]({colab[1]}{stem}.ipynb) |\n"
-    insert("README.md", r"^\| \d\d \| .*\n", row)
+    row = f"| {day} | TODO: {title} | {notebook} | [Open in Colab]({link}) |\n"
+    card = CARD.format(day=day, title=title, stem=stem)
+    entry = f"      - file: notebooks/{stem}\n"
+    texts = {
+        "_toc.yml": insert("_toc.yml", r"^ +- file: notebooks/day-.*\n", entry),
+        "book/index.md": insert("book/index.md", r"^\d+ minutes\n:::::\n\n", card),
+        "README.md": insert("README.md", r"^\| \d\d \| .*\n", row),
+        # The last, because it tells the next try that the day exists.
+        f"notebooks/{stem}.py": TEMPLATE.format(day=day, title=title, colab_cell=cells[0][0]),
+    }
+    for name, text in texts.items():
+        try:
+            with atomic_write(ROOT / name) as file:
+                file.write(text.encode("utf-8"))
+        except OSError as error:
+            sys.exit(
+                f"{name} could not be written ({error.strerror}). Solve this, then run the same "
+                "command again."
+            )
+        print("written:", name)
     print("The section 'Add a day' of CONTRIBUTING.md says what to do next.")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or not re.fullmatch(r"\d\d", sys.argv[1]) or not sys.argv[2].strip():
         sys.exit('usage: make new-day DAY=36 TITLE="Attention"')
+    _console.make_tolerant()
     main(sys.argv[1], sys.argv[2].strip())

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -19,10 +20,10 @@ def atomic_write(path):
     The content goes to a temporary file in the same folder, which takes the name `path`
     once it is complete. So no reader ever sees half a file, even if several processes
     write it at once. A writer that is killed leaves its temporary file behind; the next
-    writer deletes those that are older than an hour.
+    writer deletes those that are older than an hour. An existing file keeps its permissions.
 
     Args:
-        path: the file; its folder is created if necessary.
+        path: the file, or a link to it, which stays a link; its folder is created if necessary.
 
     Yields:
         A binary file object to write to.
@@ -30,12 +31,14 @@ def atomic_write(path):
     Raises:
         OSError: if the folder cannot be created or written to, or the disk is full.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # mkstemp would create the file with owner-only permissions.
     temporary = path.parent / f".{path.name}-{uuid.uuid4().hex}.part"
     try:
         with open(temporary, "xb") as file:
+            with contextlib.suppress(OSError):  # a new file, or a disk without permissions
+                shutil.copymode(path, temporary)
             _delete_leftovers(path, os.fstat(file.fileno()).st_mtime)
             yield file
             file.flush()
@@ -51,8 +54,9 @@ def write_block(path, text, after=""):
     """Write a generated block into a text file; keep the text around it. Introduced on Day 35.
 
     The block lies between two comment lines, by which it is found and replaced the next time.
-    A file without them was written by somebody else and is not touched: the block goes to a
-    new file beside it, such as `report-2.md`.
+    A file without them was written by somebody else and is not touched, nor is one with a start
+    mark before the end mark of the first block: the block goes to a new file beside it, such as
+    `report-2.md`.
 
     Args:
         path: the file; it is created if it does not exist.
@@ -71,10 +75,10 @@ def write_block(path, text, after=""):
     target, content = path, f"{block}\n{after}"
     while target.exists():
         # Bytes that are not UTF-8 and all line ends come back as they were.
-        old = target.read_bytes().decode("utf-8", "surrogateescape")
-        before, found, rest = old.partition(start)
-        _, closed, rest = rest.partition(end)
-        if found and closed:
+        old = b"" if target.is_dir() else target.read_bytes()
+        before, found, rest = old.decode("utf-8", "surrogateescape").partition(start)
+        inside, closed, rest = rest.partition(end)
+        if found and closed and start not in inside:
             content = f"{before}{block}{rest}"
             break
         target, number = path.with_stem(f"{path.stem}-{number}"), number + 1

@@ -56,14 +56,16 @@ def kernel():
 
 def own_files(modules):
     """Return {library: file in the current folder that hides it}."""
-    used = {name.partition(".")[0] for name in [*sys.modules, *modules]} - {"__main__"}
-    own = {}
+    used = {name.partition(".")[0] for name in ["nnweek", *sys.modules, *modules]}
+    used -= {"__main__", *sys.stdlib_module_names}  # a kernel finds the standard library first
+    found = {}
     for entry in sorted(os.listdir()):
         name, ending = os.path.splitext(entry)
-        is_module = ending == ".py" or os.path.isfile(os.path.join(entry, "__init__.py"))
-        if name in used and is_module:
-            own[name] = os.path.abspath(entry)
-    return own
+        is_package = os.path.isfile(os.path.join(entry, "__init__.py"))
+        is_course = name == "nnweek" and is_package  # the current folder is a copy of the course
+        if name in used and not is_course and (ending == ".py" or is_package):
+            found[name] = os.path.abspath(entry)
+    return found
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
 def test_only_old_leftovers_of_killed_writers_are_deleted(tmp_path):
     """The file of a running writer is new, or dated in the future if a clock was changed."""
     path = tmp_path / "state[1].pt"
-    code = "import os, sys; from nnweek.files import BLOCK, atomic_write, write_block\nwith atomic_write(sys.argv[1]): os._exit(9)"
+    code = "import os, sys; from nnweek.files import atomic_write\nwith atomic_write(sys.argv[1]): os._exit(9)"
     for _ in range(3):
         assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == 9
     old, young, future = tmp_path.iterdir()
@@ -59,6 +60,19 @@ def test_file_has_the_usual_permissions(tmp_path):
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_link_stays_a_link_and_its_file_keeps_its_permissions(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_bytes(b"old")
+    (tmp_path / "there" / "file").chmod(0o600)
+    (tmp_path / "link").symlink_to(Path("there", "file"))
+    with atomic_write(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "file").read_bytes() == b"new"
+    assert (tmp_path / "there" / "file").stat().st_mode & 0o777 == 0o600
+
+
 def test_generated_block_is_replaced_and_own_text_kept(tmp_path):
     path = tmp_path / "report.md"
     assert write_block(path, "accuracy 1", after="\nMy words:\n") == path
@@ -80,3 +94,17 @@ def test_file_without_its_marks_is_not_touched(tmp_path, lost):
         assert write_block(path, "accuracy 2").name == "report-2.md"
     assert path.read_text(encoding="utf-8") == own
     assert "accuracy 2" in (tmp_path / "report-2.md").read_text(encoding="utf-8")
+
+
+def test_own_text_between_two_start_marks_is_not_touched(tmp_path):
+    """The end mark of the first block was deleted, and text was written after it."""
+    path = tmp_path / "report.md"
+    own = f"{BLOCK[0]}\naccuracy 1\nmy comparison\n{BLOCK[0]}\naccuracy 0\n{BLOCK[1]}\n"
+    path.write_text(own, encoding="utf-8")
+    assert write_block(path, "accuracy 2").name == "report-2.md"
+    assert path.read_text(encoding="utf-8") == own
+
+
+def test_block_goes_beside_a_folder_of_that_name(tmp_path):
+    (tmp_path / "report.md").mkdir()
+    assert write_block(tmp_path / "report.md", "accuracy 1").name == "report-2.md"

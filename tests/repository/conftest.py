@@ -36,6 +36,12 @@ def files():
     return files_of(ROOT)
 
 
+@pytest.fixture
+def limited():
+    """Make a Python whose files cannot exceed some kilobytes, as on a full disk."""
+    return lambda size: ("sh", "-c", f'ulimit -f {size}; exec "$@"', "sh", sys.executable)
+
+
 class Fork:
     """A git repository and the scripts in its .ci folder."""
 
@@ -45,10 +51,13 @@ class Fork:
     def files(self):
         return files_of(self.tree)
 
-    def run(self, script, *arguments, fails=False):
+    def git(self, *arguments):
+        return git(*arguments, cwd=self.tree)
+
+    def run(self, script, *arguments, fails=False, python=(sys.executable,)):
         """Run a script; return what it prints, of a failure the error."""
         ran = subprocess.run(
-            [sys.executable, self.tree / ".ci" / script, *arguments],
+            [*python, self.tree / ".ci" / script, *arguments],
             cwd=self.tree.parent,  # the scripts must find their tree themselves
             capture_output=True,
             text=True,

@@ -1,6 +1,12 @@
 """`.ci/rename.py` renames every link after a fork, and the links that there are lead somewhere."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+
+import pytest
 
 from support.contents import REPOSITORY as OLD
 
@@ -51,6 +57,52 @@ def test_rename_refuses_anything_but_one_name(fork):
     wrong = ["", "name", "/name", "owner/", "a/b/c", "an owner/name", f"https://github.com/{NEW}"]
     for arguments in ([], [NEW, NEW], *([name] for name in wrong)):
         assert "usage:" in fork.run("rename.py", *arguments, fails=True), arguments
+    assert fork.files() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
+def test_rename_interrupted_by_a_full_disk_can_be_repeated(fork, limited):
+    before = fork.files()
+    said = fork.run("rename.py", NEW, fails=True, python=limited(50))
+    assert re.match(r"\S+ could not be written \(File too large\)", said)
+    partial = fork.files()
+    fork.run("rename.py", NEW)
+    renamed = fork.files()
+    assert partial.keys() == before.keys()
+    assert all(text in (before[name], renamed[name]) for name, text in partial.items())
+    assert not [name for name, text in renamed.items() if OLD.encode() in text]
+
+
+@pytest.mark.parametrize("outer", ["no repository", "another repository"])
+def test_rename_needs_a_clone(outer, fork):
+    before = fork.files()
+    repository = shutil.move(fork.tree / ".git", fork.tree.parent / "elsewhere")
+    if outer == "another repository":
+        fork.git("init", "--quiet", "..")
+    said = fork.run("rename.py", NEW, fails=True)
+    shutil.move(repository, fork.tree / ".git")
+    assert said.startswith("Nothing was renamed")
+    assert fork.files() == before
+
+
+def test_rename_prints_names_that_the_console_lacks(fork, monkeypatch):
+    (fork.tree / "übung.md").write_text(f"https://github.com/{OLD}", encoding="utf-8")
+    fork.git("add", "übung.md")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert "rewritten: ubung.md" in fork.run("rename.py", NEW)
+
+
+def test_rename_works_before_anything_is_installed(fork):
+    script = fork.tree / ".ci" / "rename.py"
+    command = [sys.executable, "-I", "-S", script, NEW]  # without site-packages
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert f'"https://github.com/{NEW}"'.encode() in fork.files()["pyproject.toml"]
+    assert "Traceback" not in ran.stderr
+
+
+def test_files_of_a_killed_writer_are_ignored_by_git(fork):
+    before = fork.files()
+    (fork.tree / "notebooks" / ".day-29.py-0123.part").touch()
     assert fork.files() == before
 
 
