@@ -35,7 +35,7 @@ def record(name, value, *, dataset, day):
         name: what was measured, such as "softmax_regression_test_accuracy".
         value: a number, a string, or lists and dictionaries of them (JSON).
         dataset: what it was measured on; each data set has its own results.
-        day: the day that measured it, 29 to 35.
+        day: the number of the day that measured it, such as 32.
 
     Raises:
         TypeError, ValueError: if the value cannot be written as JSON.

@@ -21,7 +21,7 @@ def run(code, *arguments, front=(), **environment):
         env={**plain, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
