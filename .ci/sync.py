@@ -7,7 +7,8 @@ other metadata do not count. A generated notebook records the content that it wa
 - only the .py: the .ipynb is generated again; cells with the same source keep their outputs.
 - only the .ipynb: the .py is written from it. The notebook may be open in an editor, so it is left
   as it is, with the old record; `.last-sync.json` remembers what both files then contained.
-- both, or one that cannot be read: nothing is written, and the status is 1.
+- both, or one that was set back, is older than the last commit or cannot be read: nothing is
+  written, and the status is 1.
 
 `--build` (for `make book` and the like) writes no .py, and no notebook that somebody has run or
 saved. `--clean` also drops the outputs of notebooks that are in step, to commit them. `--check`
@@ -17,8 +18,10 @@ writes nothing and fails if a notebook is not exactly what its .py gives.
 import argparse
 import collections
 import contextlib
+import difflib
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +30,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from nnweek._console import make_tolerant
 from nnweek.files import atomic_write
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -67,7 +71,7 @@ def read(path):
 
 def parse(name, raw):
     """Return the notebook of a .py's or .ipynb's bytes."""
-    if re.search(rb"^(<<<<<<<|>>>>>>>) ", raw, re.MULTILINE):
+    if re.search(rb"^<{7} .*^={7}$.*^>{7} ", raw, re.MULTILINE | re.DOTALL):
         raise Refused(f"{name} holds an unfinished git merge: finish it, then run `make sync`.")
     try:
         text = raw.decode("utf-8-sig")
@@ -76,12 +80,14 @@ def parse(name, raw):
         elif json.loads(text)["nbformat"] == 4:
             notebook = nbformat.v4.reads(text)
         else:
-            raise ValueError("an old notebook format")
-        if not any(bare(cell).source for cell in notebook.cells):
+            raise ValueError("its notebook format is not 4")
+        json.dumps(notebook, ensure_ascii=False).encode()  # an error if UTF-8 cannot express it
+        cells = [bare(cell) for cell in notebook.cells]
+        if not any(cell.source for cell in cells):
             raise ValueError("no cells")
     except Exception as error:  # whatever a damaged file causes
         if name.endswith(".py"):
-            fix = "save it as UTF-8 text, or restore it with `git checkout`"
+            fix = "save it as UTF-8 text, or restore an earlier version"
         else:
             fix = "rename it, then `make sync` writes a new one"
         raise Refused(f"{name} cannot be read ({error}): {fix}.") from error
@@ -89,16 +95,34 @@ def parse(name, raw):
 
 
 def carry(cells, old_cells, keys):
-    """Copy `keys` and the other metadata from the old cells with the same type and source."""
-    spare = collections.defaultdict(list)
-    for old in old_cells:
-        spare[tuple(content(old)[:2])].append(old)
-    for cell in cells:
-        if same := spare[tuple(content(cell)[:2])]:
-            old = same.pop(0)
-            merged = {**old.metadata, **cell.metadata}.items()  # in the old order
-            cell.metadata = {k: v for k, v in merged if k in cell.metadata or k not in KEPT}
-            cell.update({key: old[key] for key in keys if key in old})
+    """Copy the other metadata of the cells as they were, and `keys` where the text is the same.
+
+    The cell as it was is the one with the same text, or the most similar one in its place.
+    """
+    old_texts, texts = ([tuple(content(cell)[:2]) for cell in side] for side in (old_cells, cells))
+    blocks = difflib.SequenceMatcher(None, old_texts, texts, autojunk=False).get_opcodes()
+    before, left = {}, []  # `before` has the index of the old cell for that of the new one
+    for kind, start, end, first, last in blocks:
+        if kind == "equal":
+            before.update(zip(range(first, last), range(start, end), strict=True))
+        else:
+            left += [(old, range(first, last)) for old in range(start, end)]
+    for old, _ in left:  # moved cells
+        for new, text in enumerate(texts):
+            if text == old_texts[old] and new not in before:
+                before[new] = old
+                break
+    for old, place in left:  # changed cells
+        kind, source = old_texts[old]
+        free = {texts[new][1]: new for new in place if new not in before and texts[new][0] == kind}
+        if free and old not in before.values():
+            before[free[difflib.get_close_matches(source, free, n=1, cutoff=0)[0]]] = old
+    for new, old in before.items():
+        cell, old_cell = cells[new], old_cells[old]
+        merged = {**old_cell.metadata, **cell.metadata}.items()  # in the old order
+        cell.metadata = {k: v for k, v in merged if k in cell.metadata or k not in KEPT}
+        if texts[new] == old_texts[old]:
+            cell.update({key: old_cell[key] for key in keys if key in old_cell})
 
 
 def generate(source, old=None):
@@ -124,6 +148,8 @@ def write_back(notebook, old, name):
     cells = [bare(cell) for cell in notebook.cells]
     carry(cells, old.cells, ("source",))
     filters = {"cell_metadata_filter": "all", "notebook_metadata_filter": "all,-jupytext"}
+    for key in {"executable", "encoding"} & set(old.metadata.get("jupytext", {})):  # first lines
+        filters[key] = old.metadata["jupytext"][key]
     metadata = {**old.metadata, "jupytext": filters}
     text = jupytext.writes(nbformat.v4.new_notebook(cells=cells, metadata=metadata), "py:percent")
     got = [content(cell) for cell in jupytext.reads(text, "py:percent").cells]
@@ -135,37 +161,55 @@ def write_back(notebook, old, name):
     return text.encode()
 
 
-def base_in_git(paths):
-    """Return the digest of a pair in git's HEAD, or None if it is not there or not in step."""
+def origin_of(notebook):
+    """Return the digest of what a notebook was generated from, or None if it has no record."""
+    record = notebook.metadata.get("nnweek")
+    return record.get("source") if isinstance(record, dict) else None
+
+
+def in_git(path):
+    """Return the digests of a file in git's HEAD and of its origin, each None if there is none."""
+    command = ["git", "show", f"HEAD:./{path.name}"]
     try:
-        found = set()
-        for path in paths:
-            command = ["git", "show", f"HEAD:./{path.name}"]
-            ran = subprocess.run(command, cwd=path.parent, check=True, capture_output=True)
-            found.add(digest(parse(path.name, ran.stdout).cells))
+        ran = subprocess.run(command, cwd=path.parent, check=True, capture_output=True)
+        notebook = parse(path.name, ran.stdout)
     except (OSError, Refused, subprocess.CalledProcessError):
-        return None
-    return found.pop() if len(found) == 1 else None
+        return None, None
+    return digest(notebook.cells), origin_of(notebook)
 
 
 def side_that_changed(paths, digests, origin, last):
     """Return which file of a pair must be written to the other: 0 for the .py, 1 for the .ipynb.
 
     A file is unchanged if it is what the notebook was generated from (`origin`), or what both
-    were after the last sync of this notebook. If that settles nothing, git does: a file that
-    is as in HEAD can be overwritten, because git keeps it.
+    were after the last sync of this notebook. If neither is, git decides: a file that is as in
+    HEAD can be overwritten, because git keeps it. A file that was set back looks like one that
+    was edited, but it must not replace what only the other one has.
     """
+    names = [path.name for path in paths]
+    (py_base, _), (base, base_origin) = map(in_git, paths)
+    heads = (py_base, base)
     unchanged = [found == origin or last == [origin, found] for found in digests]
-    if sum(unchanged) != 1:
-        base = base_in_git(paths)
-        unchanged = [found == base for found in digests]
+    why = "both have changed since they were last the same"
+    if all(unchanged):
+        why = "one of them is as it was before they were last the same"
+    elif not any(unchanged) and base and base == py_base:
+        if origin in (None, base, base_origin):
+            unchanged = [found == base for found in digests]
+        else:
+            why = f"{names[1]} is older than the last commit"
     if sum(unchanged) == 1:
-        return unchanged.index(False)
-    py, ipynb = (path.name for path in paths)
+        side = unchanged.index(False)
+        if digests[side] != heads[side] or digests[1 - side] == heads[1 - side]:
+            return side
+        why = f"{names[side]} is as in the last commit"
+    edited = [names[side] for side in (0, 1) if digests[side] != heads[side]]
+    advice = ""
+    if None not in heads and edited and (len(edited) == 1 or origin == py_base):
+        advice = f" To drop the changes of {edited[0]} instead: `git checkout {edited[0]}`."
     raise Refused(
-        f"{py} and {ipynb} differ, and both have changed since they were last the same, so neither "
-        "was written. Rename the notebook: `make sync` then writes a new one, into which you can "
-        f"copy your cells. To drop the changes of the .py instead: `git checkout {py}`."
+        f"{names[0]} and {names[1]} differ, and {why}, so neither was written. Rename the "
+        f"notebook: `make sync` then writes a new one, into which you can copy your cells.{advice}"
     )
 
 
@@ -174,6 +218,8 @@ def replace(path, new, old):
     windows = path.suffix == ".py" and b"\r\n" in path.read_bytes()
     with atomic_write(path) as file:
         file.write(new.replace(b"\n", b"\r\n") if windows else new)
+        file.flush()
+        os.fsync(file.fileno())  # the slow part, before the comparison
         if read(path) != old:
             raise Refused(f"{path.name} was saved just now: run `make sync` again.")
 
@@ -191,8 +237,7 @@ def sync(py, last_sync, build=False):
         return f"{ipynb.name}: written from the .py"
     old = parse(ipynb.name, old_raw)
     ours, theirs, done = digest(source.cells), digest(old.cells), None
-    record = old.metadata.get("nnweek")
-    origin = record.get("source") if isinstance(record, dict) else None
+    origin = origin_of(old)
     if ours != theirs:
         last = last_sync.get(ipynb.name)
         if side_that_changed((py, ipynb), (ours, theirs), origin, last) == 0:
@@ -207,32 +252,38 @@ def sync(py, last_sync, build=False):
         elif build:
             return f"{ipynb.name}: edited, used as it is (`make sync` carries it to the .py)"
         else:
-            replace(py, write_back(old, source, ipynb.name), raw)
+            new = write_back(old, source, ipynb.name)
+            parse(py.name, new)  # refuses what the next sync would refuse
+            replace(py, new, raw)
             done = f"{py.name}: written from the notebook"
     if not build:
         last_sync[ipynb.name] = [origin, theirs]
     return done
 
 
-def clean(py):
-    """Drop the outputs of a notebook that is in step with its .py."""
+def metadata_keys(notebook):
+    """Return the keys of a notebook's metadata and of its cells'."""
+    return set(notebook.metadata).union(*(cell.metadata for cell in notebook.cells))
+
+
+def clean(py, last_sync):
+    """Drop the outputs and the foreign metadata of a notebook that is in step with its .py."""
     ipynb = py.with_suffix(".ipynb")
     raw = read(ipynb)
     source, old = parse(py.name, read(py)), parse(ipynb.name, raw)
-    if raw != generate(source) and digest(source.cells) == digest(old.cells):
-        replace(ipynb, generate(source), raw)
-        return f"{ipynb.name}: written without outputs"
+    new = generate(source)
+    if raw != new and digest(source.cells) == digest(old.cells):
+        replace(ipynb, new, raw)
+        last_sync[ipynb.name] = [digest(source.cells)] * 2
+        dropped = sorted(metadata_keys(old) - metadata_keys(parse(ipynb.name, new)))
+        also = f" and this metadata: {', '.join(dropped)}" if dropped else ""
+        return f"{ipynb.name}: written without outputs{also}"
     return None
 
 
-def check(py):
-    """Refuse a notebook that is not exactly what its .py gives."""
-    ipynb = py.with_suffix(".ipynb")
-    if read(ipynb) != generate(parse(py.name, read(py))):
-        raise Refused(
-            f"{ipynb.name} is not exactly what {py.name} gives. `make sync` loses nothing; "
-            "CONTRIBUTING.md, *Change a page*, says more."
-        )
+def is_clean(py):
+    """Return whether a notebook is exactly what its .py gives."""
+    return read(py.with_suffix(".ipynb")) == generate(parse(py.name, read(py)))
 
 
 def main(arguments=None):
@@ -247,20 +298,28 @@ def main(arguments=None):
     parser.add_argument("folder", nargs="?", type=Path, default=NOTEBOOKS)
     chosen = parser.parse_args(arguments)
     memory = chosen.folder / ".last-sync.json"
-    last_sync, status, said = {}, 0, False
+    last_sync, status, said, unclean = {}, 0, False, []
     with contextlib.suppress(OSError, TypeError, ValueError):
         last_sync.update(json.loads(memory.read_text(encoding="utf-8")))
     before = dict(last_sync)
     for py in sorted(chosen.folder.glob("day-[0-9][0-9]-*.py")):
         try:
+            if chosen.check and not is_clean(py):
+                raise Refused(
+                    f"{py.stem}.ipynb is not exactly what {py.name} gives. `make sync` loses "
+                    "nothing, and `python .ci/sync.py --clean` then drops the outputs."
+                )
             if chosen.check:
-                check(py)
                 continue
             done = sync(py, last_sync, chosen.build)
             if chosen.clean:
-                done = clean(py) or done
-        except (Refused, OSError) as error:
+                done = clean(py, last_sync) or done
+            elif not chosen.build and not is_clean(py):
+                unclean.append(py.stem)
+        except Refused as error:
             done, status = f"Not synced: {error}", 1
+        except (OSError, ValueError) as error:
+            done, status = f"Not synced: {py.stem}: {error}", 1
         if done:
             print(done)
             said = True
@@ -269,13 +328,22 @@ def main(arguments=None):
         with contextlib.suppress(OSError), atomic_write(memory) as file:
             file.write(json.dumps(last_sync, indent=1).encode())
     for stray in sorted(chosen.folder.glob("*.ipynb")):
-        if not stray.with_suffix(".py").exists():
+        py = stray.with_suffix(".py")
+        if not py.exists() and any(in_git(py)):
+            print(f"Not synced: {py.name} is missing. To restore it: `git checkout {py.name}`.")
+            said, status = True, 1
+        elif not py.exists():
             print(f"{stray.name}: passed over, because it has no .py")
     if not said:
         print("Every day's notebook is in step with its .py.")
+    if unclean:
+        print(
+            "To do before a commit: `python .ci/sync.py --clean`, which drops outputs and metadata. "
+            f"It changes {', '.join(unclean)}."
+        )
     return status
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # the console may lack a character
+    make_tolerant()
     sys.exit(main())

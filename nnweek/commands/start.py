@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import sys
 import uuid
 from pathlib import Path
 
@@ -29,8 +30,7 @@ def main(arguments=None):
     parser.add_argument(
         "folder", nargs="?", type=Path, help="a new or an existing folder (default: my-week)"
     )
-    folder = parser.parse_args(arguments).folder or _default_folder()
-    folder = folder.expanduser().absolute()
+    folder = parser.parse_args(arguments).folder
     source = _notebooks()
     days = sorted(path for path in source.glob("*.ipynb") if re.fullmatch(DAY, path.name))
     if not days:
@@ -38,6 +38,7 @@ def main(arguments=None):
         return 1
     copied, kept, newer, problems = [], [], [], []
     try:
+        folder = (folder or _default_folder()).expanduser().absolute()
         if folder.exists() and folder.samefile(source):
             print(f"{folder} is the course's own folder. Choose another one.")
             return 1
@@ -56,11 +57,16 @@ def main(arguments=None):
                     problems.append(f"{target} is damaged. Rename it, then run this command again.")
                 elif own and version and own != version:
                     newer.append(path.name)
-    except OSError as error:
-        print(f"{folder} cannot be used: {error.strerror or error}.")
+    except (OSError, RuntimeError) as error:  # the latter for the home of an unknown user
+        reason = getattr(error, "strerror", None) or error
+        print(f"{folder or 'The current folder'} cannot be used: {reason}.")
         print('Choose another folder: python -m nnweek start "FOLDER"')
         return 1
-    _report(folder, copied, kept, newer, problems)
+    try:
+        _report(folder, copied, kept, newer, problems)
+        print(end="", flush=True)
+    except BrokenPipeError:  # a reader such as `head` has ended; Python flushes once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1 if problems else 0
 
 
@@ -101,7 +107,7 @@ def _read(path):
         notebook = json.loads(content.decode("utf-8-sig"))
         notebook["cells"]
         return content, notebook["metadata"].get("nnweek", {}).get("source", "")
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return content, None
 
 

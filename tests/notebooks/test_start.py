@@ -100,7 +100,10 @@ def test_newer_version_is_reported_and_kept_beside_the_answers(run, course, week
     assert own.read_bytes() == (course / DAYS[0]).read_bytes()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"cells": []}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"cells": []}', b"\xff", pytest.param(b"[" * 100_000, id="deep")],
+)
 def test_damaged_copy_is_named_and_left_alone(content, run, week):
     run()
     (week / DAYS[0]).write_bytes(content)
@@ -131,6 +134,27 @@ def test_file_in_the_folders_place_is_named(run, week):
     week.write_text("mine", encoding="utf-8")
     assert "my-week cannot be used" in run(status=1)
     assert week.read_text(encoding="utf-8") == "mine"
+
+
+def test_home_of_an_unknown_user_is_named(run):
+    assert "~nosuchuser/week cannot be used" in run("~nosuchuser/week", status=1)
+
+
+def test_deleted_folder_is_a_sentence(run, monkeypatch):
+    monkeypatch.setattr(start.Path, "cwd", failing(errno.ENOENT))
+    assert f"The current folder cannot be used: {os.strerror(errno.ENOENT)}" in run(status=1)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_reader_that_ends_early_is_no_error(unbuffered, tmp_path):
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(ROOT)}
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "nnweek", "start"]
+    with open(writer, "wb") as pipe:
+        ran = subprocess.run(command, cwd=tmp_path, env=env, stdout=pipe, stderr=subprocess.PIPE)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert sorted(listing(tmp_path / "my-week")) == DAYS
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.EACCES])

@@ -1,5 +1,7 @@
 """`make sync`: the side of a day that changed wins, and nothing that a person wrote is lost."""
 
+import copy
+import errno
 import os
 import random
 import re
@@ -15,7 +17,13 @@ from support import ROOT
 from support.days import SOURCE, SYNC, Day, needs_git
 from support.notebooks import SOURCES, every_day
 
+COMMAND = [sys.executable, ROOT / ".ci" / "sync.py"]
 MERGE = b"# %%\n<<<<<<< HEAD\nanswer = 1\n=======\nanswer = 2\n>>>>>>> b\n"
+
+
+with_and_without_git = pytest.mark.parametrize(
+    "in_git", [False, pytest.param(True, marks=needs_git)]
+)
 
 
 @pytest.fixture
@@ -48,6 +56,18 @@ def test_notebook_of_the_week_is_what_its_py_gives_and_gives_it_back(day):
         f"The notebook of {path.name} was edited, run, or is older than its .py. `make sync` says "
         "which and loses nothing; CONTRIBUTING.md, *Change a page*, says how to commit it."
     )
+
+
+@every_day
+def test_new_text_in_every_text_cell_changes_no_other_line_of_the_py(day):
+    path = SOURCES[day]
+    source = SYNC["parse"](path.name, path.read_bytes())
+    notebook = copy.deepcopy(source)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source += "\n\nA new sentence."
+    written = SYNC["write_back"](notebook, source, path.name)
+    assert written.replace(b"\n#\n# A new sentence.", b"") == path.read_bytes()
 
 
 def collapse_cells(day):
@@ -87,7 +107,7 @@ def test_answer_and_tags_in_the_notebook_reach_the_py(day):
     day.save(notebook)
     before = day.ipynb.read_bytes()
     assert day.sync() == 0
-    expected = SOURCE.replace("# %% A title that only the .py has\nanswer = 1", "# %%\nanswer = 42")
+    expected = SOURCE.replace("answer = 1", "answer = 42")
     expected = expected.replace("# %%\nprint", '# %% tags=["hide-input"]\nprint')
     assert day.py.read_text(encoding="utf-8") == expected
     assert day.ipynb.read_bytes() == before, "a notebook that is open in an editor changed"
@@ -106,7 +126,8 @@ def test_answers_and_edits_one_after_the_other_reach_both(day):
 def test_unchanged_cells_keep_outputs_and_metadata(day):
     day.run()
     notebook = day.notebook()
-    notebook["cells"][1]["metadata"]["slideshow"] = {"slide_type": "skip"}
+    for cell in notebook["cells"][1:3]:
+        cell["metadata"]["slideshow"] = {"slide_type": "skip"}
     notebook["metadata"]["colab"] = {"name": "mine"}
     notebook["metadata"]["jupytext"] = {"formats": "ipynb,py:percent"}
     day.save(notebook)
@@ -120,8 +141,39 @@ def test_unchanged_cells_keep_outputs_and_metadata(day):
     assert outputs["print(math.pi, answer)"]
     assert outputs["answer = 7"] == []
     assert after["cells"][1]["metadata"]["slideshow"]
+    assert after["cells"][2]["metadata"]["slideshow"], "an edited cell keeps it, too"
     assert after["metadata"]["colab"]
     assert "jupytext" not in after["metadata"], "JupyterLab would pair the notebook again"
+
+
+def test_equal_cells_keep_their_own_outputs(day):
+    for text in ("print(math.pi, answer)", "# The end.\n\n# %%\nprint(math.pi, answer)"):
+        day.edit("# %% [markdown]\n# The end", f"# %%\n{text}\n\n# %% [markdown]\n# The end")
+    assert day.sync() == 0
+    notebook = day.notebook()
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            output = nbformat.v4.new_output("stream", text=f"figure {number}")
+            cell["outputs"] = [dict(output)]
+    day.save(notebook)
+    day.edit("# %%\nprint(math.pi, answer)\n\n# %%\n# The", "# %%\n# The")
+    assert day.sync() == 0
+    figures = re.findall(r"figure \d", day.ipynb.read_text(encoding="utf-8"))
+    assert figures == ["figure 1", "figure 2", "figure 4", "figure 5", "figure 7"]
+
+
+def test_py_keeps_its_first_lines_titles_and_notes(day):
+    start = "#!/usr/bin/env python\n# -*- coding: utf-8 -*-\n"
+    text = SOURCE.replace("only the .py has", 'only the .py has note="why"')
+    day.py.write_text(start + text, encoding="utf-8")
+    notebook = day.notebook()
+    notebook["cells"].insert(2, dict(nbformat.v4.new_code_cell("new = 1")))
+    day.save(notebook)
+    day.answer()
+    assert day.sync() == 0
+    expected = text.replace("answer = 1", "answer = 42")
+    expected = expected.replace("# %% A title", "# %%\nnew = 1\n\n# %% A title")
+    assert day.py.read_text(encoding="utf-8") == start + expected
 
 
 def test_ids_are_unique_and_an_inserted_cell_changes_no_other(day):
@@ -135,15 +187,18 @@ def test_ids_are_unique_and_an_inserted_cell_changes_no_other(day):
     assert len(set(after)) == len(after) == len(before) + 1
 
 
+@with_and_without_git
 @pytest.mark.parametrize("options", [(), ("--build",), ("--clean",)])
-def test_edits_on_both_sides_stop_only_this_day(options, day, capsys):
+def test_edits_on_both_sides_stop_only_this_day(options, in_git, day, capsys):
+    if in_git:
+        day.commit()
     other = day.folder / "day-31-other.py"
     other.write_text("# %%\nx = 1\n", encoding="utf-8")
     day.answer()
     day.run()
     day.edit()
     names = (day.py.name, day.ipynb.name)
-    advice = ("both have changed", "Rename the notebook", "git checkout")
+    advice = ("both have changed", "Rename the notebook", *(["git checkout"] if in_git else []))
     refuses(day, capsys, *names, *advice, options=options)
     assert other.with_suffix(".ipynb").exists()
 
@@ -153,31 +208,59 @@ def test_edits_on_both_sides_stop_only_this_day(options, day, capsys):
     assert day.both_contain("answer = 7")
 
 
-with_and_without_git = pytest.mark.parametrize(
-    "in_git", [False, pytest.param(True, marks=needs_git)]
-)
-
-
-def stops_without_git(day, capsys, in_git):
-    """Assert that sync stops, or if git has the older side, that the answer wins."""
-    if not in_git:
-        refuses(day, capsys, day.ipynb.name)
-        return
-    assert day.sync() == 0
-    assert day.both_contain("answer = 42")
-
-
 @with_and_without_git
+@pytest.mark.parametrize("options", [(), ("--clean",)])
 @pytest.mark.parametrize("side", ["py", "ipynb"])
-def test_one_file_set_back_after_a_synced_answer_stops_without_git(side, in_git, day, capsys):
-    """As `git checkout FILE` does."""
+def test_one_file_set_back_after_a_synced_answer_stops(side, options, in_git, day, capsys):
+    """As `git checkout FILE` or an undo in the editor does."""
     if in_git:
         day.commit()
+    elif side == "py" and options:
+        pytest.skip("without git, an edit of the .py looks the same")
     original = getattr(day, side).read_bytes()
     day.answer()
-    assert day.sync() == 0
+    assert day.sync(*options) == 0
     getattr(day, side).write_bytes(original)
-    stops_without_git(day, capsys, in_git)
+    if side == "ipynb" and options:  # an unedited notebook of the time before
+        assert day.sync() == 0
+        assert day.both_contain("answer = 42")
+        return
+    answered = {"py": day.ipynb, "ipynb": day.py}[side]
+    refuses(day, capsys, f"git checkout {answered.name}" if in_git else day.ipynb.name)
+
+
+def test_older_notebook_saved_after_a_clean_stops(day, capsys):
+    day.answer("answer = 41")
+    opened = day.notebook()
+    day.answer()
+    assert day.sync("--clean") == 0
+    day.save(opened)
+    refuses(day, capsys, day.ipynb.name)
+
+
+@needs_git
+def test_second_answer_survives_a_checkout_of_the_first(day, capsys):
+    day.answer("answer = 41")
+    assert day.sync() == 0
+    day.commit()
+    committed = day.ipynb.read_bytes()
+    day.answer()
+    assert day.sync() == 0
+    day.ipynb.write_bytes(committed)
+    refuses(day, capsys, "as in the last commit", f"git checkout {day.py.name}")
+
+
+@needs_git
+def test_notebook_older_than_the_last_commit_stops(day, capsys):
+    """An editor that had it open saves it after a `git pull`."""
+    day.commit()
+    opened = day.ipynb.read_bytes()
+    day.edit("The end.", "A teacher's text.")
+    assert day.sync() == 0
+    day.commit()
+    day.ipynb.write_bytes(opened)
+    day.answer()
+    refuses(day, capsys, "older than the last commit", f"git checkout {day.ipynb.name}")
 
 
 def test_older_notebook_saved_over_a_newer_one_stops(day, capsys):
@@ -201,7 +284,11 @@ def test_damaged_memory_of_the_last_sync_loses_nothing(memory, in_git, day, caps
         day.commit()
     day.memory.write_bytes(memory)
     day.answer()
-    stops_without_git(day, capsys, in_git)
+    if not in_git:
+        refuses(day, capsys, day.ipynb.name)
+        return
+    assert day.sync() == 0
+    assert day.both_contain("answer = 42")
 
 
 def set_record(day, record=None):
@@ -280,6 +367,10 @@ def test_no_sequence_of_edits_and_syncs_loses_a_line(seed, day):
         b'{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}',
         b'{"cells": [{"source": 3}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
         b'{"cells": [{"cell_type": "heading", "metadata": {}, "source": "x"}], "nbformat": 4}',
+        b'{"cells": [], "metadata": {}, "nbformat": 5, "nbformat_minor": 0}',
+        b'{"cells": [{"cell_type": "raw", "metadata": {}, "source": "\\ud83d"}], "nbformat": 4}',
+        b'{"cells": [{"cell_type": "raw", "metadata": {}, "source": "x"}, {"cell_type": "raw", '
+        b'"metadata": {"tags": "x"}, "source": "x"}], "metadata": {}, "nbformat": 4}',
         b"\xff\xfe\x00binary",
     ],
 )
@@ -314,6 +405,32 @@ def test_stray_notebooks_are_passed_over(day, capsys):
         assert f"{name}: passed over" in said
         assert (day.folder / name).read_bytes() == b""
     assert list(day.folder.glob("*.py")) == [day.py]
+
+
+@needs_git
+def test_deleted_py_is_missed(day, capsys):
+    day.commit()
+    day.py.unlink()
+    refuses(day, capsys, f"git checkout {day.py.name}")
+
+
+def test_cell_that_looks_like_a_part_of_a_merge_reaches_the_py(day, capsys):
+    text = 'answer = """\n<<<<<<< HEAD\n{}>>>>>>> b\n"""'
+    day.answer(text.format(""))
+    assert day.sync() == 0
+    day.edit("The end.", "The very end.")
+    assert day.sync() == 0, capsys.readouterr().out
+    day.answer(text.format("=======\n"))
+    refuses(day, capsys, f"{day.py.name} holds an unfinished git merge")
+
+
+def test_full_disk_is_a_sentence_that_names_the_day(day, capsys, monkeypatch):
+    def fail(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    day.edit()
+    monkeypatch.setattr(os, "fsync", fail)
+    refuses(day, capsys, "day-30-small", os.strerror(errno.ENOSPC))
 
 
 def test_cell_that_no_py_can_hold_is_refused_by_name(day, capsys):
@@ -372,10 +489,21 @@ def test_build_and_check_stop_if_a_run_notebook_is_older_than_its_py(day, capsys
     refuses(day, capsys, day.ipynb.name, "make sync", options=["--build"])
 
 
-def test_clean_drops_outputs_but_no_answer(day):
+def test_clean_drops_outputs_but_no_answer(day, capsys):
     day.answer()
     day.run()
+    notebook = day.notebook()
+    notebook["metadata"]["authors"] = [{"name": "A"}]
+    notebook["cells"][2]["metadata"]["nbgrader"] = {"grade_id": "a"}
+    day.save(notebook)
+    assert day.sync() == 0
+    assert re.search(
+        "before a commit: .*--clean.* It changes day-30-small", capsys.readouterr().out
+    )
     assert day.sync("--clean") == 0
+    assert "authors, execution, language_info, nbgrader, vscode" in capsys.readouterr().out
+    assert day.sync() == 0
+    assert "commit" not in capsys.readouterr().out
     assert day.sync("--check") == 0
     assert day.both_contain("answer = 42")
 
@@ -398,27 +526,44 @@ def test_killed_sync_loses_nothing(side, call, day, monkeypatch):
     assert day.state() != before
 
 
-def test_notebook_saved_during_the_sync_is_not_overwritten(day, monkeypatch, capsys):
-    day.edit()
-    real = SYNC["generate"]
+@pytest.mark.parametrize("call", ["generate", "fsync"])
+@pytest.mark.parametrize("side", ["py", "ipynb"])
+def test_file_saved_during_the_sync_is_not_overwritten(side, call, day, monkeypatch, capsys):
+    first, second = (day.answer, day.edit) if side == "py" else (day.edit, day.answer)
+    first()
+    saved = []
 
-    def save_meanwhile(source, old=None):
-        if old:
-            day.answer()
-        return real(source, old)
+    def save_meanwhile(*arguments):
+        if len(arguments) != 1 or not saved:
+            second()
+            saved.append(getattr(day, side).read_bytes())
+        return real(*arguments)
 
-    monkeypatch.setitem(SYNC["sync"].__globals__, "generate", save_meanwhile)
+    if call == "fsync":
+        real = os.fsync
+        monkeypatch.setattr(os, "fsync", save_meanwhile)
+    else:
+        name = "generate" if side == "ipynb" else "write_back"
+        real = SYNC[name]
+        monkeypatch.setitem(SYNC["sync"].__globals__, name, save_meanwhile)
     assert day.sync() == 1
     assert "saved just now" in capsys.readouterr().out
-    assert "answer = 42" in day.ipynb.read_text(encoding="utf-8")
+    assert getattr(day, side).read_bytes() == saved[-1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell's redirection")
+def test_closed_standard_output_is_no_error(day):
+    day.edit()
+    command = ["sh", "-c", '"$@" >&-', "sh", *COMMAND, day.folder]
+    assert subprocess.run(command, capture_output=True, text=True).stderr == ""
+    assert day.both_contain("answer = 7")
 
 
 def test_two_syncs_at_once_agree(day):
     day.answer()
-    command = [sys.executable, ROOT / ".ci" / "sync.py", day.folder]
     options = {"capture_output": True, "text": True}
     with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda _: subprocess.run(command, **options), range(2)))
+        runs = list(pool.map(lambda _: subprocess.run(COMMAND + [day.folder], **options), range(2)))
     for ran in runs:
         assert ran.returncode == 0 or "saved just now" in ran.stdout, ran.stdout + ran.stderr
     assert day.sync() == 0
