@@ -195,6 +195,7 @@ def runs(tmp_path_factory):
     return {name: read_scalars(folder / name) for name in names}
 
 
+@pytest.mark.slow
 def test_every_injected_fault_shows_in_its_curves(runs):
     assert {run: diagnosis(curves) for run, curves in runs.items()} == ANSWERS
 

@@ -97,6 +97,7 @@ def test_failure_of_a_new_process_is_quoted(monkeypatch, tmp_path):
         bench.startup_times(1)
 
 
+@pytest.mark.slow
 def test_memory_of_a_notebook_is_that_of_its_kernel(tmp_path):
     code = "import numpy as np\nkept = np.ones(40_000_000)"  # 320 MB
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])

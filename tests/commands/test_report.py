@@ -360,6 +360,7 @@ def run(python, folder, cwd=None, **variables):
     return ran.returncode, " ".join(ran.stdout.split())
 
 
+@pytest.mark.slow
 def test_report_works_offline_and_beside_a_shadowing_module(tmp_path):
     modules = {
         **LIGHT,

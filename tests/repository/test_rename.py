@@ -27,6 +27,7 @@ def pages(name):
     return f"{owner.lower()}.github.io/{repository}"
 
 
+@pytest.mark.slow
 def test_rename_changes_every_link_and_nothing_else(fork):
     before = fork.files()
     printed = fork.run("rename.py", NEW)
@@ -61,6 +62,7 @@ def test_rename_refuses_anything_but_one_name(fork):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
+@pytest.mark.slow
 def test_rename_interrupted_by_a_full_disk_can_be_repeated(fork, limited):
     before = fork.files()
     said = fork.run("rename.py", NEW, fails=True, python=limited(50))
@@ -85,6 +87,7 @@ def test_rename_needs_a_clone(outer, fork):
     assert fork.files() == before
 
 
+@pytest.mark.slow
 def test_rename_prints_names_that_the_console_lacks(fork, monkeypatch):
     (fork.tree / "übung.md").write_text(f"https://github.com/{OLD}", encoding="utf-8")
     fork.git("add", "übung.md")
