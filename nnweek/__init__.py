@@ -29,7 +29,7 @@ The library, which the notebooks import:
 The checks of the learner's answers, and the commands `nnweek …` or `python -m nnweek …`:
 
 `checks`       exercises, and verdicts that name the mistake            numpy
-`commands`     start, report, grade, bench                              –
+`commands`     start, report, grade, bench, catalogue                   –
 """
 
 __version__ = "0.1.0"

@@ -122,6 +122,9 @@ plot_points(X_toy, y_toy, "One neuron draws one straight line", predict=neuron)
 # We write $dW$ for $\partial L / \partial W$, the derivative of the loss. A gradient always has the shape of the thing
 # it belongs to: `dW1` is $(D, H)$, because it holds one number for each number in `W1`.
 #
+# A bias is one row, $(1, H)$, and so is its gradient. Many people write it as $(H,)$. NumPy adds both to every row, and
+# the checks accept both.
+#
 # ## From scores to a loss
 #
 # Scores can be any numbers. To speak of *how wrong* they are, we first make them probabilities with the **softmax**:
@@ -157,7 +160,8 @@ checks.softmax(softmax)
 # def softmax(logits):
 #     shifted = logits - logits.max(axis=1, keepdims=True)
 #     exponentials = np.exp(shifted)  # at most exp(0) = 1
-#     return exponentials / exponentials.sum(axis=1, keepdims=True)
+#     total = exponentials.sum(axis=1, keepdims=True)
+#     return exponentials / total
 # ```
 # </details>
 #
@@ -193,7 +197,8 @@ checks.cross_entropy(cross_entropy)
 # ```python
 # def cross_entropy(probs, y):
 #     of_true_class = probs[np.arange(len(y)), y]  # (N,)
-#     return -np.log(np.maximum(of_true_class, 1e-12)).mean()
+#     logs = np.log(np.maximum(of_true_class, 1e-12))
+#     return -logs.mean()
 # ```
 # </details>
 #
@@ -249,7 +254,7 @@ checks.cross_entropy(cross_entropy)
 
 # %%
 def forward(X, W1, b1, W2, b2):
-    """Scores (N, C) of a batch X (N, D)."""
+    """Scores (N, C) of a batch X (N, D); b1 is (1, H), b2 is (1, C)."""
     ...  # your code
 
 
@@ -259,7 +264,7 @@ checks.forward(forward)
 # <details>
 # <summary>A hint</summary>
 #
-# Three lines, one for each formula. NumPy adds a bias of shape $(H,)$ or $(1, H)$ to every row by itself.
+# Three lines, one for each formula. NumPy adds the bias to every row by itself.
 # </details>
 #
 # <details>
@@ -365,14 +370,13 @@ assert difference < 1e-9, difference
 # |---|---|---|
 # | $ds = (p - Y) / N$ | `dscores = probs.copy()`, subtract 1 at the true classes, divide by `N` | $(N, C)$ |
 # | $dW_2 = a_1^\top ds$ | `dW2 = a1.T @ dscores` | $(H, N)(N, C) = (H, C)$ |
-# | $db_2 = \sum_n ds_n$ | `db2 = dscores.sum(axis=0)` | $(N, C) \to (C,)$ |
+# | $db_2 = \sum_n ds_n$ | `db2 = dscores.sum(axis=0, keepdims=True)` | $(N, C) \to (1, C)$ |
 # | $da_1 = ds\, W_2^\top$ | `da1 = dscores @ W2.T` | $(N, C)(C, H) = (N, H)$ |
 # | $dz_1 = da_1 \odot [z_1 > 0]$ | `dz1 = da1 * (z1 > 0)` | $(N, H)$ |
 # | $dW_1 = X^\top dz_1$ | `dW1 = X.T @ dz1` | $(D, N)(N, H) = (D, H)$ |
-# | $db_1 = \sum_n dz_{1,n}$ | `db1 = dz1.sum(axis=0)` | $(N, H) \to (H,)$ |
+# | $db_1 = \sum_n dz_{1,n}$ | `db1 = dz1.sum(axis=0, keepdims=True)` | $(N, H) \to (1, H)$ |
 #
-# (`sum(axis=0)` gives a bias its gradient without the leading axis of length one; `keepdims=True` keeps that axis, and
-# both are right here.)
+# (`keepdims=True` keeps the summed axis, with length one, so that each gradient has the shape of its bias.)
 
 # %% tags=["hide-input"]
 bugs = {mistake.id for mistake in checks.EXERCISES["backward"].mistakes}
@@ -425,13 +429,13 @@ checks.backward(backward)
 #     dscores /= N
 #
 #     dW2 = a1.T @ dscores  # (H, C)
-#     db2 = dscores.sum(axis=0)  # (C,)
+#     db2 = dscores.sum(axis=0, keepdims=True)  # (1, C)
 #     da1 = dscores @ W2.T  # (N, H)
 #
 #     dz1 = da1 * (z1 > 0)  # a unit that was off passes nothing back
 #
 #     dW1 = X.T @ dz1  # (D, H)
-#     db1 = dz1.sum(axis=0)  # (H,)
+#     db1 = dz1.sum(axis=0, keepdims=True)  # (1, H)
 #     return dW1, db1, dW2, db2
 # ```
 # </details>
@@ -612,12 +616,12 @@ checks.numerical_gradient(numerical_gradient)
 #     x = np.array(x, dtype=float)  # a copy, and with room for fractions
 #     gradient = np.zeros_like(x)
 #     for index in np.ndindex(x.shape):
-#         kept = x[index]
-#         x[index] = kept + eps
+#         old = x[index]
+#         x[index] = old + eps
 #         above = f(x)
-#         x[index] = kept - eps
+#         x[index] = old - eps
 #         below = f(x)
-#         x[index] = kept
+#         x[index] = old
 #         gradient[index] = (above - below) / (2 * eps)
 #     return gradient
 # ```

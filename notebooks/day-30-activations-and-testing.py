@@ -89,7 +89,8 @@ checks.relu_grad(relu_grad)
 # <details>
 # <summary>A hint</summary>
 #
-# A comparison gives an array of truth values; as numbers they are ones and zeros.
+# A comparison gives an array of truth values; as numbers they are ones and zeros. At exactly $z = 0$ both 0 and 1 are
+# accepted.
 # </details>
 #
 # <details>
@@ -1119,9 +1120,12 @@ def test_loss_at_start(Model):
 
 
 def test_gradient(Model):
-    X = np.random.default_rng(1).standard_normal((6, 3))
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((6, 3))
     for activation in ["relu", "sigmoid", "tanh"]:
         model = Model(3, 7, 4, activation=activation, weight_scale=0.5)
+        model.b1 = rng.standard_normal((1, 7))  # a bias of 0 could hide a bug
+        model.b2 = rng.standard_normal((1, 4))
         max_error, _ = grad_check(model, X, np.arange(6) % 4)
         assert max_error < 1e-6, (
             f"{activation}: off by a relative {max_error:.1e}"
@@ -1240,7 +1244,8 @@ assert verdicts["StartsTooLarge"][0] == "test_loss_at_start", verdicts[
 # cause.
 #
 # **Exercise 5.** Now yours. Write a function that gets an implementation of `backward(X, y, W1, b1, W2, b2)` and says
-# whether it is right. It is graded by the bugs that it lets live, and it must not condemn a correct one.
+# whether it is right. It is graded by the bugs that it lets live, and it must not condemn a correct one. A bias
+# gradient may have the shape $(H,)$ or $(1, H)$. A suite that raises an exception condemns the implementation, too.
 
 
 # %%
@@ -1256,7 +1261,7 @@ checks.test_suite(suite)
 # <summary>A hint</summary>
 #
 # You need no list of bugs. Finite differences of the loss catch nearly all of them at once, if you compare all four
-# gradients, with sizes that are all different.
+# gradients, with sizes that are all different. The rest give the right gradients, once: what can a call do besides?
 # </details>
 #
 # <details>
@@ -1275,7 +1280,7 @@ checks.test_suite(suite)
 #     N, D, H, C = 6, 3, 5, 4
 #     rng = np.random.default_rng(0)
 #     X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
-#     shapes = [(D, H), (H,), (H, C), (C,)]
+#     shapes = [(D, H), (1, H), (H, C), (1, C)]
 #     params = [rng.standard_normal(shape) for shape in shapes]
 #
 #     model = TwoLayerMLP(D, H, C)
@@ -1284,7 +1289,12 @@ checks.test_suite(suite)
 #     def loss():
 #         return model.loss(X, y)[0]
 #
-#     for p, gradient in zip(params, backward(X, y, *params), strict=True):
+#     # The first of two calls must not affect the second. And if a call changes an
+#     # array, it changes the loss below.
+#     backward(X, y, *params)
+#     gradients = backward(X, y, *params)
+#
+#     for p, gradient in zip(params, gradients, strict=True):
 #         if np.size(gradient) != p.size:
 #             return False
 #         # A bias gradient may be (H,) or (1, H).

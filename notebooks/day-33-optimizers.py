@@ -130,8 +130,8 @@ checks.momentum_step(momentum_step)
 #
 # ```python
 # def momentum_step(w, g, v, lr, mu):
-#     v = mu * v + g  # the old velocity, slowed down, and the new gradient
-#     return w - lr * v, v
+#     new_v = mu * v + g  # the old velocity, slowed down, and the new gradient
+#     return w - lr * new_v, new_v
 # ```
 # </details>
 #
@@ -818,12 +818,13 @@ for name in ("SGD", "Momentum"):
 
 # %% [markdown]
 # **Exercise 3.** Which rate do you choose for each? Read it from the figure or the table, or write a line that finds it
-# in `scores`, which holds `scores[name][rate]`.
+# in `scores`: `scores[name][rate]` is the validation accuracy of one run. The check compares your choice with the same
+# scores. Two accuracies that differ by less than one standard error count as a tie.
 
 # %%
 best_lr = {"SGD": None, "Momentum": None, "Adam": None}  # your choice
 
-checks.lr_sweep(best_lr, GRIDS)
+checks.lr_sweep(best_lr, scores)
 
 # %% [markdown]
 # <details>

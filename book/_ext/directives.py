@@ -9,20 +9,24 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from datetime import datetime, timezone
 from importlib import metadata
+from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from execution_cache import LIBRARIES, ROOT
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from nnweek.checks import EXERCISES
 from nnweek.checks.verdict import GENERIC, anchor
+from nnweek.commands import catalogue
 from nnweek.mnist import load_mnist
 from nnweek.runtime import get_device
 
@@ -30,6 +34,10 @@ from nnweek.runtime import get_device
 def setup(app):
     app.add_directive("mistakes-of-any-exercise", MistakesOfAnyExercise)
     app.add_directive("mistakes-by-exercise", MistakesByExercise)
+    app.add_role("mistake-count", MistakeCount())
+    app.add_directive("mistake-table", MistakeTable)
+    app.add_directive("catalogue-files", CatalogueFiles)
+    app.connect("build-finished", write_catalogue)
     app.add_directive("minutes-of-the-week", Minutes)
     app.add_directive("lesson-plan", LessonPlan)
     app.add_directive("stumbling-blocks", StumblingBlocks)
@@ -93,6 +101,84 @@ def with_code(text):
         nodes.literal(part, part) if number % 2 else nodes.Text(part)
         for number, part in enumerate(text.split("`"))
     ]
+
+
+def read_again_with_the_checks(env):
+    """Make Sphinx read a page again if the exercises have changed."""
+    for file in sorted((ROOT / "nnweek" / "checks").glob("*.py")):
+        env.note_dependency(str(file))
+
+
+class MistakeCount(SphinxRole):
+    """The number of mistakes that the checks name; each counts once per exercise."""
+
+    def run(self):
+        read_again_with_the_checks(self.env)
+        return [nodes.Text(str(len(catalogue.mistake_names())))], []
+
+
+class MistakeTable(SphinxDirective):
+    """A table of the exercises: the ids of their mistakes, each with its number of variants."""
+
+    def run(self):
+        read_again_with_the_checks(self.env)
+        rows = [mistake_row(exercise) for exercise in EXERCISES.values()]
+        return [table(("exercise, mistakes", "ids, with their numbers of variants"), rows)]
+
+
+def mistake_row(exercise):
+    """Return the two cells of an exercise; a question without mistakes has no ids."""
+    variants = Counter()
+    for mistake in exercise.mistakes:
+        if mistake.id not in GENERIC:
+            variants[mistake.id] += len(mistake.variants)
+    ids = []
+    for id_, count in variants.items():
+        ids += [
+            nodes.Text(", "),
+            nodes.literal(id_, id_),
+            nodes.Text(f"\N{NO-BREAK SPACE}{count}" if count else ""),
+        ]
+    place = f"what-went-wrong.html#{exercise.name}"
+    name = nodes.literal("", exercise.name)
+    link = nodes.reference("", "", name, refuri=place, internal=True)
+    return [link, nodes.Text(f", {len(variants)}")], ids[1:] or [nodes.Text("–")]
+
+
+def table(head, rows):
+    """Return a table of a row of texts and rows of cells, each a list of nodes."""
+
+    def row(cells):
+        entries = (nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells)
+        return nodes.row("", *entries)
+
+    columns = [nodes.colspec(colwidth=1) for _ in head]
+    body = nodes.tbody("", *map(row, rows))
+    header = nodes.thead("", row([[nodes.Text(text)] for text in head]))
+    return nodes.table("", nodes.tgroup("", *columns, header, body, cols=len(head)))
+
+
+class CatalogueFiles(SphinxDirective):
+    """Links to the catalogue and its schema, which `write_catalogue` puts beside the pages."""
+
+    def run(self):
+        data, schema = (
+            nodes.reference("", "", nodes.literal("", name), refuri=name, internal=True)
+            for name in (CATALOGUE, catalogue.SCHEMA.name)
+        )
+        before, between = nodes.Text("Download "), nodes.Text(" and its schema, ")
+        return [nodes.paragraph("", "", before, data, between, schema, nodes.Text("."))]
+
+
+CATALOGUE = "catalogue.json"
+
+
+def write_catalogue(app, exception):
+    """Write the catalogue and its schema into the site, unless the build failed."""
+    if exception is None and app.builder.format == "html":
+        text = catalogue.as_json(catalogue.catalogue())
+        (Path(app.outdir) / CATALOGUE).write_text(text, encoding="utf-8")
+        shutil.copy(catalogue.SCHEMA, app.outdir)
 
 
 LESSON = 90  # minutes

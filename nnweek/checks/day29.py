@@ -5,15 +5,17 @@ arguments of a right answer, such as `_softmax`, are the steps that its mistakes
 """
 
 import functools
+import itertools
 
 import numpy as np
 
-from nnweek.checks.comparing import as_numbers
+from nnweek.checks.comparing import as_numbers, close
 from nnweek.checks.exercise import Exercise, Mistake, Probe
+from nnweek.checks.running import TrialRun
 from nnweek.checks.steps import both_or_one, identity, one, zero
 from nnweek.checks.wording import SOME_RIGHT
 
-_RATIO = "{outputs} came out {ratio} times what they should be"
+_RATIO = "{outputs} came out {ratio} times as large as expected"
 _BATCH_RATIO = _RATIO + ", and your batch has {N} rows."
 
 
@@ -21,14 +23,14 @@ _row_max, _column_max = (functools.partial(np.max, axis=i, keepdims=True) for i 
 _row_sum, _column_sum = (functools.partial(np.sum, axis=i, keepdims=True) for i in (1, 0))
 
 
-def _softmax(logits, *, shift=_row_max, total=_row_sum, finish=identity):
+def _softmax(logits, *, shift=_row_max, total=_row_sum, finish=identity, rows=identity):
     exponentials = np.exp(logits - shift(logits))
-    return finish(exponentials / total(exponentials))
+    return rows(finish(exponentials / total(exponentials)))
 
 
 def _softmax_probes():
     rng = np.random.default_rng(29)
-    for N, C in ((4, 3), (3, 5), (4, 4)):
+    for N, C in ((5, 3), (3, 5), (4, 4)):
         yield Probe((2 * rng.standard_normal((N, C)),), {"N": N, "C": C})
     large = np.array([[1000.0, 999.0, 997.0], [998.0, 1000.0, 1000.0]])
     # Far apart within one row, so that nothing but the row's maximum works.
@@ -37,6 +39,24 @@ def _softmax_probes():
     for logits in (large, -large, wide):
         yield Probe((logits,), {"N": 2, "C": 3}, targets="no-max-subtraction")
     yield Probe((rows_far_apart,), {"N": 2, "C": 3}, targets="global-max")
+
+
+def _first_row_only(observations):
+    """Return whether the first row is right and the others were never filled.
+
+    Such rows hold zeros, the exponentials, or whatever was in memory. A row that is a multiple
+    of the right one, or another distribution, was computed, so it is another mistake.
+    """
+    for observation in observations:
+        if observation.probe.targets:
+            continue
+        got, right = observation.outputs.get("probs"), observation.right["probs"]
+        if got is None or got.shape != right.shape or not close(got[:1], right[:1]):
+            return False
+        sums = got[1:].sum(axis=1)
+        if ((np.abs(sums) > 1e-6) & (got[1:] >= 0).all(axis=1) & (sums < 1.0001)).any():
+            return False
+    return True
 
 
 softmax = Exercise(
@@ -55,6 +75,7 @@ softmax = Exercise(
             "The maximum and the sum both belong to one row. Check every `axis=`, and keep the "
             "summed axis so that the shapes broadcast.",
             variants=both_or_one(total=_column_sum, shift=_column_max),
+            slip=("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=0)"),
         ),
         Mistake(
             "global-normalisation",
@@ -62,6 +83,7 @@ softmax = Exercise(
             "What should each row of the result sum to, and what does it sum to?",
             "A sum without an axis is one number for the entire batch. Each row needs its own.",
             variants=({"total": np.sum}, {"total": np.sum, "shift": np.max}),
+            slip=("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum()"),
         ),
         Mistake(
             "no-normalisation",
@@ -69,13 +91,29 @@ softmax = Exercise(
             "What is the second half of the softmax formula?",
             "Each exponential still has to be divided by the sum of its row.",
             variants=({"total": one}, {"total": one, "shift": zero}),
+            slip=("exponentials / total", "exponentials"),
         ),
         Mistake(
             "log-softmax",
-            "These are logarithms of probabilities: none of them is above 0.",
-            "Can a probability be negative?",
+            "These are logarithms of probabilities, or their negatives: the rows do not sum to 1.",
+            "What should each row sum to? What was done to the probabilities after that?",
             "Return the probabilities; the logarithm comes later, in the cross-entropy.",
-            variants=({"finish": np.log},),
+            variants=({"finish": np.log}, {"finish": lambda p: -np.log(p)}),
+            slip=("return exponentials / total", "return np.log(exponentials / total)"),
+        ),
+        Mistake(
+            "first-row-only",
+            "Only the first row came back as probabilities; the other rows are missing or were "
+            "never filled.",
+            "How many rows has the input? In which line does your function end?",
+            "A `return` inside the loop ends the function after one row. It belongs after the "
+            "loop, one level further to the left.",
+            variants=({"rows": lambda p: p[:1]}, {"rows": lambda p: np.vstack([p[:1], 0 * p[1:]])}),
+            detect=_first_row_only,
+            slip=(
+                "return exponentials / total",
+                "for row in exponentials / total:\n        return row",
+            ),
         ),
         Mistake(
             "no-max-subtraction",
@@ -86,6 +124,7 @@ softmax = Exercise(
             "Subtract each row's maximum before you take the exponential, so that the largest "
             "one is exp(0).",
             variants=({"shift": zero},),
+            slip=("np.exp(shifted)", "np.exp(logits)"),
         ),
         Mistake(
             "global-max",
@@ -95,6 +134,7 @@ softmax = Exercise(
             "row after your subtraction?",
             "Each row needs its own maximum, kept as a column so that the shapes broadcast.",
             variants=({"shift": np.max},),
+            slip=("logits.max(axis=1, keepdims=True)", "logits.max()"),
         ),
     ),
     hints=(
@@ -104,31 +144,34 @@ softmax = Exercise(
 )
 
 
-def _true_class(logs, y):
-    return logs[np.arange(len(y)), y]
+def _true_class(probs, y):
+    return probs[np.arange(len(y)), y]
 
 
 def _cross_entropy(
     probs,
     y,
     *,
+    prepare=identity,
     floor=1e-12,
-    log=np.log,
     pick=_true_class,
+    log=np.log,
     reduce=np.mean,
+    combine=lambda p, log, reduce: reduce(log(p)),
     classes=one,
     sign=-1,
 ):
-    picked = pick(log(np.maximum(probs, floor)), y)
-    return sign * reduce(picked) / classes(probs.shape[1])
+    picked = pick(np.maximum(prepare(probs), floor), y)
+    return sign * combine(picked, log, reduce) / classes(probs.shape[1])
 
 
 def _cross_entropy_probes():
     rng = np.random.default_rng(30)
-    for N, C in ((7, 3), (4, 5), (5, 5), (6, 2)):
+    # The first batch has no example of the last class.
+    for (N, C), highest in (((7, 3), 2), ((6, 5), 5), ((5, 5), 5), ((6, 2), 2)):
         # Every probability is at least 0.02, where all ways to set a floor give the same loss.
         probs = 0.02 + rng.dirichlet(np.ones(C), size=N) * (1 - 0.02 * C)
-        y = rng.integers(0, C, size=N)
+        y = rng.integers(0, highest, size=N)
         yield Probe((probs, y), {"N": N, "C": C})
     # Certain and right: a product with one-hot labels computes 0 · log 0 here, which is NaN.
     certain = np.array([[0.0, 1.0, 0.0], [0.5, 0.25, 0.25]])
@@ -136,7 +179,7 @@ def _cross_entropy_probes():
 
     def has_a_small_floor(loss, _):
         loss_of_the_zero = 2 * float(loss) - np.log(4)
-        return bool(16.0 <= loss_of_the_zero <= 1000)  # 16 is −log of 1e-7
+        return bool(15.9 <= loss_of_the_zero <= 1000)  # 15.94 is −log of float32's 1.2e-7
 
     args = certain, np.array([0, 1])
     yield Probe(args, {"N": 2, "C": 3}, targets="log-of-zero", accept=has_a_small_floor)
@@ -159,13 +202,64 @@ cross_entropy = Exercise(
             "A loss of 0 means certainty about the right class, and every other loss is above "
             "0. One minus sign is missing.",
             variants=({"sign": 1},),
+            slip=("return -logs.mean()", "return logs.mean()"),
         ),
         Mistake(
             "all-classes",
             "The loss uses the logarithms of all classes, not only that of the true class.",
             "Of the C probabilities in a row, how many does the loss of that example use?",
             "From row n, take only the probability of class y[n].",
-            variants=({"pick": lambda logs, y: logs}, {"pick": lambda logs, y: logs.sum(axis=1)}),
+            variants=({"pick": lambda p, y: p}, {"pick": lambda p, y: p.prod(axis=1)}),
+            slip=("probs[np.arange(len(y)), y]", "probs"),
+        ),
+        Mistake(
+            "indexes-columns",
+            "Indexing with `:` and the labels takes entire columns: N numbers for each label, from "
+            "all rows, not one number from each row.",
+            "What is the shape of the array that you pick with the labels? Which shape should it "
+            "have?",
+            "Pair each row with its label: the row indices 0, 1, …, N − 1 belong in front of y.",
+            variants=(
+                {"pick": lambda p, y: p[:, y]},
+                {"pick": lambda p, y: p[:, y].prod(axis=1)},  # the sum of its logarithms
+            ),
+            slip=("probs[np.arange(len(y)), y]", "probs[:, y]"),
+        ),
+        Mistake(
+            "softmax-again",
+            "A softmax was applied to what are probabilities already. That makes them nearly "
+            "equal, and the loss can no longer come near 0.",
+            "What does each row of `probs` sum to before your function does anything?",
+            "`probs` are the output of a softmax: use them as they are. Library functions that "
+            "expect scores apply a softmax of their own.",
+            variants=({"prepare": _softmax},),
+            slip=("probs[np.arange(len(y)), y]", "softmax(probs)[np.arange(len(y)), y]"),
+        ),
+        Mistake(
+            "log-of-mean",
+            "The logarithm was taken once, of the average (or the sum) of the probabilities. The "
+            "loss is the average of the logarithms.",
+            "How many logarithms does your function take, and how many examples are there?",
+            "Each example has a loss of its own. Take the logarithm first, then the average.",
+            variants=(
+                {"combine": lambda p, log, reduce: log(reduce(p))},
+                {"combine": lambda p, log, reduce: log(p.sum()) / len(p)},
+            ),
+            slip=("return -logs.mean()", "return -np.log(of_true_class.mean())"),
+        ),
+        Mistake(
+            "last-example-only",
+            "This is the loss of the last example, as if there were no others.",
+            "What happens to the loss of the first example when the loop comes to the second?",
+            "Start the total at 0 before the loop, and let every example add its loss to it.",
+            variants=(
+                {"reduce": lambda logs: np.mean(logs[-1])},
+                {"reduce": lambda logs: np.mean(logs[-1]) / len(logs)},
+            ),
+            slip=(
+                "return -logs.mean()",
+                "for n in range(len(y)):\n        loss = -logs[n]\n    return loss",
+            ),
         ),
         Mistake(
             "sum-not-mean",
@@ -174,6 +268,7 @@ cross_entropy = Exercise(
             "Average over the N examples.",
             variants=({"reduce": np.sum},),
             finding="{first} That is {ratio} times as large, and the batch has {N} rows.",
+            slip=("logs.mean()", "logs.sum()"),
         ),
         Mistake(
             "mean-over-classes",
@@ -182,6 +277,7 @@ cross_entropy = Exercise(
             "Divide by N only: each example contributes one number.",
             variants=({"classes": identity},),
             finding="{first} That is {ratio} times as large, and there are {C} classes.",
+            slip=("logs.mean()", "logs.sum() / probs.size"),
         ),
         Mistake(
             "log-base",
@@ -190,6 +286,7 @@ cross_entropy = Exercise(
             "This course measures the cross-entropy in nats: use the natural logarithm.",
             variants=({"log": np.log2}, {"log": np.log10}),
             finding="{first} That is {ratio} times as large; 1/ln 2 is 1.4427, and 1/ln 10 is 0.4343.",
+            slip=("np.log(", "np.log2("),
         ),
         Mistake(
             "log-of-zero",
@@ -199,6 +296,19 @@ cross_entropy = Exercise(
             "Put a small floor, 1e-7 or less, under the probabilities before the logarithm.",
             variants=({"floor": 0.0},),
             finding="With a probability of exactly 0 in the batch, the loss is {got}. {problem}",
+            slip=("np.maximum(of_true_class, 1e-12)", "of_true_class"),
+        ),
+        Mistake(
+            "wrong",
+            "This is the loss of the first example, as if there were no others.",
+            "In which line does your function end? How many examples has it seen by then?",
+            "A `return` inside the loop ends the function after one example. It belongs after "
+            "the loop.",
+            variants=(
+                {"reduce": lambda logs: logs[0]},
+                {"reduce": lambda logs: logs[0] / len(logs)},
+            ),
+            slip=("return -logs.mean()", "for log in logs:\n        return -log"),
         ),
     ),
     hints=(
@@ -217,25 +327,43 @@ def _sigmoid(z):
 
 
 def _forward(
-    X, W1, b1, W2, b2, *, first=1, second=1, activation=_relu, output=identity, finish=identity
+    X,
+    W1,
+    b1,
+    W2,
+    b2,
+    *,
+    first=1,
+    second=1,
+    activation=_relu,
+    output=identity,
+    finish=identity,
+    shift=zero,
 ):
     """Return the scores; `first` and `second` multiply the biases, `output` is an activation."""
     a1 = activation(X @ W1 + first * b1)
-    return finish(output(a1 @ W2 + second * b2))
+    scores = finish(output(a1 @ W2 + second * b2))
+    return scores - shift(scores)
 
 
 def _network(rng, N, D, H, C):
     """Draw X, W1, b1, W2, b2 so that every part of the network matters."""
-    shapes = (N, D), (D, H), (H,), (H, C), (C,)
+    shapes = (N, D), (D, H), (1, H), (H, C), (1, C)
     return tuple(rng.standard_normal(shape) for shape in shapes)
 
 
-# The last one has all sizes equal: there, no mistake is given away by a shape or an exception.
+# In the first two, N, C, H, D, N/C, 1/C, 2 and ½ are all different, so that a factor says where it
+# comes from. The last has all sizes equal, so that no shape and no exception gives a mistake away.
 _SIZES = (
-    {"N": 8, "D": 5, "H": 6, "C": 4},
-    {"N": 5, "D": 3, "H": 7, "C": 2},
+    {"N": 7, "D": 4, "H": 5, "C": 3},
+    {"N": 6, "D": 4, "H": 7, "C": 5},
     {"N": 4, "D": 4, "H": 4, "C": 4},
 )
+
+
+def _with_flat_biases(function):
+    """Return the function for biases of shape (H,) and (C,), which learners also write it for."""
+    return lambda *args: function(*args[:-3], np.ravel(args[-3]), args[-2], np.ravel(args[-1]))
 
 
 def _forward_probes():
@@ -248,10 +376,12 @@ forward = Exercise(
     name="forward",
     day=29,
     signature="forward(X, W1, b1, W2, b2)",
-    task="returns the scores (N, C) of a two-layer network with a ReLU between the layers",
+    task="returns the scores (N, C) of a two-layer network with a ReLU between the layers; the "
+    "biases come as (1, H) and (1, C)",
     right=_forward,
     outputs=("scores",),
     probes=_forward_probes,
+    adapters=(_with_flat_biases,),
     mistakes=(
         Mistake(
             "missing-relu",
@@ -259,6 +389,7 @@ forward = Exercise(
             "What happens between the first product and the second?",
             "Negative hidden values must become 0 before they are multiplied by W2.",
             variants=({"activation": identity},),
+            slip=("np.maximum(0, z1)", "z1"),
         ),
         Mistake(
             "sigmoid-instead",
@@ -266,6 +397,7 @@ forward = Exercise(
             "Which activation does this network use? What does it do to a hidden value of 3?",
             "ReLU leaves positive values unchanged and sets all others to 0.",
             variants=({"activation": _sigmoid},),
+            slip=("np.maximum(0, z1)", "1 / (1 + np.exp(-z1))"),
         ),
         Mistake(
             "relu-on-scores",
@@ -274,6 +406,7 @@ forward = Exercise(
             "What is the smallest score that you return? May a score be negative?",
             "Only the hidden layer has an activation; the last layer is linear.",
             variants=({"output": _relu},),
+            slip=("return a1 @ W2 + b2", "return np.maximum(0, a1 @ W2 + b2)"),
         ),
         Mistake(
             "softmax-included",
@@ -281,6 +414,19 @@ forward = Exercise(
             "What do the rows of your result sum to?",
             "The scores come before the softmax; the loss applies it afterwards.",
             variants=({"finish": _softmax},),
+            slip=("return a1 @ W2 + b2", "return softmax(a1 @ W2 + b2)"),
+        ),
+        Mistake(
+            "shifted-scores",
+            "The maximum was subtracted from the scores. That is how softmax avoids overflow, but "
+            "this function should return the scores themselves.",
+            "What is the largest score in each row of your result?",
+            "Return the scores as they are. The softmax shifts a copy of them for itself.",
+            variants=({"shift": _row_max}, {"shift": np.max}),
+            slip=(
+                "return a1 @ W2 + b2",
+                "scores = a1 @ W2 + b2\n    return scores - scores.max(axis=1, keepdims=True)",
+            ),
         ),
         Mistake(
             "missing-b1",
@@ -288,6 +434,7 @@ forward = Exercise(
             "If X is all zeros, which hidden values should come out?",
             "`b1` is part of z1, before the ReLU.",
             variants=({"first": 0},),
+            slip=("X @ W1 + b1", "X @ W1"),
         ),
         Mistake(
             "missing-b2",
@@ -295,6 +442,7 @@ forward = Exercise(
             "If every hidden unit is 0, which scores should come out?",
             "`b2` is added to the scores, in every row.",
             variants=({"second": 0},),
+            slip=("a1 @ W2 + b2", "a1 @ W2"),
         ),
     ),
     hints=(
@@ -316,41 +464,58 @@ def _backward(
     W2,
     b2,
     *,
+    activation=_relu,
+    output=identity,
+    output_slope=one,
     probabilities=_softmax,
     target=_one_hot,
+    through=lambda error, p: error,
     sign=1,
+    factor=1,
     examples=lambda N: 1 / N,
     classes=one,
     hidden=lambda X, z1, a1: a1,
-    mask=lambda z1, da1: z1 > 0,
+    mask=lambda z1, da1, b1: z1 > 0,
+    weights=lambda inputs, d: inputs.T @ d,
     bias=lambda d: d.sum(axis=0),
+    bias_examples=one,
 ):
+    """Return the gradients; `output` is an activation of the scores, which has no place there."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
     z1 = X @ W1 + b1
-    a1 = np.maximum(0, z1)
+    a1 = activation(z1)
     scores = a1 @ W2 + b2
     N, C = scores.shape
-    error = sign * (probabilities(scores) - target(y, C))
+    p = probabilities(output(scores))
+    error = sign * factor * through(p - target(y, C), p) * output_slope(scores)
     dscores = error * examples(N) * classes(C)
     da1 = dscores @ np.transpose(W2)
-    dz1 = da1 * mask(z1, da1)
-    return X.T @ dz1, bias(dz1), hidden(X, z1, a1).T @ dscores, bias(dscores)
+    dz1 = da1 * mask(z1, da1, b1)
+    dW1, db1 = weights(X, dz1), bias(dz1) * bias_examples(N)
+    return dW1, db1, weights(hidden(X, z1, a1), dscores), bias(dscores) * bias_examples(N)
+
+
+def _through_softmax(error, p):
+    """Multiply by softmax's Jacobian, diag(p) − p pᵀ."""
+    return p * (error - _row_sum(p * error))
 
 
 def _backward_probes():
     rng = np.random.default_rng(32)
-    for sizes in _SIZES:
+    # The first batch has no example of the last class, the second has one of every class.
+    for sizes, labels in zip(
+        _SIZES, ([1, 0, 0, 1, 1, 0, 1], [3, 1, 4, 0, 2, 1], [2, 0, 3, 2]), strict=True
+    ):
         X, *parameters = _network(rng, **sizes)
-        y = rng.integers(0, sizes["C"], size=sizes["N"])
-        yield Probe((X, y, *parameters), sizes)
+        yield Probe((X, np.array(labels), *parameters), sizes)
 
 
-def _with_flat_biases(function, X, y, W1, b1, W2, b2):
-    """Call `backward`; a bias gradient may have the shape (1, H) instead of (H,)."""
-    value = function(X, y, W1, b1, W2, b2)
+def _with_flat_gradients(function, *args):
+    """Call `backward`; a bias gradient may have the shape (1, H) or (H,)."""
+    value = function(*args)
     if not isinstance(value, (list, tuple)):
         return value
-    return [_flat(gradient, len(b1), len(b2)) for gradient in value]
+    return [_flat(gradient, *(np.size(b) for b in args[-3::2])) for gradient in value]
 
 
 def _flat(gradient, *lengths):
@@ -377,15 +542,52 @@ def _swapped(observations):
     return None
 
 
+def _updated(observations):
+    """Return whether the outputs are the parameters plus one multiple of their gradients.
+
+    The gradients may have another mistake.
+    """
+    moves = []
+    for observation in observations:
+        outputs, parameters = map(
+            _one_row, (observation.outputs.values(), observation.probe.args[2:])
+        )
+        if not observation.wrong or outputs.shape != parameters.shape:
+            return False
+        moves.append(outputs - parameters)
+    variants = [{}, *(steps for mistake in backward.mistakes for steps in mistake.variants)]
+    return any(
+        all(
+            _is_multiple(move, _one_row(gradients.values()))
+            for move, gradients in zip(moves, backward.answers(tuple(steps.items())), strict=True)
+        )
+        for steps in variants
+    )
+
+
+def _one_row(arrays):
+    return np.concatenate([np.zeros(0), *map(np.ravel, arrays)])
+
+
+def _is_multiple(move, gradient):
+    """Return whether `move` is a multiple of `gradient`, up to the rounding of a sum in float32."""
+    if move.shape != gradient.shape:
+        return False
+    lr = move @ gradient / (gradient @ gradient)
+    return abs(lr) > 1e-6 and bool(np.abs(move - lr * gradient).max() < 0.02 * np.abs(move).max())
+
+
 backward = Exercise(
     name="backward",
     day=29,
     signature="backward(X, y, W1, b1, W2, b2)",
-    task="returns (dW1, db1, dW2, db2), the gradients of the mean cross-entropy",
+    task="returns (dW1, db1, dW2, db2), the gradients of the mean cross-entropy; the biases come as "
+    "(1, H) and (1, C), and their gradients may also be (H,) and (C,)",
     right=_backward,
     outputs=("dW1", "db1", "dW2", "db2"),
     probes=_backward_probes,
-    trial=_with_flat_biases,
+    trial=_with_flat_gradients,
+    adapters=(_with_flat_biases,),
     mistakes=(
         Mistake(
             "probs-not-softmaxed",
@@ -395,6 +597,7 @@ backward = Exercise(
             "The gradient starts from softmax(scores), as the loss does.",
             variants=({"probabilities": identity},),
             finding=SOME_RIGHT,
+            slip=("softmax(a1 @ W2 + b2)", "a1 @ W2 + b2"),
         ),
         Mistake(
             "one-hot-not-subtracted",
@@ -404,6 +607,7 @@ backward = Exercise(
             "Subtract 1 from the probability of the true class in every row.",
             variants=({"target": zero},),
             finding=SOME_RIGHT,
+            slip=("dscores[np.arange(N), y] -= 1", "pass"),
         ),
         Mistake(
             "sign",
@@ -412,6 +616,10 @@ backward = Exercise(
             "It is p − one-hot, not one-hot − p.",
             variants=({"sign": -1},),
             finding="{outputs} came out with the wrong sign: {where} is {got}, not {expected}.",
+            slip=(
+                "dscores = probs.copy()\n    dscores[np.arange(N), y] -= 1",
+                "dscores = -probs\n    dscores[np.arange(N), y] += 1",
+            ),
         ),
         Mistake(
             "no-batch-average",
@@ -419,7 +627,8 @@ backward = Exercise(
             "What in your loss is divided by the number of rows? How does that change its gradient?",
             "Divide by N once, at the scores; everything after it inherits the factor.",
             variants=({"examples": one},),
-            finding="{outputs} came out {ratio} times too large, and your batch has {N} rows.",
+            finding=_BATCH_RATIO,
+            slip=("dscores /= N", "pass"),
         ),
         Mistake(
             "mean-over-classes",
@@ -428,15 +637,85 @@ backward = Exercise(
             "Divide by N only. A mean without an axis, or `.size`, also counts the classes.",
             variants=({"classes": lambda C: 1 / C},),
             finding=_RATIO + ", and there are {C} classes.",
+            slip=("dscores /= N", "dscores /= dscores.size"),
+        ),
+        Mistake(
+            "factor-two",
+            "Everything is twice too large. Squared error has a 2 in its derivative; the "
+            "cross-entropy has none.",
+            "Which power does the 2 in your code come from? Is there one in this loss?",
+            "The error at the scores is (p − one-hot)/N, without a further factor.",
+            variants=({"factor": 2},),
+            finding=_RATIO + ".",
+            slip=("dscores /= N", "dscores *= 2 / N"),
+        ),
+        Mistake(
+            "factor-half",
+            "Everything is half as large as it should be. Some define squared error with a ½; the "
+            "cross-entropy has none.",
+            "Where does the ½, or the division by 2, in your code come from?",
+            "The error at the scores is (p − one-hot)/N, without a further factor.",
+            variants=({"factor": 0.5},),
+            finding=_RATIO + ".",
+            slip=("dscores /= N", "dscores /= 2 * N"),
+        ),
+        Mistake(
+            "indexes-columns",
+            "The 1 was subtracted in entire columns: in every row, from every class that occurs "
+            "among the labels.",
+            "How many of the entries of (N, C) should change when the labels are subtracted, and "
+            "how many do?",
+            "One entry per row: index with the pairs (row, label of that row), not with `:`.",
+            variants=(
+                {"target": lambda y, C: np.isin(np.arange(C), y)},
+                {"target": lambda y, C: np.bincount(y, minlength=C)},
+            ),
+            finding=SOME_RIGHT,
+            slip=("dscores[np.arange(N), y] -= 1", "dscores[:, y] -= 1"),
+        ),
+        Mistake(
+            "one-hot-per-class",
+            "The 1 was subtracted several times from the same entry: once in every round of a loop.",
+            "How often does the line that subtracts 1 run for one and the same entry?",
+            "Each entry may lose 1 only once: that line belongs outside the loop.",
+            variants=(
+                {"target": lambda y, C: C * _one_hot(y, C)},
+                {"target": lambda y, C: len(y) * _one_hot(y, C)},
+            ),
+            finding=SOME_RIGHT,
+            slip=(
+                "dscores[np.arange(N), y] -= 1",
+                "for c in range(probs.shape[1]):\n        dscores[np.arange(N), y] -= 1",
+            ),
+        ),
+        Mistake(
+            "relu-on-scores",
+            "This is the gradient of a network whose scores also go through a ReLU.",
+            "What does your forward pass do between the second layer and the softmax?",
+            "Only the hidden layer has an activation; the softmax takes the scores as they are.",
+            variants=({"output": _relu}, {"output": _relu, "output_slope": lambda s: s > 0}),
+            finding=SOME_RIGHT,
+            slip=("softmax(a1 @ W2 + b2)", "softmax(np.maximum(0, a1 @ W2 + b2))"),
+        ),
+        Mistake(
+            "no-relu-anywhere",
+            "This is the gradient of a linear network: the ReLU is missing in the forward pass, and "
+            "its slope in the backward pass.",
+            "What happens to a negative hidden value in your forward pass?",
+            "a1 is max(0, z1), and the gradient passes only where z1 > 0.",
+            variants=({"activation": identity, "mask": one},),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "missing-relu-mask",
             "The gradient went through hidden units that were off: the slope of ReLU is 0 where "
             "z1 is negative.",
             "If a hidden unit is 0 because z1 < 0, does a small change of z1 change the loss?",
-            "Between da1 and dz1, set to 0 every entry where z1 ≤ 0.",
-            variants=({"mask": lambda z1, da1: 1},),
+            "Between da1 and dz1, set to 0 every entry where z1 ≤ 0. If you have a mask, print it: a "
+            "condition such as a1 ≥ 0 is always true.",
+            variants=({"mask": one},),
             finding=SOME_RIGHT,
+            slip=("da1 * (z1 > 0)", "da1"),
         ),
         Mistake(
             "mask-from-gradient",
@@ -444,8 +723,56 @@ backward = Exercise(
             "that switched the unit on or off.",
             "In the forward pass, which array decided whether the ReLU let a value through?",
             "The mask is where z1 > 0, regardless of the sign of da1.",
-            variants=({"mask": lambda z1, da1: da1 > 0},),
+            variants=({"mask": lambda z1, da1, b1: da1 > 0},),
             finding=SOME_RIGHT,
+            slip=("z1 > 0", "da1 > 0"),
+        ),
+        Mistake(
+            "mask-without-bias",
+            "The mask was taken from X W1 alone, but the ReLU saw X W1 + b1.",
+            "Which array went into the ReLU in the forward pass? Is it the one in your mask?",
+            "Keep z1, with its bias, from the forward pass, and take the mask from it.",
+            variants=({"mask": lambda z1, da1, b1: z1 - b1 > 0},),
+            finding=SOME_RIGHT,
+            slip=("(z1 > 0)", "(X @ W1 > 0)"),
+        ),
+        Mistake(
+            "wrong",
+            "The gradient was multiplied by the hidden values. ReLU's slope is 1 where a unit was "
+            "on and 0 where it was off.",
+            "What is the derivative of max(0, z) at z = 3?",
+            "Multiply by the mask, which is 0 or 1, not by a1 or z1.",
+            variants=({"mask": lambda z1, da1, b1: _relu(z1)}, {"mask": lambda z1, da1, b1: z1}),
+            finding=SOME_RIGHT,
+            slip=("(z1 > 0)", "a1"),
+        ),
+        Mistake(
+            "assigns-in-loop",
+            "Only the last example counts: each round of a loop replaced what the one before it had "
+            "computed.",
+            "After the second example, what is left of the gradient of the first?",
+            "Start each gradient with zeros before the loop, and add to it with `+=` inside.",
+            variants=both_or_one(
+                weights=lambda inputs, d: np.outer(inputs[-1], d[-1]), bias=lambda d: d[-1]
+            ),
+            finding=SOME_RIGHT,
+            slip=(
+                "dW2 = a1.T @ dscores",
+                "for n in range(N):\n        dW2 = np.outer(a1[n], dscores[n])",
+            ),
+        ),
+        Mistake(
+            "wrong",
+            "The gradient went through the softmax twice: p − one-hot is already the gradient with "
+            "respect to the scores.",
+            "With respect to what is p − one-hot the gradient: to the scores, or to p?",
+            "Softmax and cross-entropy together give p − one-hot; no Jacobian is left to apply.",
+            variants=({"through": _through_softmax},),
+            finding=SOME_RIGHT,
+            slip=(
+                "dscores /= N",
+                "dscores = probs * (dscores - (probs * dscores).sum(axis=1, keepdims=True)) / N",
+            ),
         ),
         Mistake(
             "uses-input-for-dW2",
@@ -455,6 +782,7 @@ backward = Exercise(
             "dW2 is a1ᵀ times the error at the scores, not z1ᵀ or Xᵀ.",
             variants=({"hidden": lambda X, z1, a1: z1}, {"hidden": lambda X, z1, a1: X}),
             finding=SOME_RIGHT,
+            slip=("a1.T @ dscores", "z1.T @ dscores"),
         ),
         Mistake(
             "bias-wrong-axis",
@@ -465,8 +793,10 @@ backward = Exercise(
                 {"bias": lambda d: d.sum(axis=1)},
                 {"bias": lambda d: d.mean(axis=1)},
                 {"bias": np.sum},
+                {"bias": np.mean},
             ),
             finding=SOME_RIGHT,
+            slip=("dscores.sum(axis=0, keepdims=True)", "dscores.sum(axis=1)"),
         ),
         Mistake(
             "bias-mean",
@@ -474,8 +804,9 @@ backward = Exercise(
             "division by N has already happened at the scores.",
             "How often is your bias gradient divided by N, and how often your weight gradient?",
             "After the division at the scores, bias gradients are plain sums over the rows.",
-            variants=({"bias": lambda d: d.mean(axis=0)},),
+            variants=({"bias_examples": lambda N: 1 / N},),
             finding=_BATCH_RATIO,
+            slip=("dscores.sum(axis=0, keepdims=True)", "dscores.mean(axis=0)"),
         ),
         Mistake(
             "swapped-order",
@@ -484,6 +815,7 @@ backward = Exercise(
             "Return dW1, db1, dW2, db2: first layer first, weights before biases.",
             detect=_swapped,
             finding="By their shapes, you returned `{order}`.",
+            slip=("return dW1, db1, dW2, db2", "return dW1, dW2, db1, db2"),
         ),
         Mistake(
             "wrong",
@@ -492,6 +824,44 @@ backward = Exercise(
             "Divide by N once, at the scores; after that there are only sums.",
             variants=({"examples": lambda N: 1 / N**2},),
             finding=_BATCH_RATIO,
+            slip=("dscores /= N", "dscores /= N**2"),
+        ),
+        Mistake(
+            "wrong",
+            "The mask is there, but the forward pass inside your function has no ReLU.",
+            "What happens to a negative hidden value in your forward pass?",
+            "a1 is max(0, z1).",
+            variants=({"activation": identity},),
+            finding=SOME_RIGHT,
+            slip=("np.maximum(0, z1)", "z1"),
+        ),
+        Mistake(
+            "wrong",
+            "Only the first example counts, as if there were no others.",
+            "In which line does your function end? How many examples has it seen by then?",
+            "A `return` inside the loop ends the function after one example. It belongs after "
+            "the loop.",
+            variants=both_or_one(
+                weights=lambda inputs, d: np.outer(inputs[0], d[0]), bias=lambda d: d[0]
+            ),
+            finding=SOME_RIGHT,
+            slip=(
+                "return dW1, db1, dW2, db2",
+                "for n in range(N):\n        return np.outer(X[n], dz1[n]), dz1[n], "
+                "np.outer(a1[n], dscores[n]), dscores[n]",
+            ),
+        ),
+        Mistake(
+            "returns-updated-weights",
+            "These are the parameters after a step, not the gradients.",
+            "Which of the two does the task ask for, and which does your last line return?",
+            "Return the gradients. The step is `sgd_step`'s task.",
+            detect=_updated,
+            finding="{first} Each output is its parameter plus the same multiple of the gradient.",
+            slip=(
+                "return dW1, db1, dW2, db2",
+                "return W1 - 0.1 * dW1, b1 - 0.1 * db1, W2 - 0.1 * dW2, b2 - 0.1 * db2",
+            ),
         ),
     ),
     hints=(
@@ -514,12 +884,23 @@ def mistaken_backwards():
         dW1, db1, dW2, db2 = _backward(X, y, W1, b1, W2, b2)
         return dW2, db2, dW1, db1
 
-    return implementations | {"swapped-order": swapped}
+    def updated(X, y, W1, b1, W2, b2):
+        parameters = (np.asarray(p, dtype=float) for p in (W1, b1, W2, b2))
+        gradients = _backward(X, y, W1, b1, W2, b2)
+        return tuple(
+            p - 0.1 * np.reshape(g, p.shape) for p, g in zip(parameters, gradients, strict=True)
+        )
+
+    return implementations | {"swapped-order": swapped, "returns-updated-weights": updated}
 
 
 def _entry_by_entry(x):
     """Return pairs: the index to move, and the index where its slope belongs."""
     return [(index, index) for index in np.ndindex(x.shape)]
+
+
+def _divided_by_eps(above, below, eps):
+    return (above - below) / eps
 
 
 def _row_by_row(x):
@@ -533,7 +914,7 @@ def _numerical_gradient(
     *,
     sides=(1, -1),
     order=(0, 1),
-    width=2,
+    quotient=lambda above, below, eps: (above - below) / (2 * eps),
     sign=1,
     moves=_entry_by_entry,
     save=np.array,
@@ -551,7 +932,7 @@ def _numerical_gradient(
             values[i] = f(x)
         if restore:
             x[index] = old
-        gradient[place] = sign * (values[0] - values[1]) / (width * eps)
+        gradient[place] = sign * quotient(*values, eps)
     return finish(gradient)
 
 
@@ -603,7 +984,7 @@ def _one_sided(observations):
     Example: for f(x) = x² at x = 1, h = 0.1 gives 2.1, and 0.1/2 · 2 is the excess of 0.1. The
     probe that passes no `eps` has a curvature per entry; one h must explain all entries.
     """
-    steep = next(observation for observation in observations if len(observation.probe.args) == 2)
+    steep = next(o for o in observations if len(o.probe.args) == 2)
     got, right = steep.outputs.get("gradient"), steep.right["gradient"]
     if not steep.wrong or got is None or got.shape != right.shape or not np.isfinite(got).all():
         return None
@@ -614,8 +995,51 @@ def _one_sided(observations):
 
 
 def _not_restored(observations):
-    changes = [o.changed.get("x", 0) for o in observations if o.probe.targets is None]
-    return max(changes) > 1e-9
+    """Return whether x is changed by more than rounding; an exception explains itself."""
+    ordinary = [o for o in observations if o.probe.targets is None]
+    changes = [o.changed.get("x", 0) for o in ordinary]
+    return not any(o.problem for o in ordinary) and max(changes) > 1e-9
+
+
+def _recorded(function, f, x, *eps):
+    """Call `numerical_gradient` and log the points at which it evaluates f."""
+    points = []
+
+    def recorded(x):
+        value = f(x)
+        points.append(np.array(x, dtype=float).ravel())
+        return value
+
+    return TrialRun(function(recorded, x, *eps), log=points)
+
+
+def _both_at_the_same_point(observations):
+    """Return whether f saw each point twice in a row, so that all differences are 0."""
+    for observation in observations:
+        if observation.probe.targets:
+            continue
+        points, got = observation.log or (), observation.outputs.get("gradient")
+        same = [(a == b).all() for a, b in itertools.pairwise(points)]
+        if got is None or got.any() or not same:
+            return False
+        if not all(a or b for a, b in itertools.pairwise([False, *same, False])):
+            return False
+    return True
+
+
+def _ends_early(observations):
+    """Return whether f was evaluated only for steps in the first entry, or the first row of x."""
+    for observation in observations:
+        if observation.probe.targets:
+            continue
+        x = observation.probe.args[1]
+        shifts = [np.abs(point - x.ravel()) > 1e-6 for point in observation.log or ()]
+        moved = np.any(shifts, axis=0).reshape(x.shape) if shifts else np.zeros(0)
+        if not observation.wrong or not moved.any():
+            return False
+        if moved[1:].any() and (moved.ndim == 1 or moved[:, 1:].any()):
+            return False
+    return True
 
 
 numerical_gradient = Exercise(
@@ -626,8 +1050,23 @@ numerical_gradient = Exercise(
     right=_numerical_gradient,
     outputs=("gradient",),
     probes=_numerical_probes,
+    trial=_recorded,
     may_change=("x",),  # by rounding; if by more, that is `not-restored`
     mistakes=(
+        Mistake(
+            "aliased-copies",
+            "Both evaluations of f saw the same point, so every difference is 0. Assigning an array "
+            "to a second name makes no copy: both names are the same array.",
+            "After `a = x` and `b = x`, how many arrays are there?",
+            "Copy x for each of the two points, or move one entry of x and restore it.",
+            detect=_both_at_the_same_point,
+            slip=(
+                "x[index] = old + eps\n        above = f(x)\n        x[index] = old - eps\n"
+                "        below = f(x)",
+                "a = x\n        b = x\n        a[index] += eps\n        b[index] -= eps\n"
+                "        above, below = f(a), f(b)",
+            ),
+        ),
         Mistake(
             "not-restored",
             "If an entry is not restored, all later entries, and whatever the caller does next, "
@@ -638,22 +1077,51 @@ numerical_gradient = Exercise(
             detect=_not_restored,
             finding="After the call, `x` is not what it was, or earlier entries were still moved: "
             "{where} is {got}, where {expected} was expected.",
+            slip=("below = f(x)\n        x[index] = old", "below = f(x)"),
         ),
         Mistake(
             "sign",
-            "The difference is the wrong way round.",
+            "The sign is flipped: the difference was taken the other way.",
             "If f grows with x, which of the two values is larger?",
             "The value above x comes first: f(x + ε) − f(x − ε).",
             variants=({"sign": -1},),
             finding="{first} Every entry has the wrong sign.",
+            slip=("(above - below)", "(below - above)"),
         ),
         Mistake(
             "missing-factor-two",
             "The points x − ε and x + ε are two steps apart, but the difference was divided by one.",
             "How far apart are the two points at which you evaluate f?",
             "Divide by 2ε.",
-            variants=({"width": 1},),
+            variants=({"quotient": _divided_by_eps},),
             finding="{first} That is {ratio} times as large.",
+            slip=("/ (2 * eps)", "/ eps"),
+        ),
+        Mistake(
+            "precedence",
+            "A bracket is missing. Python works through `/` and `*` from left to right, and before "
+            "`+` and `-`: a / 2 * b is (a / 2) * b.",
+            "If eps is 0.1, what is 1 / 2 * eps, and what is 1 / (2 * eps)?",
+            "Put brackets around the difference, and around the 2ε by which it is divided.",
+            variants=(
+                {"quotient": lambda above, below, eps: (above - below) / 2 * eps},
+                {"quotient": lambda above, below, eps: above - below / (2 * eps)},
+            ),
+            finding="{first} That is {ratio} times as large.",
+            slip=("/ (2 * eps)", "/ 2 * eps"),
+        ),
+        Mistake(
+            "first-entry-only",
+            "Only the first entry of x, or its first row or column, was moved; the slopes of the "
+            "others were never measured.",
+            "How often should f be evaluated for an x of 12 numbers? In which line does your function "
+            "end?",
+            "A `return` inside the loop ends the function too early. It belongs after the loop.",
+            detect=_ends_early,
+            slip=(
+                "gradient[index] = (above - below) / (2 * eps)",
+                "return (above - below) / (2 * eps)",
+            ),
         ),
         Mistake(
             "one-sided",
@@ -661,12 +1129,13 @@ numerical_gradient = Exercise(
             "At which points do you evaluate f? Is x halfway between them?",
             "Use f(x + ε) and f(x − ε), not f(x).",
             variants=(
-                {"sides": (1, 0), "width": 1},
-                {"sides": (0, -1), "width": 1},
+                {"sides": (1, 0), "quotient": _divided_by_eps},
+                {"sides": (0, -1), "quotient": _divided_by_eps},
                 {"sides": (1, 0)},
                 {"sides": (0, -1)},
             ),
             detect=_one_sided,
+            slip=("x[index] = old - eps", "x[index] = old"),
         ),
         Mistake(
             "only-first-axis",
@@ -678,6 +1147,7 @@ numerical_gradient = Exercise(
                 {"moves": _row_by_row, "save": identity},  # a view of a row, which moves along
                 {"moves": _row_by_row, "finish": lambda g: g.reshape(len(g), -1)[:, 0]},
             ),
+            slip=("np.ndindex(x.shape)", "range(len(x))"),
         ),
         Mistake(
             "all-at-once",
@@ -689,6 +1159,11 @@ numerical_gradient = Exercise(
                 {"moves": lambda x: [(..., place) for place in np.ndindex(x.shape)]},
                 {"moves": lambda x: [(..., ...)], "finish": lambda g: g.flat[0]},
             ),
+            slip=(
+                "x[index] = old + eps\n        above = f(x)\n        x[index] = old - eps\n"
+                "        below = f(x)",
+                "above = f(x + eps)\n        below = f(x - eps)",
+            ),
         ),
         Mistake(
             "integer-truncation",
@@ -696,8 +1171,10 @@ numerical_gradient = Exercise(
             "What is `x[0] + 1e-5` once it is stored in an array of integers?",
             "Work on a float copy of x, and store the result in a float array too.",
             variants=({"dtype": lambda x: x.dtype},),
-            finding="For a floating-point `x` your gradient is right; for an `x` of integers, "
+            finding="For a floating-point `x` your gradient is right. For an `x` of integers, "
             "{where} is {got}, where {expected} was expected. {problem}",
+            slip=("np.array(x, dtype=float)", "np.array(x)"),
+            forgiven=True,
         ),
     ),
     hints=(
@@ -731,6 +1208,14 @@ def _sgd_probes():
         params = [rng.standard_normal(shape) for shape in shapes]
         grads = [rng.standard_normal(shape) for shape in shapes]
         yield Probe((params, grads, lr), {"lr": lr, "parameters": len(shapes)})
+
+
+def _as_list(function, params, grads, lr):
+    """Call `sgd_step`; an array instead of a list counts as a list of one."""
+    value = function(params, grads, lr)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return list(value)
+    return [value] if isinstance(value, np.ndarray) or hasattr(value, "detach") else value
 
 
 def _updates(observations):
@@ -775,6 +1260,7 @@ sgd_step = Exercise(
     right=_sgd_step,
     outputs=("params[{}]",),
     probes=_sgd_probes,
+    trial=_as_list,
     may_change=("params",),
     mistakes=(
         Mistake(
@@ -784,6 +1270,7 @@ sgd_step = Exercise(
             "Return the old parameter minus the step.",
             variants=({"start": zero}, {"start": zero, "sign": 1}),
             detect=_multiple_of_gradient,
+            slip=("p - lr * g", "-lr * g"),
         ),
         Mistake(
             "ascent",
@@ -791,6 +1278,7 @@ sgd_step = Exercise(
             "The gradient points to where the loss grows. Which way do you want to go?",
             "Subtract the gradient.",
             variants=({"sign": 1},),
+            slip=("p - lr * g", "p + lr * g"),
         ),
         Mistake(
             "ignores-lr",
@@ -799,6 +1287,7 @@ sgd_step = Exercise(
             "The step is lr times the gradient.",
             variants=({"rate": one},),
             detect=_same_rate_for_every_lr,
+            slip=("p - lr * g", "p - g"),
         ),
         Mistake(
             "scaled-twice",
@@ -807,6 +1296,7 @@ sgd_step = Exercise(
             "Multiply once.",
             variants=({"rate": lambda lr: lr * lr},),
             finding="{first} The step is {lr} times as long as it should be, and lr is {lr}.",
+            slip=("p - lr * g", "p - lr * lr * g"),
         ),
         Mistake(
             "first-only",
@@ -815,6 +1305,10 @@ sgd_step = Exercise(
             "Every parameter takes its step; a `return` inside the loop ends it too early.",
             variants=({"moves": lambda i, n: i == 0}, {"finish": lambda updated: updated[:1]}),
             finding=SOME_RIGHT,
+            slip=(
+                "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
+                "for p, g in zip(params, grads, strict=True):\n        return [p - lr * g]",
+            ),
         ),
         Mistake(
             "wrong",
@@ -823,14 +1317,24 @@ sgd_step = Exercise(
             "Collect the new arrays in a new list and return that.",
             variants=({"moves": lambda i, n: False},),
             finding=_UNCHANGED,
+            slip=(
+                "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
+                "for p, g in zip(params, grads, strict=True):\n        p = p - lr * g\n    return params",
+            ),
         ),
         Mistake(
             "wrong",
             "Only the last parameter was updated.",
             "Which lines are inside the loop, and which come after it?",
             "Each parameter has to be updated and kept inside the loop.",
-            variants=({"moves": lambda i, n: i == n - 1},),
-            finding=_UNCHANGED,
+            variants=(
+                {"moves": lambda i, n: i == n - 1},
+                {"finish": lambda updated: updated[-1:]},
+            ),
+            slip=(
+                "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
+                "for p, g in zip(params, grads, strict=True):\n        new = [p - lr * g]\n    return new",
+            ),
         ),
     ),
     hints=(

@@ -3,12 +3,18 @@
 The keyword-only arguments of a right answer are the steps that its mistakes replace.
 """
 
+import copy
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
 import numpy as np
 
+from nnweek.checks.comparing import as_numbers, close
 from nnweek.checks.day29 import mistaken_backwards, softmax
-from nnweek.checks.exercise import Exercise, Mistake, Probe, close
+from nnweek.checks.exercise import Exercise, Mistake, Probe
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import described
+from nnweek.checks.wording import in_words
 from nnweek.scratch import sigmoid as _stable_sigmoid
 
 
@@ -60,6 +66,16 @@ def _returns_values(observations):
     return False
 
 
+def _one_at_zero(observations):
+    """Return whether everything is right, and the slope at the kink is 1."""
+    if any(o.wrong or o.problem or o.changed for o in observations):
+        return False
+    (z,) = observations[-1].probe.args
+    return bool((observations[-1].outputs["slope"][z == 0] == 1).all())
+
+
+_SLOPE = "(z > 0).astype(z.dtype)"  # in the solution
+
 relu_grad = Exercise(
     name="relu_grad",
     day=30,
@@ -75,6 +91,7 @@ relu_grad = Exercise(
             "What does ReLU return for −2, and for −3? What is the slope in between?",
             "The slope is 1 where z > 0 and 0 where z < 0.",
             variants=({"slope": np.ones_like},),
+            slip=(_SLOPE, "np.ones_like(z)"),
         ),
         Mistake(
             "returns-relu",
@@ -83,6 +100,7 @@ relu_grad = Exercise(
             "For every z > 0 the slope is 1, however large z is.",
             variants=({"slope": lambda z: np.maximum(0, z)},),
             detect=_returns_values,
+            slip=(_SLOPE, "np.maximum(0, z)"),
         ),
         Mistake(
             "sign-function",
@@ -94,6 +112,15 @@ relu_grad = Exercise(
                 {"slope": lambda z: np.where(z > 0, 1, -1)},
                 {"slope": lambda z: np.where(z < 0, -1, 1)},
             ),
+            slip=(_SLOPE, "np.sign(z)"),
+        ),
+        Mistake(
+            "wrong",
+            "The slope is 1 where ReLU is flat, and 0 where it rises.",
+            "What does ReLU return for 2, and for 3? What is the slope in between?",
+            "The comparison with 0 is the wrong way round.",
+            variants=({"slope": lambda z: z < 0}, {"slope": lambda z: z <= 0}),
+            slip=("z > 0", "z < 0"),
         ),
         Mistake(
             "leaky",
@@ -102,6 +129,18 @@ relu_grad = Exercise(
             "Where z < 0 the slope is exactly 0.",
             detect=_leaks,
             finding="For z > 0 the slope is right; for z < 0 it is {leak}, where 0 was expected.",
+            slip=(_SLOPE, "np.where(z > 0, 1, 0.01)"),
+        ),
+        Mistake(
+            "one-at-zero",
+            "ReLU has no derivative there, and both 0 and 1 are accepted. `TwoLayerMLP` and PyTorch "
+            "use 0.",
+            "Which slope does your function return at z = 0?",
+            "With a strict comparison, the slope at 0 is 0.",
+            detect=_one_at_zero,
+            finding="At z = 0 your slope is 1.",
+            slip=("z > 0", "z >= 0"),
+            forgiven=True,
         ),
     ),
     hints=(
@@ -125,42 +164,61 @@ def _activation_probes():
 
 
 def _overflows(observations):
-    """Return what a large |z| caused: an overflow warning or error, or infinities or NaNs."""
+    """Return what a large |z| caused: an overflow warning or error, or infinities or NaNs.
+
+    It is the mistake only if everything else is right.
+    """
+    *ordinary, extreme = observations
+    if any(observation.wrong for observation in ordinary):
+        return None
     for observation in observations:
         for warning in observation.warnings:
             if "overflow" in warning:
                 return {"symptom": f"NumPy warned: “{warning}”."}
-        if observation is observations[-1]:
-            for name in observation.right:
-                got = observation.outputs.get(name, np.zeros(()))
-                if not np.isfinite(got).all():
-                    return {"symptom": f"The result contains {got[~np.isfinite(got)][0]:g}."}
-        if observation.problem and "OverflowError" in observation.problem.text:
-            return {"symptom": observation.problem.text}
+    if extreme.problem and "overflow" in extreme.problem.text.lower():
+        return {"symptom": extreme.problem.text}
+    for got in extreme.outputs.values():
+        if not np.isfinite(got).all():
+            return {"symptom": f"The result contains {got[~np.isfinite(got)][0]:g}."}
     return None
 
 
 def _clipped(observations):
-    """Return where the sigmoid stops falling, some z = −c above −30, as if z were clipped to ±c.
+    """Return where the sigmoid stops changing, as if z were clipped to ±c.
 
-    The value where it stops, the floor, gives c = ln(1/floor − 1). Example: a floor of 4.54e-5
-    gives c = 10. It is a clip if σ is right for |z| < c and stays at the floor for z < −c.
+    The sigmoid of −z and one without brackets, 1 + exp(−z), are tried too.
     """
-    got = observations[2].outputs.get("sigmoid")  # on _TAIL
-    if got is None or got.shape != _TAIL.shape:
+    if any(o.outputs.get("sigmoid", np.zeros(0)).shape != o.right["sigmoid"].shape
+           for o in observations[:3]):  # fmt: skip
         return None
-    floor = got[1, 3]  # at z = −29.9
-    if not 1.1 * _stable_sigmoid(-29.9) < floor < 0.45:
+    z = np.concatenate([o.probe.args[0].ravel() for o in observations[:3]])
+    got = np.concatenate([o.outputs["sigmoid"].ravel() for o in observations[:3]])
+    for farthest in (np.argmin(z), np.argmax(z)):
+        for values in (got, 1 - got, 1 / got):
+            if c := _clip(z, values, farthest):
+                beyond = f"{'Below' if c < 0 else 'Above'} z = {c:.3g}".replace("-", "−")
+                far = f"{z[farthest]:.3g}".replace("-", "−")
+                right = f"σ({far}) is {_stable_sigmoid(z[farthest]):.6g}"
+                return {"first": f"{beyond}, your values stay at {got[farthest]:.6g}; {right}."}
+    return None
+
+
+def _clip(z, values, farthest):
+    """Return the z beyond which these values of the sigmoid no longer change, or None.
+
+    The distance from 0 or 1 at which they stop, the gap, gives c = ln(1/gap − 1). Example: a gap
+    of 4.54e-5 gives c = 10. It is a clip if σ is right for |z| < c and stays there beyond c.
+    """
+    side = np.sign(z[farthest])
+    gaps = 1 - values if side > 0 else values
+    gap = gaps[farthest]
+    if not 1.1 * _stable_sigmoid(-abs(z[farthest])) < gap < 0.45:
         return None
-    c = float(np.log(1 / floor - 1))
-    for observation in observations[:3]:
-        (z,) = observation.probe.args
-        inside, got = np.abs(z) < c - 1e-3, observation.outputs.get("sigmoid")
-        if got is None or not close(got[inside], _stable_sigmoid(z[inside])):
-            return None
-        if not np.allclose(got[z < -c], floor, rtol=1e-2, atol=0):
-            return None
-    return {"clip": f"{c:.3g}", "floor": f"{floor:.3g}"}
+    c = float(np.log(1 / gap - 1))
+    inside = np.abs(z) < c - 1e-3
+    right = close(values[inside], _stable_sigmoid(z[inside]))
+    stays = np.allclose(gaps[side * z > c], gap, rtol=1e-2, atol=0)
+    return side * c if right and stays else None
 
 
 _OVERFLOW = Mistake(
@@ -173,6 +231,22 @@ _OVERFLOW = Mistake(
     detect=_overflows,
     finding="For |z| up to 1000: {symptom}",
 )
+
+_BINDING = "Multiplication and division come before addition and subtraction. Without brackets, "
+
+# Sigmoids without the brackets around a denominator.
+_WITHOUT_BRACKETS = (
+    lambda z: 1 / 1 + np.exp(-z),
+    lambda z: np.exp(z) / 1 + np.exp(z),
+    lambda z: np.where(z >= 0, 1 / 1 + np.exp(-z), np.exp(z) / 1 + np.exp(z)),
+    lambda z: np.where(z >= 0, 1 / 1 + np.exp(-z), _stable_sigmoid(z)),
+    lambda z: np.where(z >= 0, _stable_sigmoid(z), np.exp(z) / 1 + np.exp(z)),
+)
+_SIGMOID = "np.where(z >= 0, 1, small) / (1 + small)"  # in the solution
+
+
+def _minus(extreme, **axis):
+    return lambda z: z - extreme(z, **axis)
 
 
 def _sigmoid(z, *, argument=lambda z: z, function=_stable_sigmoid):
@@ -194,22 +268,67 @@ sigmoid = Exercise(
             "Should a large z give a value near 1 or near 0? What do you get?",
             "In 1 / (1 + exp(−z)) the exponent has a minus sign.",
             variants=({"argument": np.negative},),
+            slip=("z >= 0", "z < 0"),
         ),
         Mistake(
             "tanh-instead",
             "This is the hyperbolic tangent, which goes from −1 to 1. The sigmoid goes from 0 to 1.",
             "What should the value at z = 0 be?",
             "The sigmoid is never negative. It is ½ (1 + tanh(z/2)), if you want to use tanh.",
-            variants=({"function": np.tanh},),
+            variants=({"function": np.tanh}, {"function": lambda z: np.tanh(z / 2)}),
+            slip=(_SIGMOID, "np.tanh(z)"),
         ),
-        _OVERFLOW,
+        Mistake(
+            "precedence",
+            _BINDING + "`1 / 1 + x` is `1 + x`.",
+            "What do you get at z = 0, where the sigmoid is ½? In which order is your expression "
+            "evaluated?",
+            "Put brackets around the entire denominator.",
+            variants=tuple({"function": function} for function in _WITHOUT_BRACKETS),
+            slip=("/ (1 + small)", "/ 1 + small"),
+        ),
+        Mistake(
+            "absolute-value",
+            "The result is the same for z and −z, but the sigmoid of −z should be 1 − σ(z).",
+            "What should the sigmoid of −2 be, and what of 2? Where does the sign of z get lost?",
+            "exp(−|z|) is safe for both signs, but the formula around it depends on the sign of z.",
+            variants=({"argument": np.abs}, {"argument": lambda z: -np.abs(z)}),
+            slip=("np.where(z >= 0, 1, small)", "1"),
+        ),
+        Mistake(
+            "wrong",
+            "A maximum or minimum was subtracted first, so each value depends on the other entries. "
+            "That leaves a softmax unchanged, but not a sigmoid.",
+            "What does your function return for a single z? Does that change if you add a second?",
+            "Leave z as it is, and choose a form of the formula whose exponential is never large.",
+            variants=tuple(
+                {"argument": argument}
+                for extreme in (np.max, np.min)
+                for argument in (_minus(extreme), _minus(extreme, axis=1, keepdims=True))
+            ),
+        ),
+        Mistake(
+            "wrong",
+            "This is the sigmoid of 2z, as if ½ (1 + tanh(z/2)) were written with z in place of z/2.",
+            "At which z should the value be 0.731? Where is it in yours?",
+            "Compare your formula with the definition at z = 1.",
+            variants=({"argument": lambda z: 2 * z},),
+        ),
+        Mistake(
+            "wrong",
+            "This is the slope of the sigmoid, not its value.",
+            "What should the value at z = 0 be, and what far to the right?",
+            "Return σ(z) itself; the product with 1 − σ(z) is its derivative.",
+            variants=({"function": lambda z: _stable_sigmoid(z) * _stable_sigmoid(-z)},),
+        ),
+        replace(_OVERFLOW, slip=(_SIGMOID, "1 / (1 + np.exp(-z))")),
         Mistake(
             "clipped-too-tight",
-            "The input or the result was clipped so tightly that the sigmoid stops falling.",
-            "What are σ(−25) and σ(−29)? Do your two values differ?",
+            "The input or the result was clipped so tightly that the sigmoid stops changing.",
+            "Far from 0, the sigmoids of two different z still differ. Do your values?",
             "Overflow starts near |z| = 709 in float64; a clip at ±500 is wide enough.",
             detect=_clipped,
-            finding="Below z = −{clip}, your values stay at {floor}; σ(−29.9) is 1e-13.",
+            slip=("np.abs(z)", "np.minimum(np.abs(z), 10)"),
         ),
     ),
     hints=(
@@ -227,6 +346,26 @@ def _logistic_slope(s):
     return s * (1 - s)
 
 
+def _with_nan(function, z):
+    """Call `sigmoid_grad`; if it returns zeros only, log whether NaNs give NaNs.
+
+    s * 1 − s is 0 as well, but unlike a constant 0 or 0 · z it is NaN for NaN and 0 for infinity.
+    """
+    value = function(z)
+    slope = as_numbers(value)
+    if slope is None or slope.any():
+        return value
+    try:
+        at_nan, at_infinity = (as_numbers(function(np.full_like(z, x))) for x in (np.nan, np.inf))
+        return TrialRun(value, log=np.isnan(at_nan).all() and not at_infinity.any())
+    except Exception:
+        return TrialRun(value)
+
+
+def _cancels(observations):
+    return all(observation.log for observation in observations[:3])
+
+
 sigmoid_grad = Exercise(
     name="sigmoid_grad",
     day=30,
@@ -235,13 +374,19 @@ sigmoid_grad = Exercise(
     right=_sigmoid_grad,
     outputs=("slope",),
     probes=_activation_probes,
+    trial=_with_nan,
     mistakes=(
         Mistake(
             "derivative-in-z",
-            "s(1 − s) is right for s = σ(z), but here z itself was used as s.",
+            "s(1 − s) is right for s = σ(z), but here z itself was used in place of an s.",
             "In σ′ = σ(1 − σ), is σ the input or the output of the sigmoid?",
             "Compute s = σ(z) first.",
-            variants=({"slope": _logistic_slope},),
+            variants=(
+                {"slope": _logistic_slope},
+                {"slope": lambda z: _stable_sigmoid(z) * (1 - z)},
+                {"slope": lambda z: z * (1 - _stable_sigmoid(z))},
+            ),
+            slip=("s = sigmoid(z)", "s = z"),
         ),
         Mistake(
             "applied-twice",
@@ -249,6 +394,7 @@ sigmoid_grad = Exercise(
             "Is your argument z or σ(z)? How often does a sigmoid occur in your code?",
             "Take s = σ(z) once, then s(1 − s).",
             variants=({"slope": lambda z: _logistic_slope(_stable_sigmoid(_stable_sigmoid(z)))},),
+            slip=("s = sigmoid(z)", "s = sigmoid(sigmoid(z))"),
         ),
         Mistake(
             "no-complement",
@@ -256,6 +402,15 @@ sigmoid_grad = Exercise(
             "How steep is the sigmoid far to the right, and what do you return there?",
             "Multiply by 1 − σ(z).",
             variants=({"slope": _stable_sigmoid},),
+            slip=("s * (1 - s)", "s"),
+        ),
+        Mistake(
+            "wrong",
+            "This is 1 − σ(z): the factor σ(z) is missing, or a square in the denominator.",
+            "How steep is the sigmoid far to the left, and what do you return there?",
+            "Multiply by σ(z).",
+            variants=({"slope": lambda z: _stable_sigmoid(-z)},),
+            slip=("s * (1 - s)", "1 - s"),
         ),
         Mistake(
             "tanh-derivative",
@@ -265,9 +420,27 @@ sigmoid_grad = Exercise(
             variants=(
                 {"slope": lambda z: 1 - _stable_sigmoid(z) ** 2},
                 {"slope": lambda z: 1 - np.tanh(z) ** 2},
+                {"slope": lambda z: 1 - z**2},
             ),
+            slip=("s * (1 - s)", "1 - s**2"),
         ),
-        _OVERFLOW,
+        Mistake(
+            "precedence",
+            _BINDING + "`s * 1 - s` is 0, and `1 / 1 + x` is `1 + x`.",
+            "What do you get at z = 0, where the slope is ¼? In which order is your expression "
+            "evaluated?",
+            "Put brackets around 1 − s, or around the entire denominator.",
+            variants=(
+                *({"slope": lambda z, f=f: _logistic_slope(f(z))} for f in _WITHOUT_BRACKETS),
+                *({"slope": lambda z, f=f: f(z) * f(-z)} for f in _WITHOUT_BRACKETS),
+                {"slope": lambda z: np.exp(-z) / 1 + np.exp(-z) ** 2},
+                {"slope": lambda z: np.exp(-z) / (1 + np.exp(-z) ** 2)},
+                {"slope": lambda z: (np.exp(-z) / 1 + np.exp(-z)) ** 2},
+            ),
+            detect=_cancels,
+            slip=("s * (1 - s)", "s * 1 - s"),
+        ),
+        replace(_OVERFLOW, slip=("s = sigmoid(z)", "s = 1 / (1 + np.exp(-z))")),
     ),
     hints=(
         "Write the derivative in terms of the value of the sigmoid.",
@@ -281,13 +454,16 @@ def _init_weights(fan_in, fan_out, rng, *, std=lambda i, o: np.sqrt(2 / i)):
 
 
 def _init_probes():
-    # 24,000 draws determine the standard deviation to 0.5 % and the fourth moment to 0.03.
-    for fan_in, fan_out, seed in ((300, 80, 1), (80, 300, 2), (300, 80, 1), (300, 80, 3)):
+    # 20,000 draws determine the standard deviation to 0.5 % and the fourth moment to 0.04. The two
+    # shapes differ in their sum and product too: no rule gives both the same spread by chance.
+    for fan_in, fan_out, seed in ((300, 80, 1), (50, 400, 2), (300, 80, 1), (300, 80, 3)):
         yield Probe(
             (fan_in, fan_out, np.random.default_rng(seed)),
             {"fan_in": fan_in, "fan_out": fan_out},
             accept=_he_normal,
         )
+    # So few inputs that 2 // fan_in is not 0. Any two numbers are right here.
+    yield Probe((1, 2, np.random.default_rng(4)), {"fan_in": 1}, accept=lambda *_: True)
 
 
 def _same_spread(got, wanted):
@@ -306,8 +482,12 @@ def _he_normal(got, wanted):
     """
     if not _same_spread(got, wanted):
         return False
-    kurtosis = ((got / got.std()) ** 4).mean()  # normal 3, truncated 2.4, uniform 1.8
-    return bool(2.1 < kurtosis < 3.5 and np.unique(got).size > 0.9 * got.size)
+    return bool(2.1 < _kurtosis(got) < 3.5 and np.unique(got).size > 0.9 * got.size)
+
+
+def _kurtosis(draw):
+    """Return the fourth standardised moment: normal 3, truncated normal 2.4, uniform 1.8."""
+    return (((draw - draw.mean()) / draw.std()) ** 4).mean()
 
 
 def _draws(observations):
@@ -326,20 +506,38 @@ def _when(condition):
         draws = _draws(observations)
         if draws is None or not condition(draws):
             return None
-        first = draws[0]
+        first, second, *_ = draws
         return {
             "mean": f"{first.mean():.3g}",
             "least": f"{first.min():.3g}",
             "most": f"{first.max():.3g}",
             "distinct": np.unique(first).size,
+            "spread": f"{first.std():.3g}",
+            "other_spread": f"{second.std():.3g}",
         }
 
     return detect
 
 
+def _vanish(draws):
+    """Return whether the weights are 0 for many inputs but not for one."""
+    *many, one = draws
+    return one.any() and not any(draw.any() for draw in many)
+
+
 def _ignores_rng(draws):
-    first, _, same_seed, other_seed = draws
+    first, _, same_seed, other_seed, _ = draws
     return np.array_equal(first, other_seed) or not np.array_equal(first, same_seed)
+
+
+def _same_spread_for_any_size(draws):
+    first, second, *_ = draws
+    return abs(first.std() / second.std() - 1) < 0.03
+
+
+def _flat(draws):
+    """Return whether the draws have no tails, as those of a uniform distribution."""
+    return all(_kurtosis(draw) < 2.1 for draw in draws[:4])
 
 
 _SPREAD = (
@@ -347,13 +545,18 @@ _SPREAD = (
     "deviation {std}, where 0 and {right_std} were expected."
 )
 
+# In the solution.
+_STD = "np.sqrt(2 / fan_in)"
+_DRAW = f"rng.normal(0, {_STD}, size=(fan_in, fan_out))"
 
-def _wrong_scale(id_, explanation, question, advice, *formulas):
+
+def _wrong_scale(id_, explanation, question, advice, *formulas, slip):
     variants = tuple({"std": formula} for formula in formulas)
-    return Mistake(id_, explanation, question, advice, variants, finding=_SPREAD)
+    return Mistake(id_, explanation, question, advice, variants, finding=_SPREAD, slip=slip)
 
 
 _EQUAL_UNITS = "If two hidden units start out equal, what could ever make them different?"
+_EXPECTED_FORM = "The mean is 0, the variance 2 / fan_in, and the distribution normal."
 
 init_weights = Exercise(
     name="init_weights",
@@ -366,12 +569,23 @@ init_weights = Exercise(
     matches=_same_spread,
     mistakes=(
         Mistake(
+            "integer-division",
+            "The scale was rounded down to a whole number, which is 0 for more than a few inputs.",
+            "What is your factor for fan_in = 300? Print it.",
+            "`//` and `int` round down. Divide with `/`.",
+            detect=_when(_vanish),
+            finding="With one input the weights are not 0, but with 300 all of them are.",
+            slip=("2 / fan_in", "2 // fan_in"),
+        ),
+        Mistake(
             "zeros",
             "If every weight is 0, all hidden units compute the same and get the same gradient.",
             _EQUAL_UNITS,
-            "The weights must be random numbers, drawn from `rng`.",
+            "The weights must be random numbers, drawn from `rng`. If yours are, print the factor "
+            "that you multiply them by.",
             detect=_when(lambda draws: not any(d.any() for d in draws)),
             finding="All weights are 0.",
+            slip=(_DRAW, "np.zeros((fan_in, fan_out))"),
         ),
         Mistake(
             "constant",
@@ -380,6 +594,7 @@ init_weights = Exercise(
             "Draw one number per entry: the draw needs a size.",
             detect=_when(lambda draws: all(np.ptp(d) == 0 for d in draws)),
             finding="All weights are {mean}.",
+            slip=(_DRAW, f"np.full((fan_in, fan_out), {_STD})"),
         ),
         Mistake(
             "ignores-rng",
@@ -391,6 +606,7 @@ init_weights = Exercise(
             detect=_when(_ignores_rng),
             finding="Generators with equal seeds gave different weights, or generators with "
             "different seeds gave equal ones.",
+            slip=("rng.normal", "np.random.normal"),
         ),
         Mistake(
             "all-positive",
@@ -399,6 +615,7 @@ init_weights = Exercise(
             "A normal distribution around 0 gives both signs.",
             detect=_when(lambda draws: all(d.min() >= 0 for d in draws)),
             finding="The weights are between {least} and {most}.",
+            slip=(_DRAW, f"{_STD} * rng.random((fan_in, fan_out))"),
         ),
         _wrong_scale(
             "unit-std",
@@ -406,15 +623,28 @@ init_weights = Exercise(
             "What is the variance of a sum of fan_in independent terms?",
             "Multiply the draws by a factor that depends on fan_in.",
             lambda i, o: 1.0,
+            slip=(_STD, "1"),
         ),
         _wrong_scale(
             "xavier",
-            "This is Xavier's (Glorot's) rule, which was made for tanh. ReLU halves the variance, "
-            "and He's rule makes up for that.",
-            "A ReLU sets half of the hidden values to 0. What does that do to the variance?",
+            "The scale depends on fan_in + fan_out, as in Xavier's (Glorot's) rule, which was made "
+            "for tanh. He's rule for ReLU depends on the number of inputs only.",
+            "Which rule was made for ReLU, and which number does it divide by?",
             "The variance is 2 / fan_in.",
-            lambda i, o: np.sqrt(1 / i),
             lambda i, o: np.sqrt(2 / (i + o)),
+            lambda i, o: np.sqrt(1 / (i + o)),
+            lambda i, o: np.sqrt(4 / (i + o)),
+            lambda i, o: np.sqrt(6 / (i + o)),
+            slip=("2 / fan_in", "2 / (fan_in + fan_out)"),
+        ),
+        _wrong_scale(
+            "missing-two",
+            "The variance is 1 / fan_in (LeCun's rule), which preserves the size of the activations "
+            "through a linear layer. But a ReLU sets half of them to 0.",
+            "By which factor does a ReLU reduce the mean square of its inputs?",
+            "ReLU needs twice the variance.",
+            lambda i, o: np.sqrt(1 / i),
+            slip=("2 / fan_in", "1 / fan_in"),
         ),
         _wrong_scale(
             "fan-out",
@@ -423,6 +653,7 @@ init_weights = Exercise(
             "What counts is fan_in, the number of rows.",
             lambda i, o: np.sqrt(2 / o),
             lambda i, o: np.sqrt(1 / o),
+            slip=("2 / fan_in", "2 / fan_out"),
         ),
         _wrong_scale(
             "variance-not-std",
@@ -433,6 +664,37 @@ init_weights = Exercise(
             lambda i, o: 1 / i,
             lambda i, o: 2 / (i + o),
             lambda i, o: 2 / o,
+            lambda i, o: 1 / o,
+            slip=(_STD, "2 / fan_in"),
+        ),
+        _wrong_scale(
+            "wrong",
+            "Your factor is √2 / fan_in or 2 / √fan_in, as if the root covered only a part of the "
+            "fraction.",
+            "What is the square of your factor? It should be the variance.",
+            "Take the root of the entire quotient.",
+            lambda i, o: np.sqrt(2) / i,
+            lambda i, o: 2 / np.sqrt(i),
+            slip=(_STD, "np.sqrt(2) / fan_in"),
+        ),
+        _wrong_scale(
+            "wrong",
+            "The factor is upside down: the more inputs there are, the larger your weights.",
+            "Should the weights grow or shrink with the number of inputs?",
+            "fan_in belongs below the line.",
+            lambda i, o: np.sqrt(i / 2),
+            lambda i, o: np.sqrt(i),
+            slip=("2 / fan_in", "fan_in / 2"),
+        ),
+        _wrong_scale(
+            "wrong",
+            "The bound of a uniform distribution and a standard deviation were confused: numbers "
+            "drawn uniformly between −a and a have the standard deviation a / √3.",
+            "Which distribution do you draw from, and what does its parameter mean?",
+            _EXPECTED_FORM,
+            lambda i, o: np.sqrt(6 / i),
+            lambda i, o: np.sqrt(2 / i / 3),
+            slip=("2 / fan_in", "6 / fan_in"),
         ),
         Mistake(
             "wrong",
@@ -443,10 +705,29 @@ init_weights = Exercise(
             finding="Only {distinct} of the entries are distinct.",
         ),
         Mistake(
+            "fixed-scale",
+            "The spread of your weights is the same however many inputs there are. But the sum in a "
+            "hidden unit grows with the number of its terms.",
+            "How large is a sum of 10 such products, and how large is one of 1,000?",
+            "The standard deviation has to shrink with fan_in.",
+            detect=_when(_same_spread_for_any_size),
+            finding="The standard deviation is {spread} with 300 inputs and {other_spread} with 50.",
+            slip=(_STD, "0.01"),
+        ),
+        Mistake(
+            "wrong",
+            "These numbers have no tails, as if drawn from a uniform distribution. There is a uniform "
+            "form of He's rule too, but the task is the normal one.",
+            "Plot a histogram of your weights: is it a bell?",
+            _EXPECTED_FORM,
+            detect=_when(_flat),
+            finding="The weights are between {least} and {most}.",
+        ),
+        Mistake(
             "wrong",
             "This is not a normal distribution with He's variance.",
             "Plot a histogram of your weights: is it a bell around 0, and how wide?",
-            "The mean is 0, the variance 2 / fan_in, and the distribution normal.",
+            _EXPECTED_FORM,
             detect=lambda observations: _draws(observations) and any(o.wrong for o in observations),
             finding=_SPREAD,
         ),
@@ -458,40 +739,33 @@ init_weights = Exercise(
 )
 
 
-def _of_arrays(implementation):
-    """Let an implementation accept lists too: a suite may pass what it likes."""
-
-    def backward(X, y, W1, b1, W2, b2):
-        return implementation(*map(np.asarray, (X, y, W1, b1, W2, b2)))
-
-    return backward
+_GRADIENTS = ("dW1", "db1", "dW2", "db2")
 
 
-@_of_arrays
-def _right_vectorised(X, y, W1, b1, W2, b2):
+def _one_hot(y, C):
+    return np.eye(C)[y]
+
+
+def _columns(y, C):
+    """Return what `dscores[:, y] -= 1` subtracts: 1 in every row, for each class in the batch."""
+    return np.broadcast_to(np.eye(C)[y].max(axis=0), (len(y), C))
+
+
+def _vectorised(X, y, W1, b1, W2, b2, target=_one_hot):
     z1 = X @ W1 + b1
     a1 = z1 * (z1 > 0)
-    dscores = softmax.right(a1 @ W2 + b2)
-    dscores[np.arange(len(y)), y] -= 1
-    dscores /= len(y)
+    dscores = (softmax.right(a1 @ W2 + b2) - target(y, W2.shape[1])) / len(y)
     dz1 = (dscores @ W2.T) * (z1 > 0)
     return X.T @ dz1, dz1.sum(axis=0), a1.T @ dscores, dscores.sum(axis=0)
 
 
-def _right_with_rows(X, y, W1, b1, W2, b2):
-    """The same, with bias gradients of shape (1, H) and (1, C)."""
-    dW1, db1, dW2, db2 = _right_vectorised(X, y, W1, b1, W2, b2)
-    return dW1, db1[None, :], dW2, db2[None, :]
-
-
-@_of_arrays
-def _right_example_by_example(X, y, W1, b1, W2, b2):
-    """The mean of the gradients of single examples, which are outer products."""
-    totals = [np.zeros(np.shape(p)) for p in (W1, np.ravel(b1), W2, np.ravel(b2))]
+def _example_by_example(X, y, W1, b1, W2, b2):
+    """Return the mean of the gradients of single examples, which are outer products."""
+    totals = [np.zeros(p.shape) for p in (W1, b1, W2, b2)]
     for x, label in zip(X, y, strict=True):
-        z1 = x @ W1 + np.ravel(b1)
+        z1 = x @ W1 + b1
         a1 = np.maximum(z1, 0)
-        ds = softmax.right((a1 @ W2 + np.ravel(b2))[None, :])[0]
+        ds = softmax.right((a1 @ W2 + b2)[None, :])[0]
         ds[label] -= 1
         dz1 = np.where(z1 > 0, W2 @ ds, 0)
         gradients = np.outer(x, dz1), dz1, np.outer(a1, ds), ds
@@ -500,11 +774,10 @@ def _right_example_by_example(X, y, W1, b1, W2, b2):
     return tuple(totals)
 
 
-@_of_arrays
-def _right_averaged_last(X, y, W1, b1, W2, b2):
-    """Sums over the batch, divided by N at the very end."""
+def _averaged_last(X, y, W1, b1, W2, b2):
+    """Sum over the batch, and divide by N at the very end."""
     z1 = X @ W1 + b1
-    ds = softmax.right(np.maximum(z1, 0) @ W2 + b2) - np.eye(W2.shape[1])[y]
+    ds = softmax.right(np.maximum(z1, 0) @ W2 + b2) - _one_hot(y, len(b2))
     dz1 = np.einsum("nc,hc->nh", ds, W2) * np.heaviside(z1, 0)
     sums = (
         np.einsum("nd,nh->dh", X, dz1),
@@ -515,51 +788,156 @@ def _right_averaged_last(X, y, W1, b1, W2, b2):
     return tuple(total / len(y) for total in sums)
 
 
+def _as_given(implementation):
+    """Let an implementation take lists and any form of bias; each db has the shape of its b."""
+
+    def backward(X, y, W1, b1, W2, b2):
+        X, y, W1, b1, W2, b2 = map(np.asarray, (X, y, W1, b1, W2, b2))
+        dW1, db1, dW2, db2 = implementation(X, y, W1, b1.ravel(), W2, b2.ravel())
+        db1, db2 = (
+            np.reshape(db, b.shape) if np.size(db) == b.size else db
+            for db, b in ((db1, b1), (db2, b2))
+        )
+        return dW1, db1, dW2, db2
+
+    return backward
+
+
+_right = _as_given(_vectorised)
 _RIGHT = {
-    "vectorised": _right_vectorised,
-    "biases as rows": _right_with_rows,
-    "example by example": _right_example_by_example,
-    "averaged last": _right_averaged_last,
+    "vectorised": _right,
+    "example by example": _as_given(_example_by_example),
+    "averaged last": _as_given(_averaged_last),
 }
+
+
+def _other_bias_shape(*arguments):
+    """Return a right answer with bias gradients (1, H) for biases (H,), and (H,) for (1, H)."""
+    dW1, db1, dW2, db2 = _right(*arguments)
+    db1, db2 = (db[None, :] if db.ndim == 1 else db[0] for db in (db1, db2))
+    return dW1, db1, dW2, db2
+
+
+def _changes_inputs(X, y, *parameters):
+    """Return the right gradients, and take a step of gradient descent in place."""
+    gradients = _right(X, y, *parameters)
+    for p, gradient in zip(parameters, gradients, strict=True):
+        p[:] = np.asarray(p) - 0.1 * gradient
+    return gradients
+
+
+class _KeepsState:
+    """Divide by the number of examples of all calls so far, which is right for the first call."""
+
+    def __init__(self):
+        self.examples = 0
+
+    def __call__(self, X, *rest):
+        self.examples += len(X)
+        return tuple(gradient * len(X) / self.examples for gradient in _right(X, *rest))
+
+
+def _without(name):
+    """Make an implementation that is right except for one gradient, which is all 0."""
+
+    def implementation(*arguments):
+        gradients = dict(zip(_GRADIENTS, _vectorised(*arguments), strict=True))
+        return tuple((gradients | {name: 0 * gradients[name]}).values())
+
+    return implementation
+
+
+def _first_row_only(X, y, W1, b1, W2, b2):
+    """Return from inside the loop over the rows of dW1 and dW2."""
+    dW1, db1, dW2, db2 = _vectorised(X, y, W1, b1, W2, b2)
+    dW1[1:], dW2[1:] = 0, 0
+    return dW1, db1, dW2, db2
+
+
+def _mistaken():
+    """Return {id: an implementation with this mistake}, for any sizes.
+
+    Most are mistakes of Day 29's exercise; the others are right on the inputs of a careless suite.
+    """
+    implementations = mistaken_backwards() | {
+        "labels-ignored": lambda X, y, *p: _vectorised(X, 0 * y, *p),
+        "indexes-columns": lambda *arguments: _vectorised(*arguments, target=_columns),
+        "biases-ignored": lambda X, y, W1, b1, W2, b2: _vectorised(X, y, W1, 0 * b1, W2, 0 * b2),
+        "first-example-only": lambda X, y, *p: _vectorised(X[:1], y[:1], *p),
+        "divides-by-features": lambda X, *rest: tuple(
+            gradient * len(X) / X.shape[1] for gradient in _vectorised(X, *rest)
+        ),
+        "off-by-a-thousandth": lambda *arguments: tuple(
+            1.001 * gradient for gradient in _vectorised(*arguments)
+        ),
+        "first-row-only": _first_row_only,
+        **{f"{name}-all-zero": _without(name) for name in _GRADIENTS},
+    }
+    implementations = {id_: _as_given(each) for id_, each in implementations.items()}
+    return implementations | {"changes-inputs": _changes_inputs, "keeps-state": _KeepsState()}
+
+
+_MISTAKEN = _mistaken()
+
+
+@dataclass
+class _Log:
+    """What a suite did with one implementation: its calls, and the error that it raised."""
+
+    calls: list = field(default_factory=list)
+    error: str = ""
 
 
 def _try_suite(function, implementation):
     """Call a suite; an exception counts as the answer False and is kept in the log."""
+    log = _Log()
+
+    def backward(X, y, W1, b1, W2, b2):
+        arguments = X, y, W1, b1, W2, b2
+        before = [np.array(argument) for argument in arguments]
+        gradients = implementation(*arguments)
+        if len(log.calls) < 100:  # enough to say what they have in common
+            log.calls.append(before)
+        return gradients
+
+    backward.__wrapped__ = implementation
     try:
-        return function(implementation)
+        return TrialRun(function(backward), log=log)
     except (Exception, SystemExit) as error:
         problem = described(error)
         if problem.id != "raised":
             raise
-        return TrialRun(False, log=problem.text)
+        log.error = problem.text
+        return TrialRun(False, log=log)
 
 
 def _suite_probes():
-    for name, implementation in (_RIGHT | mistaken_backwards()).items():
+    for name, implementation in (_RIGHT | _MISTAKEN).items():
         yield Probe((implementation,), {"implementation": name})
+    # The task allows this, but a suite that insists on the shape of the bias has a point too.
+    name = "right, with bias gradients of the other shape"
+    yield Probe((_other_bias_shape,), {"implementation": name}, accept=lambda *_: True)
 
 
 def _answers(observations):
     """Return {implementation: the suite's answer} for the right and for the mistaken ones."""
     answers = {o.probe.context["implementation"]: bool(o.outputs["the answer"])
-               for o in observations if "the answer" in o.outputs}  # fmt: skip
+               for o in observations[:-1] if "the answer" in o.outputs}  # fmt: skip
     return {name: answers.pop(name) for name in _RIGHT if name in answers}, answers
 
 
 def _always(answer):
     def detect(observations):
-        right, mistaken = _answers(observations)
-        return {*right.values(), *mistaken.values()} == {answer} and {
-            "errors": _errors(observations)
-        }
+        given = [bool(o.outputs["the answer"]) for o in observations if "the answer" in o.outputs]
+        return set(given) == {answer} and {"errors": _errors(observations)}
 
     return detect
 
 
 def _errors(observations):
     """Return a sentence on the first exception that a right implementation caused, or ""."""
-    errors = [o.log for o in observations if o.log and o.probe.context["implementation"] in _RIGHT]
-    return f"It raised {errors[0]}" if errors else ""
+    errors = (o.log.error for o in observations[: len(_RIGHT)] if o.log)
+    return next((f"It raised {error}" for error in errors if error), "")
 
 
 def _false_alarm(observations):
@@ -571,15 +949,94 @@ def _false_alarm(observations):
 def _survivors(observations):
     _, mistaken = _answers(observations)
     alive = [id_ for id_, answer in mistaken.items() if answer]
-    return alive and {"alive": ", ".join(alive), "how_many": len(alive), "of": len(mistaken)}
+    if not alive:
+        return None
+    first = next(o for o in observations if o.probe.context["implementation"] == alive[0])
+    return {
+        "alive": ", ".join(f"`{id_}`" for id_ in alive),
+        "how_many": len(alive),
+        "of": len(mistaken),
+        "why": _why(alive[0], first.log.calls),
+    }
+
+
+def _why(id_, calls):
+    """Say why a suite that made these calls lets a mistaken implementation live."""
+    expected = [(call, right) for call in calls if (right := _expected(call))]
+    if not expected:
+        return "Your suite never gets a gradient from the implementation."
+    implementation = copy.deepcopy(_MISTAKEN[id_])
+    for call, gradients in expected:
+        arguments = copy.deepcopy(call)
+        for name, got, right in zip(_GRADIENTS, implementation(*arguments), gradients, strict=True):
+            if np.shape(got) != right.shape:
+                return (
+                    f"In one of your calls, `{id_}` returns a `{name}` of shape {np.shape(got)}, "
+                    f"where {right.shape} is right. Do you compare it?"
+                )
+            if not close(got, right):
+                where = np.unravel_index(np.argmax(np.abs(got - right)), right.shape)
+                return (
+                    f"In one of your calls, `{id_}` returns {got[where] + 0:.5g} as "
+                    f"`{name}[{', '.join(map(str, where))}]`, where {right[where]:.5g} is right. Do "
+                    "you compare it, and how large a difference do you accept?"
+                )
+        if not all(map(np.array_equal, arguments, call)):
+            return (
+                f"On your inputs, `{id_}` returns the right gradients, but it changes your arrays. "
+                "What do you know about them after a call?"
+            )
+    weakness = _weakness([call for call, _ in expected])
+    return f"On your inputs, `{id_}` returns the right gradients. {weakness}"
+
+
+def _expected(call):
+    """Return the right gradients, or nothing if there are none, as for labels out of range."""
+    try:
+        return _right(*call)
+    except (IndexError, ValueError):
+        return ()
+
+
+def _weakness(calls):
+    """Say what the inputs of all calls have in common, if a mistake could hide there."""
+    X, y, W1, b1, W2, b2 = zip(*calls, strict=True)
+    sizes = zip(*[(*x.shape, *w.shape) for x, w in zip(X, W2, strict=True)], strict=True)
+    equal = defaultdict(list)
+    for letter, lengths in zip("NDHC", sizes, strict=True):
+        equal[lengths].append(letter)
+    z1 = [x @ w + b.ravel() for x, w, b in zip(X, W1, b1, strict=True)]
+    scores = [np.maximum(z, 0) @ w + b.ravel() for z, w, b in zip(z1, W2, b2, strict=True)]
+    facts = {
+        "there is only one example": all(len(x) == 1 for x in X),
+        "all examples are equal": all(len(x) > 1 and not np.ptp(x, axis=0).any() for x in X),
+        "all labels are of one class": all(np.unique(labels).size < 2 for labels in y),
+        "`b1` is 0": not any(b.any() for b in b1),
+        "`b2` is 0": not any(b.any() for b in b2),
+        "no hidden value is negative": all((z >= 0).all() for z in z1),
+        "no score is negative": all((s >= 0).all() for s in scores),
+    }
+    common = [" = ".join(letters) for letters in equal.values() if len(letters) > 1]
+    common += [fact for fact, holds in facts.items() if holds]
+    return " ".join(
+        [f"In every call, {in_words(common)}."] * bool(common)
+        + ["Your suite calls it only once."] * (len(calls) == 1)
+    )
+
+
+def _insists_on_shape(observations):
+    """Return whether the suite is right, but allows a bias gradient the shape of its bias only."""
+    *judged, other = observations
+    return not any(o.wrong for o in judged) and not other.outputs.get("the answer", True)
 
 
 test_suite = Exercise(
     name="test_suite",
     day=30,
     signature="suite(backward)",
-    task="says whether an implementation of backward is right (True) or not (False)",
-    right=lambda implementation: np.bool_(implementation in _RIGHT.values()),
+    task="says whether an implementation of backward, whose bias gradients may be (H,) or (1, H), "
+    "is right (True) or not (False)",
+    right=lambda backward: np.bool_(backward.__wrapped__ in (*_RIGHT.values(), _other_bias_shape)),
     outputs=("the answer",),
     probes=_suite_probes,
     trial=_try_suite,
@@ -597,28 +1054,44 @@ test_suite = Exercise(
             "A test that nothing can pass is worth nothing: it rejected right implementations too.",
             "Run your suite on an implementation that you trust. Which comparison fails?",
             "Is the loss in your suite the mean cross-entropy, and is the tolerance larger than "
-            "rounding errors? Does it accept a bias gradient of shape (H,) as well as (1, H)?",
+            "rounding errors? They matter most if the weights, and so the gradients, are tiny.",
             detect=_always(False),
             finding="Your suite called every implementation wrong. {errors}",
+            slip=("> 1e-6", "!= 0"),
         ),
         Mistake(
             "false-alarm",
-            "A right implementation may sum in any order, and return a bias gradient as (H,) or "
-            "(1, H).",
-            "Do you compare floats with ==, or check shapes more strictly than the task does?",
-            "Compare with a tolerance, and flatten the bias gradients before you compare.",
+            "A right implementation may sum in any order, so its last digits differ from another's. "
+            "A bias gradient may be (H,) or (1, H).",
+            "Do you compare floats with ==? Are your expected gradients right, and which shapes do "
+            "you expect of the bias gradients?",
+            "Compare with a tolerance, and flatten the bias gradients before you compare. The "
+            "finite differences are those of the mean cross-entropy.",
             detect=_false_alarm,
             finding="Your suite rejected right implementations: {rejected}. {errors}",
+            slip=("above - below", "below - above"),
         ),
         Mistake(
             "survivors",
-            "On the inputs that your suite tries, they give the same numbers as a right one, or "
-            "your suite does not compare the output that is wrong.",
-            "On what kind of input would such a mistake change a number?",
-            "Use several rows, hidden values above and below 0, biases that are not 0 and "
-            "sizes that all differ, and compare all four gradients.",
+            "A mistaken implementation survives if your inputs do not show the difference, or if your "
+            "suite does not look at what is different.",
+            "On which inputs would the first of them return other numbers, and would your suite "
+            "notice?",
+            "Use several rows and classes, biases that are not 0 and sizes that all differ. Compare "
+            "all four gradients with a small tolerance, and call the implementation twice.",
             detect=_survivors,
-            finding="{how_many} of {of} mistaken implementations survived your suite: {alive}.",
+            finding="{how_many} of {of} mistaken implementations survived your suite: {alive}.\n{why}",
+            slip=("> 1e-6", "> 1e-2"),
+        ),
+        Mistake(
+            "shape-of-the-bias",
+            "For a bias of shape (1, H) the task also allows a gradient of shape (H,), and vice versa.",
+            "Which shapes do your bias gradients have to have?",
+            "Flatten the bias gradients before you compare.",
+            detect=_insists_on_shape,
+            finding="Your suite wants each bias gradient in exactly the shape of its bias.",
+            slip=("np.size(gradient) != p.size", "np.shape(gradient) != p.shape"),
+            forgiven=True,
         ),
     ),
     hints=(

@@ -25,19 +25,32 @@ def _try_mlp(function, seed):
 
 
 def _remark(logits, log):
-    """Name an activation other than ReLU, or an unusual layout of the weights, if any."""
+    """Say what is accepted although it is not what the week's networks do, one line each."""
+    lines = []
     activations = set(_activations(logits) if logits is not None else ()) - {"ReLU"}
     if activations:
-        return (
+        lines.append(
             f"Accepted, with an activation other than ReLU ({', '.join(sorted(activations))}). "
             "The numbers of this week are those of ReLU."
         )
+    extras = ["dropout"] * (log.random == "train") + ["normalisation"] * bool(log.normalised)
+    if extras:
+        lines.append(
+            f"Accepted, with {' and '.join(extras)} between the layers. The numbers of this week "
+            "are those of a network without."
+        )
     if log.transposed:
-        return (
+        lines.append(
             "Accepted, with weights stored as (in, out). `nn.Linear` stores them as (out, in); a "
             "state dict of one does not fit the other."
         )
-    return ""
+    if log.only_double:
+        lines.append(
+            "Accepted, in double precision. It will stop at the first batch of a loader: the "
+            'images there are float32, and the error says "mat1 and mat2 must have the same '
+            'dtype". Leave out `.double()`, or convert every batch.'
+        )
+    return "\n".join(lines)
 
 
 def _activations(logits):
@@ -129,6 +142,21 @@ mlp = Exercise(
             "(B, 784).",
             detect=_of_network(lambda log: log.not_flat and {"met": log.not_flat}),
             finding="{met}",
+            slip=("nn.Flatten()", "nn.Identity()"),
+        ),
+        Mistake(
+            "swapped-sizes",
+            "The two sizes of this layer are exchanged. `nn.Linear` is given the number of its "
+            "inputs first, although it stores its weight as (out, in).",
+            "How many numbers does that layer receive per image, and how many should it return?",
+            "Inputs first, outputs second, such as `nn.Linear(784, 256)`. A matrix of your own "
+            "in `x @ W` has the shape (in, out).",
+            detect=_of_network(
+                lambda log: log.swapped and {"rows": log.swapped[0], "weight": log.swapped[1]}
+            ),
+            finding="An input of shape {rows} meets a weight of shape {weight}: they would match "
+            "if the weight were the other way round.",
+            slip=("nn.Linear(28 * 28, 256)", "nn.Linear(256, 28 * 28)"),
         ),
         Mistake(
             "missing-hidden-layer",
@@ -138,6 +166,10 @@ mlp = Exercise(
             "The widths are 784, 256, 256, 10. Is every layer that you made used in `forward`?",
             detect=_of_network(lambda log: log.layers and log.layers < 3 and _widths(log)),
             finding=_PASSES_WIDTHS,
+            slip=(
+                "nn.Linear(256, 256),\n        nn.ReLU(),\n        nn.Linear(256, 10)",
+                "nn.Linear(256, 10)",
+            ),
         ),
         Mistake(
             "wrong-width",
@@ -148,6 +180,10 @@ mlp = Exercise(
                 lambda log: log.layers == 3 and not log.wide_enough and _widths(log)
             ),
             finding=_PASSES_WIDTHS,
+            slip=(
+                "nn.Linear(256, 256),\n        nn.ReLU(),\n        nn.Linear(256, 10)",
+                "nn.Linear(256, 128),\n        nn.ReLU(),\n        nn.Linear(128, 10)",
+            ),
         ),
         Mistake(
             "wrong",
@@ -156,6 +192,7 @@ mlp = Exercise(
             "The widths are 784, 256, 256, 10.",
             detect=_of_network(lambda log: log.layers > 3 and _widths(log)),
             finding=_PASSES_WIDTHS,
+            slip=("nn.Linear(256, 256),", "nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 256),"),
         ),
         Mistake(
             "softmax-output",
@@ -165,6 +202,7 @@ mlp = Exercise(
             _LAST_IS_LINEAR,
             variants=({"finish": loops.softmax_rows},),
             detect=_of_logits(loops.sums_to_one),
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.Softmax(dim=1),"),
         ),
         Mistake(
             "log-softmax-output",
@@ -174,6 +212,7 @@ mlp = Exercise(
             _LAST_IS_LINEAR,
             variants=({"finish": lambda z: z.log_softmax(dim=1)},),
             detect=_of_logits(lambda got: got.max() < 1e-6 and loops.sums_to_one(np.exp(got))),
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.LogSoftmax(dim=1),"),
         ),
         Mistake(
             "relu-on-logits",
@@ -183,6 +222,7 @@ mlp = Exercise(
             "A ReLU belongs after each hidden layer, not after the last layer.",
             variants=({"finish": lambda z: z.relu()},),
             detect=_of_logits(lambda got: got.min() == 0 and (got == 0).mean() > 0.1),
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.ReLU(),"),
         ),
         Mistake(
             "no-nonlinearity",
@@ -191,6 +231,36 @@ mlp = Exercise(
             "A ReLU belongs after each of the two hidden layers.",
             variants=both_or_one(first=identity, second=identity),
             detect=_is_linear,
+            slip=("nn.ReLU(),\n        nn.Linear(256, 256)", "nn.Linear(256, 256)"),
+        ),
+        Mistake(
+            "dropout-on-logits",
+            "A logit that dropout sets to 0 gets no gradient, and 0 may be the highest score of "
+            "all. Dropout belongs after a hidden layer.",
+            "In train mode, send the same images through the network twice. Which logits are 0?",
+            _LAST_IS_LINEAR,
+            detect=_of_network(lambda log: log.random_logits),
+            finding="In train mode, something random comes after the last layer.",
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.Dropout(0.5),"),
+        ),
+        Mistake(
+            "wrong",
+            "In eval mode a network should give the same logits each time. `F.dropout` on its own "
+            "does not know the mode.",
+            "What does your dropout do in eval mode?",
+            "Use `nn.Dropout`, or pass `training=self.training` to `F.dropout`.",
+            detect=_of_network(lambda log: log.random == "eval"),
+            finding="In eval mode, the same images get different logits in each pass.",
+        ),
+        Mistake(
+            "wrong",
+            "A normalisation comes after the last layer. It fixes the scale of the logits, and "
+            "with it how confident the network can become.",
+            "What happens to the output of the last linear layer?",
+            _LAST_IS_LINEAR,
+            detect=_of_network(lambda log: 10 in log.normalised),
+            finding="The logits are normalised.",
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.BatchNorm1d(10),"),
         ),
         Mistake(
             "wrong",
@@ -200,6 +270,7 @@ mlp = Exercise(
             _LAST_IS_LINEAR,
             variants=({"finish": lambda z: z.sigmoid()}, {"finish": lambda z: z.tanh()}),
             detect=_of_logits(lambda got: np.abs(got).max() <= 1 and np.abs(got).max() > 0.9),
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.Sigmoid(),"),
         ),
         Mistake(
             "wrong",
@@ -208,6 +279,7 @@ mlp = Exercise(
             "`nn.Linear` has a bias unless you pass `bias=False`.",
             detect=_of_network(lambda log: log.layers == 3 and log.biases < 3),
             finding="Some of the three layers have no bias.",
+            slip=("nn.Linear(28 * 28, 256)", "nn.Linear(28 * 28, 256, bias=False)"),
         ),
         Mistake(
             "wrong",
@@ -216,6 +288,7 @@ mlp = Exercise(
             "Leave `requires_grad` as PyTorch sets it.",
             detect=_of_network(lambda log: log.frozen),
             finding="Some of the network's parameters do not require a gradient.",
+            slip=("nn.Linear(256, 10)", "nn.Linear(256, 10).requires_grad_(False)"),
         ),
         Mistake(
             "wrong",
@@ -228,12 +301,33 @@ mlp = Exercise(
             finding="The logits are right, but some of the network's weights get no gradient from "
             "them.",
         ),
+        Mistake(
+            "one-network",
+            "A second call should return a new network, with weights of its own. Otherwise the "
+            "next training continues where the last one ended.",
+            "Call your function twice. What do the two networks share?",
+            "Create the layers inside the function, each time that it is called.",
+            detect=_of_network(lambda log: log.shared),
+            finding="Two calls returned the same network, or networks with common weights.",
+        ),
     ),
     hints=(
         "Write down the shape after each step, from (B, 1, 28, 28) to (B, 10).",
         "Flatten, linear, ReLU, linear, ReLU, linear: `nn.Sequential` takes them in this order.",
     ),
 )
+
+
+def _as_it_is(loss, labels):
+    return loss
+
+
+def _times_batch_size(loss, labels):
+    return loss * len(labels)
+
+
+def _over_batch_size(loss, labels):
+    return loss / len(labels)
 
 
 def _train_step(
@@ -244,27 +338,32 @@ def _train_step(
     criterion,
     *,
     mode=none,
-    clear=loops.clear,
     squash=identity,
     score=None,
+    scale=_as_it_is,
     after=False,
+    report=_as_it_is,
 ):
     """Take one step. Each keyword argument is a part that a mistake can replace."""
     score = score or criterion
     mode(model)
-    clear(optimizer)
-    loss = score(squash(model(images)), labels)
+    optimizer.zero_grad()
+    loss = scale(score(squash(model(images)), labels), labels)
     loss.backward()
     optimizer.step()
-    return float(score(squash(model(images)), labels) if after else loss)
+    loss = score(squash(model(images)), labels) if after else loss
+    return report(float(loss.detach()), labels)
 
 
 def _train_step_probes():
     for setup in (
-        loops.LoopSetup(1, (6, 6, 6), lr=0.3),
+        loops.LoopSetup(1, (7, 7, 7), lr=0.3),
         loops.LoopSetup(2, (5, 5, 3), lr=0.1, smoothing=0.2),
     ):
         yield Probe((setup,), {"optimizer": f"SGD(lr={setup.lr}, momentum={setup.momentum})"})
+
+
+_BACKWARD_STEP = "loss.backward()\n    optimizer.step()"
 
 
 def _returns_graph(observations):
@@ -283,13 +382,78 @@ train_step = Exercise(
     probes=_train_step_probes,
     trial=partial(loops.run_trial, "try_steps"),
     mistakes=(
+        Mistake(
+            "swapped-arguments",
+            "The criterion was called with its two arguments exchanged: the labels came first.",
+            "Which of the two does a criterion take first, the scores or the labels?",
+            "Call `criterion(logits, labels)`.",
+            detect=loops.in_log(loops.misused("swapped"), causes=""),
+            finding="The criterion was given labels in place of logits. {first}",
+            slip=("criterion(logits, labels)", "criterion(labels, logits)"),
+        ),
+        Mistake(
+            "argmax-before-loss",
+            "The criterion was given the predicted classes. They have no gradient, and a "
+            "cross-entropy needs the score of every class.",
+            "What does the criterion need for each image: one number or ten?",
+            "Pass it what the model returns, unchanged. The `argmax` is for the accuracy.",
+            detect=loops.in_log(loops.misused("argmax"), causes=""),
+            finding="The criterion was given classes in place of logits. {first}",
+            slip=("criterion(logits, labels)", "criterion(logits.argmax(dim=1), labels)"),
+        ),
+        Mistake(
+            "criterion-class",
+            "The logits and the labels were passed to the class, which takes options and makes a "
+            "criterion. Only the criterion takes logits and labels.",
+            "What does `nn.CrossEntropyLoss` take in its parentheses, and what does it return?",
+            "Call the `criterion` that your function is given: it exists already.",
+            detect=loops.in_log(lambda log: log.in_constructor, causes=""),
+            slip=("criterion(logits, labels)", "nn.CrossEntropyLoss(logits, labels)"),
+        ),
+        replace(loops.ZERO_GRAD_NOT_CALLED, id="not-called"),
+        replace(loops.STEP_NOT_CALLED, id="not-called"),
         loops.NO_BACKWARD,
         loops.NO_STEP,
-        loops.STEP_BEFORE_BACKWARD,
-        loops.ZERO_GRAD_AFTER_BACKWARD,
+        replace(
+            loops.STEP_BEFORE_BACKWARD,
+            slip=(_BACKWARD_STEP, "optimizer.step()\n    loss.backward()"),
+        ),
+        replace(
+            loops.ZERO_GRAD_AFTER_BACKWARD,
+            slip=(
+                _BACKWARD_STEP,
+                "loss.backward()\n    optimizer.zero_grad()\n    optimizer.step()",
+            ),
+        ),
         replace(
             loops.NO_ZERO_GRAD,
             finding="The first step is right, and the later ones are not. {first}",
+        ),
+        Mistake(
+            "times-batch-size",
+            "The loss is as many times too large as the batch has examples. The criterion already "
+            "returns the mean over the batch.",
+            "What does the criterion return: a sum over the batch, or its mean?",
+            "Return the number as the criterion gives it.",
+            variants=(
+                {"report": _times_batch_size},
+                {"scale": _times_batch_size},
+                {"scale": _times_batch_size, "report": _over_batch_size},
+            ),
+            slip=("loss.item()", "loss.item() * len(labels)"),
+        ),
+        Mistake(
+            "wrong",
+            "The loss was divided by the batch size. The criterion already returns the mean over "
+            "the batch.",
+            "What does the criterion return: a sum over the batch, or its mean?",
+            "Return the number as the criterion gives it.",
+            variants=(
+                {"report": _over_batch_size},
+                {"scale": _over_batch_size},
+                {"scale": _over_batch_size, "report": _times_batch_size},
+            ),
+            slip=("loss.item()", "loss.item() / len(labels)"),
         ),
         Mistake(
             "eval-mode",
@@ -299,6 +463,7 @@ train_step = Exercise(
             "Do not change the mode, or call `model.train()`.",
             variants=({"mode": loops.eval_mode},),
             detect=loops.in_log(loops.not_in_train_mode),
+            slip=("model(images)", "model.eval()(images)"),
         ),
         loops.SOFTMAX_BEFORE_LOSS,
         Mistake(
@@ -309,6 +474,7 @@ train_step = Exercise(
             "`.item()` returns only the number.",
             detect=_returns_graph,
             finding="It returned a tensor that requires a gradient.",
+            slip=("return loss.item()", "return loss"),
         ),
         loops.OTHER_CRITERION,
         Mistake(
@@ -317,6 +483,7 @@ train_step = Exercise(
             "At which moment is the loss that you return computed?",
             "Return the loss on which you called `backward()`.",
             variants=({"after": True},),
+            slip=("loss.item()", "criterion(model(images), labels).item()"),
         ),
         Mistake(
             "wrong",
@@ -325,6 +492,7 @@ train_step = Exercise(
             "What moves the parameters in your function?",
             "Call `optimizer.step()`.",
             detect=loops.in_log(lambda log: not log.events("step") and any(log.moved)),
+            slip=("optimizer.step()", "for p in model.parameters(): p.data -= 0.1 * p.grad"),
         ),
     ),
     hints=(

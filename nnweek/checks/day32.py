@@ -3,23 +3,24 @@
 Nothing here imports torch at the top; the last two exercises need only NumPy.
 """
 
+import copy
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from nnweek.checks import loops
-from nnweek.checks.comparing import as_numbers, kind
+from nnweek.checks.comparing import as_numbers, kind, largest_change
 from nnweek.checks.exercise import Exercise, Mistake, Probe
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem
-from nnweek.checks.steps import identity, none, one, zero
+from nnweek.checks.steps import both_or_one, identity, none, one, zero
 from nnweek.checks.wording import SOME_RIGHT
 
 
 def _loop_probes():
-    for batches, smoothing in (((9, 9, 4), 0.0), ((6, 6, 3), 0.2)):
-        setup = loops.LoopSetup(32, batches, smoothing=smoothing)
+    for batches, smoothing in (((9, 9, 4), 0.0), ((6, 6, 6, 3), 0.2)):
+        setup = loops.LoopSetup(38, batches, smoothing=smoothing)
         yield Probe((setup,), {"batches": ", ".join(map(str, batches))})
 
 
@@ -31,28 +32,53 @@ def _train_one_epoch(
     *,
     mode=loops.train_mode,
     batches=identity,
-    start=none,
-    clear=loops.clear,
     squash=identity,
     score=None,
     right_share=loops.share_right,
-    average_loss=loops.weighted_mean,
-    average_accuracy=loops.weighted_mean,
+    after_step=lambda model, images, logits: logits,
+    loss_too=False,
+    at_the_end=None,
 ):
-    """Train for one epoch. Each keyword argument is a part that a mistake can replace."""
+    """Train for one epoch. Each keyword argument is a part that a mistake can replace.
+
+    The accuracy is that of the logits from `after_step` or, for all batches, `at_the_end`.
+    """
+    score = score or criterion
     mode(model)
-    start(optimizer)
     losses, shares, sizes = [], [], []
     for images, labels in batches(loader):
-        clear(optimizer)
+        optimizer.zero_grad()
         logits = model(images)
-        loss = (score or criterion)(squash(logits), labels)
+        loss = score(squash(logits), labels)
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        logits = after_step(model, images, logits)
+        losses.append(float(score(logits, labels) if loss_too else loss.detach()))
         shares.append(right_share(logits, labels))
         sizes.append(len(labels))
-    return average_loss(losses, sizes), average_accuracy(shares, sizes)
+    for number, (images, labels) in enumerate(loader if at_the_end else ()):
+        shares[number] = right_share(at_the_end(model, images), labels)
+    return losses, shares, sizes
+
+
+def _in_train_mode(model, images, *_):
+    """Compute the logits once more."""
+    import torch
+
+    with torch.no_grad():
+        return model(images)
+
+
+def _in_eval_mode(model, images, *_):
+    """Compute the logits once more, in eval mode."""
+    model.eval()
+    logits = _in_train_mode(model, images)
+    model.train()
+    return logits
+
+
+_AGAIN = (_in_train_mode, _in_eval_mode)
+_right_epoch, _try_epochs = loops.averaged(_train_one_epoch, "try_epochs")
 
 
 def _does_not_train(log):
@@ -66,16 +92,18 @@ def _stepped_once(log):
     return 0 < steps < len(log.calls) * len(log.sizes) <= len(log.events("forward"))
 
 
+_BACKWARD_STEP = "loss.backward()\n        optimizer.step()"
+
 train_one_epoch = Exercise(
     name="train_one_epoch",
     day=32,
     signature="train_one_epoch(model, loader, optimizer, criterion)",
     task="trains for one pass over the loader and returns (loss, accuracy), averaged over the "
     "examples",
-    right=_train_one_epoch,
+    right=_right_epoch,
     outputs=("the loss", "the accuracy"),
     probes=_loop_probes,
-    trial=partial(loops.run_trial, "try_epochs"),
+    trial=_try_epochs,
     max_simultaneous=1,
     mistakes=(
         loops.FIRST_BATCH_ONLY,
@@ -87,19 +115,78 @@ train_one_epoch = Exercise(
             "Switch with `model.train()`, with its parentheses, before the loop.",
             variants=({"mode": none}, {"mode": loops.eval_mode}),
             detect=loops.in_log(loops.not_in_train_mode),
+            slip=("model.train()", "model.train"),
         ),
+        loops.ZERO_GRAD_NOT_CALLED,
+        loops.STEP_NOT_CALLED,
         loops.NO_STEP,
-        replace(loops.NO_BACKWARD, id="no-step", detect=loops.in_log(_does_not_train)),
-        replace(loops.NO_BACKWARD, id="wrong"),
-        replace(loops.STEP_BEFORE_BACKWARD, id="wrong"),
-        replace(loops.ZERO_GRAD_AFTER_BACKWARD, id="wrong"),
         replace(
-            loops.NO_ZERO_GRAD, variants=({"clear": none}, {"clear": none, "start": loops.clear})
+            loops.NO_BACKWARD,
+            id="no-step",
+            detect=loops.in_log(_does_not_train),
+            slip=(_BACKWARD_STEP, "# loss.backward()\n        # optimizer.step()"),
         ),
+        replace(loops.NO_BACKWARD, id="wrong"),
+        replace(
+            loops.STEP_BEFORE_BACKWARD,
+            id="wrong",
+            slip=(_BACKWARD_STEP, "optimizer.step()\n        loss.backward()"),
+        ),
+        replace(
+            loops.ZERO_GRAD_AFTER_BACKWARD,
+            id="wrong",
+            slip=(
+                _BACKWARD_STEP,
+                "loss.backward()\n        optimizer.zero_grad()\n        optimizer.step()",
+            ),
+        ),
+        loops.NO_ZERO_GRAD,
         loops.LAST_BATCH_ONLY,
+        loops.SUM_OF_MEANS_OVER_EXAMPLES,
         loops.UNWEIGHTED_MEAN,
+        loops.SWAPPED_RETURN,
         loops.ACCURACY_IN_PERCENT,
-        loops.ACCURACY_BROADCAST,
+        Mistake(
+            "accuracy-after-step",
+            "The accuracy was computed after the step, from logits of the parameters that had "
+            "just learnt this batch. The loss is that of the parameters before.",
+            "Which forward pass do the loss and the accuracy of a batch come from?",
+            "Compute the accuracy from the logits that the loss was computed from.",
+            variants=tuple({"after_step": again} for again in _AGAIN),
+            finding=loops.WITH_BATCHES,
+            slip=("logits.argmax(dim=1)", "model(images).argmax(dim=1)"),
+        ),
+        Mistake(
+            "accuracy-after-step",
+            "The loss and the accuracy were computed after the step, from logits of the parameters "
+            "that had just learnt this batch.",
+            "Which forward pass do the loss and the accuracy of a batch come from?",
+            "Compute both from the logits on which the step is based.",
+            variants=tuple({"after_step": again, "loss_too": True} for again in _AGAIN),
+            finding=loops.WITH_BATCHES,
+        ),
+        Mistake(
+            "wrong",
+            "The accuracy is that of the network at the end of the epoch. A running value scores "
+            "each batch before its step.",
+            "Which parameters gave the answers that you count?",
+            "Compute the accuracy inside the loop, from the logits that the loss was computed "
+            "from.",
+            variants=tuple({"at_the_end": again} for again in _AGAIN),
+            finding=loops.WITH_BATCHES,
+        ),
+        replace(
+            loops.ACCURACY_BROADCAST,
+            variants=tuple(
+                {**variant, **after}
+                for variant in loops.ACCURACY_BROADCAST.variants
+                for after in ({}, *({"after_step": again} for again in _AGAIN))
+            ),
+        ),
+        replace(loops.DIVIDES_BY_LAST_INDEX, id="wrong"),
+        replace(loops.RUNNING_MEAN, id="wrong"),
+        replace(loops.TOP_TWO, id="wrong"),
+        loops.TOP_FEW,
         loops.NOT_AVERAGED,
         replace(loops.SOFTMAX_BEFORE_LOSS, id="wrong"),
         loops.OTHER_CRITERION,
@@ -110,6 +197,7 @@ train_one_epoch = Exercise(
             "`optimizer.step()` belongs inside the loop, once per batch.",
             detect=loops.in_log(_stepped_once),
         ),
+        loops.LEAVES_OUT_BATCHES,
     ),
     hints=(
         "Switch to train mode; then, for each batch: clear, forward, score, backward, step, and "
@@ -130,8 +218,6 @@ def _evaluate(
     squash=identity,
     score=None,
     right_share=loops.share_right,
-    average_loss=loops.weighted_mean,
-    average_accuracy=loops.weighted_mean,
 ):
     """Evaluate a model. Each keyword argument is a part that a mistake can replace."""
     import torch
@@ -144,39 +230,42 @@ def _evaluate(
             losses.append(float((score or criterion)(squash(logits), labels)))
             shares.append(right_share(logits, labels))
             sizes.append(len(labels))
-    return average_loss(losses, sizes), average_accuracy(shares, sizes)
+    return losses, shares, sizes
 
 
-def _try_evaluation(function, setup):
-    run = loops.run_trial("try_evaluation", function, setup)
-    if run.log is not None and not run.log.records_after:
-        run.remark = (
-            "After your function, autograd no longer records, and the next training fails. Use "
-            "`torch.no_grad()` in a `with`, or as a decorator, so that it ends with your function."
-        )
-    elif run.log is not None and not run.log.train_mode_after:
-        run.remark = (
-            "Your function leaves the model in eval mode. That is conventional and accepted: "
-            "`train_one_epoch` switches back. If you write your own loop, remember "
-            "`model.train()`."
-        )
-    return run
+def _in_any_log(condition):
+    """Make a `detect` from a condition on the log of a trial, even if its numbers are right."""
+
+    def detect(observations):
+        logs = [observation.log for observation in observations]
+        return any(log is not None and not log.raised and condition(log) for log in logs)
+
+    return detect
 
 
-def _logs(observations):
-    return [observation.log for observation in observations if observation.log is not None]
+def _all_right_but(condition):
+    """Make a `detect` from a condition on the logs of trials that are right."""
+
+    def detect(observations):
+        flawless = not any(o.wrong or o.problem or o.changed for o in observations)
+        return flawless and any(condition(observation.log) for observation in observations)
+
+    return detect
 
 
-def _moves_parameters(observations):
-    return any(any(log.moved) for log in _logs(observations))
+def _computes_gradients(log):
+    return log.events("backward")
 
 
-def _tracks_gradients(observations):
-    return any(tracked for log in _logs(observations) for _, _, tracked, _ in log.events("forward"))
+def _tracks_gradients(log):
+    return any(tracked for _, _, tracked, _ in log.events("forward"))
 
 
-def _in_train_mode(log):
+def _was_in_train_mode(log):
     return any(event[1] is not False for event in log.events("forward"))
+
+
+_right_evaluation, _try_evaluation = loops.averaged(_evaluate, "try_evaluation")
 
 
 def _freezes_parameters(observations):
@@ -189,7 +278,7 @@ evaluate = Exercise(
     signature="evaluate(model, loader, criterion)",
     task="scores a model without changing it and returns (loss, accuracy), averaged over the "
     "examples",
-    right=_evaluate,
+    right=_right_evaluation,
     outputs=("the loss", "the accuracy"),
     probes=_loop_probes,
     trial=_try_evaluation,
@@ -201,7 +290,7 @@ evaluate = Exercise(
             "that should only test the model.",
             "Compare a parameter before and after the call. Which line moved it?",
             "An evaluation has no `backward()`, no step and no optimizer.",
-            detect=_moves_parameters,
+            detect=_in_any_log(lambda log: any(log.moved)),
             finding="After the call, the model's parameters have changed.",
         ),
         Mistake(
@@ -211,24 +300,42 @@ evaluate = Exercise(
             "Would the same images get the same logits if you evaluated twice?",
             "Switch with `model.eval()`, with its parentheses, before the loop.",
             variants=({"mode": none},),
-            detect=loops.in_log(_in_train_mode),
+            detect=loops.in_log(_was_in_train_mode),
+            slip=("model.eval()", "model.eval"),
         ),
         loops.LAST_BATCH_ONLY,
         replace(loops.FIRST_BATCH_ONLY, id="wrong"),
+        loops.SUM_OF_MEANS_OVER_EXAMPLES,
         loops.UNWEIGHTED_MEAN,
-        replace(loops.ACCURACY_IN_PERCENT, id="wrong"),
+        loops.SWAPPED_RETURN,
+        loops.ACCURACY_IN_PERCENT,
+        loops.DIVIDES_BY_LAST_INDEX,
+        loops.RUNNING_MEAN,
+        loops.TOP_TWO,
+        loops.TOP_FEW,
         replace(loops.ACCURACY_BROADCAST, id="wrong"),
         loops.NOT_AVERAGED,
         replace(loops.SOFTMAX_BEFORE_LOSS, id="wrong"),
         loops.OTHER_CRITERION,
+        loops.LEAVES_OUT_BATCHES,
+        Mistake(
+            "tracks-gradients",
+            "A backward pass belongs to training. No step followed, but the gradients stay in "
+            "`.grad`, and the next training adds its own to them.",
+            "Which line of an evaluation needs a gradient?",
+            "Leave out `backward()`, and put the loop under `torch.no_grad()`.",
+            detect=_in_any_log(_computes_gradients),
+            finding="Your evaluation computes gradients: there is a backward pass in it.",
+        ),
         Mistake(
             "tracks-gradients",
             "Autograd recorded the forward pass for a backward pass that never comes. The numbers "
             "are right, but time and memory are wasted.",
             "Does the output of the model, inside your loop, require a gradient?",
             "Put the loop under `torch.no_grad()`. `model.eval()` does not do that.",
-            detect=_tracks_gradients,
+            detect=_in_any_log(_tracks_gradients),
             finding="The logits that the model returned still require a gradient.",
+            slip=("@torch.no_grad()", "@torch.enable_grad()"),
         ),
         Mistake(
             "wrong",
@@ -237,6 +344,28 @@ evaluate = Exercise(
             "What did your function change in the model, and did it change it back?",
             "`torch.no_grad()` stops the recording without touching the parameters.",
             detect=_freezes_parameters,
+            slip=("model.eval()", "model.eval().requires_grad_(False)"),
+        ),
+        Mistake(
+            "wrong",
+            "The answer is accepted, but the next training fails. Use `torch.no_grad()` in a "
+            "`with`, or as a decorator, so that it ends with your function.",
+            "Until when does `torch.set_grad_enabled(False)` hold?",
+            "Use `torch.no_grad()` in a `with`, or as a decorator, so that it ends with your "
+            "function.",
+            detect=_all_right_but(lambda log: not log.records_after),
+            finding="After your function, autograd no longer records.",
+            forgiven=True,
+        ),
+        Mistake(
+            "leaves-eval-mode",
+            "That is conventional and accepted: `train_one_epoch` switches back. If you write "
+            "your own loop, remember `model.train()`.",
+            "In which mode is the model after your function?",
+            "Remember `model.training` at the start, and restore it at the end.",
+            detect=_all_right_but(lambda log: not log.train_mode_after),
+            finding="Your function leaves the model in eval mode.",
+            forgiven=True,
         ),
     ),
     hints=(
@@ -290,6 +419,8 @@ def _read_parts(value):
         dtype = str(part.dtype if hasattr(part, "dtype") else np.asarray(part).dtype)
         if "int" not in dtype:
             text = f"`{name}` contains {dtype} numbers, where indices (integers) were expected."
+            if "bool" in dtype:
+                text = f"`{name}` is a mask. The indices where it is true were expected."
             return None, Problem("wrong-type", text)
         parts.append(numbers)
     return parts, None
@@ -381,6 +512,7 @@ split = Exercise(
             "`val_ratio` is the share of the second part, the validation set.",
             detect=_sizes_swapped,
             finding=_PART_SIZES + ".",
+            slip=("shuffled[n_val:], shuffled[:n_val]", "shuffled[:n_val], shuffled[n_val:]"),
         ),
         Mistake(
             "overlap",
@@ -391,6 +523,7 @@ split = Exercise(
             "and everything from it on.",
             detect=_reports(_IN_BOTH_PARTS),
             finding="With n = {n}, indices in both parts: {count}.",
+            slip=("shuffled[n_val:]", "shuffled[n_val - 1 :]"),
         ),
         Mistake(
             "drops-samples",
@@ -399,6 +532,7 @@ split = Exercise(
             "Compute one of the two sizes, and put all the rest into the other part.",
             detect=_reports(_IN_NO_PART),
             finding="With n = {n}, indices in neither part: {count}.",
+            slip=("shuffled[n_val:]", "shuffled[n_val + 1 :]"),
         ),
         Mistake(
             "not-reproducible",
@@ -408,6 +542,7 @@ split = Exercise(
             "Make a generator from `seed` inside the function, and draw only from it.",
             detect=_reports(_REPRODUCIBLE, 0),
             finding="Called twice with seed = {seed}, your function gave two different splits.",
+            slip=("default_rng(seed)", "default_rng()"),
         ),
         Mistake(
             "not-shuffled",
@@ -417,6 +552,7 @@ split = Exercise(
             "Put the indices into a random order before you cut.",
             detect=_reports(_SHUFFLED, 0),
             finding=_PART_SIZES + "; one of them is a run of neighbours or evenly spaced.",
+            slip=("np.random.default_rng(seed).permutation(n)", "np.arange(n)"),
         ),
         Mistake(
             "ignores-seed",
@@ -426,6 +562,7 @@ split = Exercise(
             "Seed the generator with the argument, not with a number of your own.",
             detect=_reports(_USES_SEED, 0),
             finding="With a different seed, your function gave the same split.",
+            slip=("default_rng(seed)", "default_rng(42)"),
         ),
         Mistake(
             "wrong",
@@ -445,6 +582,7 @@ split = Exercise(
                 _reports(_TOO_MANY)(observations) or _reports(_TOO_FEW)(observations)
             ),
             finding=_PART_SIZES + ".",
+            slip=("round(n * val_ratio)", "round(n * val_ratio) + 1"),
         ),
     ),
     hints=(
@@ -468,9 +606,10 @@ def _of_both(x, train, test):
     return np.concatenate([train, test])
 
 
-_image_mean, _image_std, _image_var = (
-    partial(statistic, axis=(1, 2), keepdims=True) for statistic in (np.mean, np.std, np.var)
+_image_mean, _image_std = (
+    partial(statistic, axis=(1, 2), keepdims=True) for statistic in (np.mean, np.std)
 )
+_pixel_mean, _pixel_std = (partial(statistic, axis=0) for statistic in (np.mean, np.std))
 
 
 def _subtract_bytes(rounded):
@@ -488,6 +627,7 @@ def _normalize(
     spread=_of_train,
     mean=np.mean,
     std=np.std,
+    power=identity,
     subtract=np.subtract,
     again=False,
 ):
@@ -496,7 +636,7 @@ def _normalize(
 
     def normalized(x):
         shifted = subtract(x, mean(center(x, train, test)))
-        return shifted / std(spread(x, train, test))
+        return shifted / power(std(spread(x, train, test)))
 
     new_train = normalized(train)
     if again:  # the statistics of a training set that is normalised already
@@ -506,12 +646,22 @@ def _normalize(
 
 def _try_normalize(function, train, test):
     """Normalise bytes, and log the result for the same numbers as floats."""
+    if getattr(function, "func", None) is _normalize:
+        return function(train, test)  # one of the mistaken variants, of which there are many
+    floats = train.astype(float), test.astype(float)
+    before = copy.deepcopy(floats)
     value = function(train, test)
     try:
-        as_floats = function(train.astype(float), test.astype(float))
+        as_floats = function(*floats)
     except Exception:
         as_floats = None
-    return TrialRun(value, log=as_floats)
+    remark = ""
+    if largest_change(before, floats):
+        remark = (
+            "These images are bytes, which your function converts. Images that are floats already "
+            "would be changed in place: use `astype`, which copies."
+        )
+    return TrialRun(value, log=as_floats, remark=remark)
 
 
 def _normalize_probes():
@@ -525,20 +675,31 @@ def _normalize_probes():
         pixels[0, 0, :2] = 0, 255
         return pixels.astype(np.uint8)
 
-    for n, m in ((30, 12), (20, 20)):
+    for n, m in ((12, 5), (8, 8)):
         train, test = digits(n, 255, 0.2), digits(m, 180, 0.35)
         yield Probe((train, test), {"N": n, "M": m}, accept=_nearly)
 
 
 def _nearly(got, wanted):
-    """Return whether these agree; the deviation may use N or N − 1, and an epsilon."""
+    """Return whether these agree; the deviation may use N or N − 1, and an epsilon.
+
+    Where a mistake divides by 0, anything may come out: it depends on the epsilon.
+    """
+
+    def agree(got, wanted):
+        known = np.isfinite(wanted)
+        scale = min(1, np.abs(wanted[known]).max(initial=0))
+        return np.allclose(got[known], wanted[known], rtol=1e-3, atol=1e-3 * scale)
+
     # Most comparisons with a mistake are settled by the first image, which is 20 times faster.
-    parts = (got[0], wanted[0]), (got, wanted)
-    return all(np.allclose(*part, rtol=1e-3, atol=1e-3) for part in parts)
+    return agree(got[0], wanted[0]) and agree(got, wanted)
 
 
 def _on_a_line(condition):
-    """Make a `detect` from a condition on (slope, offset), if new pixels = slope · old + offset."""
+    """Make a `detect` from a condition on slopes, offsets and means: new = slope · old + offset.
+
+    There is one of each per probe, and each probe has other statistics.
+    """
 
     def detect(observations):
         lines = []
@@ -547,24 +708,45 @@ def _on_a_line(condition):
             if new is None or new.shape != old.shape or not np.isfinite(new).all():
                 return False
             slope, offset = np.polyfit(old.ravel(), new.ravel(), 1)
-            if np.abs(slope * old + offset - new).max() > 1e-4 * np.abs(new).max():
+            if slope <= 0 or np.abs(slope * old + offset - new).max() > 1e-4 * np.abs(new).max():
                 return False
-            lines.append((slope, offset))
-        return all(slope > 0 and condition(slope, offset) for slope, offset in lines)
+            lines.append((slope, offset, new.mean()))
+        return bool(condition(*np.transpose(lines)))
 
     return detect
 
 
+def _without_offset(slopes, offsets, _):
+    return (abs(offsets) < 1e-4 * slopes).all()
+
+
+def _are(slopes, *units):
+    """Return whether all slopes are 1 / unit, for one of these units."""
+    return any(abs(unit * slopes - 1).max() < 1e-4 for unit in units)
+
+
+def _same(numbers):
+    return np.ptp(numbers) < 1e-4 * np.abs(numbers).max()
+
+
 def _overflowed(observations):
-    """Return whether the result would have been right, or nearly right, for float images."""
-    for observation in observations:
-        as_floats = observation.log
-        if not observation.wrong or not isinstance(as_floats, (list, tuple)) or len(as_floats) != 2:
-            continue
-        pairs = list(zip(map(as_numbers, as_floats), observation.right.values(), strict=True))
-        if all(
+    """Return whether the result is nearly right for float images, and far off for bytes."""
+
+    def nearly_right(values, right):
+        pairs = list(zip(map(as_numbers, values), right.values(), strict=True))
+        return all(
             got is not None and got.shape == wanted.shape and np.abs(got - wanted).max() < 0.05
             for got, wanted in pairs
+        )
+
+    for observation in observations:
+        as_floats, as_bytes = observation.log, list(observation.outputs.values())
+        if (
+            observation.wrong
+            and isinstance(as_floats, (list, tuple))
+            and len(as_floats) == len(as_bytes) == 2
+            and nearly_right(as_floats, observation.right)
+            and not nearly_right(as_bytes, observation.right)
         ):
             return True
     return False
@@ -573,6 +755,8 @@ def _overflowed(observations):
 def _are_whole_numbers(observations):
     pairs = [(got, o.right[name]) for o in observations if o.wrong
              for name, got in o.outputs.items() if name in o.right]  # fmt: skip
+    if any(o.changed for o in observations):
+        return False  # the bytes that took the result are the caller's
     return bool(pairs) and all(
         got.shape == right.shape and (got == np.round(got)).all() for got, right in pairs
     )
@@ -606,6 +790,7 @@ normalize = Exercise(
             "Compute mean and deviation once, on the training set, and use them for both.",
             variants=_everywhere(center=_own, spread=_own),
             finding=SOME_RIGHT,
+            slip=("(test - mean) / std", "(test - test.mean()) / test.std()"),
         ),
         Mistake(
             "joint-statistics",
@@ -614,6 +799,10 @@ normalize = Exercise(
             "Would the training images change if the test set did? Should they?",
             "Compute mean and deviation on the training set only.",
             variants=_everywhere(center=_of_both, spread=_of_both),
+            slip=(
+                "train.mean(), train.std()",
+                "np.r_[train, test].mean(), np.r_[train, test].std()",
+            ),
         ),
         Mistake(
             "wrong",
@@ -624,18 +813,29 @@ normalize = Exercise(
             "Keep mean and deviation in variables before you change anything.",
             variants=({"again": True}, {"again": True, "unit": 1}),
             finding=SOME_RIGHT,
+            slip=(
+                "return (train - mean) / std, (test - mean) / std",
+                "train = (train - mean) / std; return train, (test - train.mean()) / train.std()",
+            ),
+        ),
+        Mistake(
+            "only-divides",
+            "This is a division by 255 and no more. The images are between 0 and 1, but their mean is "
+            "not 0 and their standard deviation is not 1.",
+            "What are the mean and the standard deviation of what you return for the training set?",
+            "Subtract the mean of the training set, then divide by its standard deviation.",
+            variants=({"mean": zero, "std": one},),
+            detect=_on_a_line(lambda *lines: _without_offset(*lines) and _are(lines[0], 255, 256)),
+            slip=("(train - mean) / std, (test - mean) / std", "train, test"),
         ),
         Mistake(
             "no-centering",
             "The mean of the training images is not 0: no mean was subtracted.",
             "What is the mean of what you return for the training set?",
             "Subtract the mean before you divide.",
-            variants=(
-                {"mean": zero},
-                {"mean": zero, "std": one},
-                {"mean": zero, "std": one, "unit": 1},
-            ),
-            detect=_on_a_line(lambda slope, offset: abs(offset) < 1e-4 * slope),
+            variants=({"mean": zero}, {"mean": zero, "std": one, "unit": 1}),
+            detect=_on_a_line(_without_offset),
+            slip=("(train - mean) / std, (test - mean) / std", "train / std, test / std"),
         ),
         Mistake(
             "no-scaling",
@@ -645,9 +845,10 @@ normalize = Exercise(
             "Divide by the standard deviation after you subtract the mean.",
             variants=({"std": one}, {"std": one, "unit": 1}),
             detect=_on_a_line(
-                lambda slope, offset: min(abs(slope - 1), abs(255 * slope - 1)) < 1e-4
+                lambda slopes, _, means: _are(slopes, 1, 255) and abs(means).max() < 1e-4
             ),
             finding="{first} The standard deviation of your {output} is {std}.",
+            slip=("(train - mean) / std, (test - mean) / std", "train - mean, test - mean"),
         ),
         Mistake(
             "variance-not-std",
@@ -655,7 +856,8 @@ normalize = Exercise(
             "deviation.",
             "Which of the two has the unit of a pixel: the variance, or its square root?",
             "Divide by the standard deviation.",
-            variants=({"std": np.var}, {"std": np.var, "unit": 1}),
+            variants=({"power": np.square}, {"power": np.square, "unit": 1}),
+            slip=("train.std()", "train.var()"),
         ),
         Mistake(
             "per-image",
@@ -663,17 +865,11 @@ normalize = Exercise(
             "out the same, and the information in their brightness is lost.",
             "How many means do you compute: one, or one per image?",
             "A mean without an axis, over the entire training set, is one number.",
-            variants=(
-                *_everywhere(center=_own, spread=_own, mean=_image_mean, std=_image_std),
-                *(
-                    {"center": _own, "spread": _own, "mean": mean, "std": std, "unit": unit}
-                    for mean, std in (
-                        (_image_mean, _image_var),
-                        (_image_mean, one),
-                        (zero, _image_std),
-                    )
-                    for unit in (1, 255)
-                ),
+            variants=_everywhere(center=_own, spread=_own, mean=_image_mean, std=_image_std),
+            slip=(
+                "return (train - mean) / std, (test - mean) / std",
+                "return [(x - x.mean((1, 2), keepdims=True)) / x.std((1, 2), keepdims=True) "
+                "for x in (train, test)]",
             ),
         ),
         Mistake(
@@ -689,18 +885,50 @@ normalize = Exercise(
                 {"read": lambda x: x.astype(np.int8)},
             ),
             detect=_overflowed,
+            slip=("train / 255, test / 255", "(x - np.uint8(train.mean()) for x in (train, test))"),
         ),
         Mistake(
-            "wrong",
+            "per-pixel",
             "Every pixel position was normalised by its own statistics, instead of one mean and "
             "one deviation for all. A pixel that is always black has deviation 0.",
             "How many means do you compute: one, or one per pixel?",
             "A mean without an axis, over the entire training set, is one number.",
-            variants=_everywhere(
-                center=_of_train,
-                spread=_of_train,
-                mean=partial(np.mean, axis=0),
-                std=partial(np.std, axis=0),
+            variants=(
+                *both_or_one(mean=_pixel_mean, std=_pixel_std),
+                *both_or_one(mean=_pixel_mean, std=partial(_pixel_std, ddof=1))[::2],
+                {"mean": _pixel_mean, "spread": lambda x, train, test: train - train.mean(axis=0)},
+            ),
+            slip=(
+                "train.mean(), train.std()",
+                "train.mean(axis=0), train.std(axis=0) + 1e-8",
+            ),
+        ),
+        Mistake(
+            "typed-constants",
+            "The same constants were used whatever the images are, such as the 0.1307 and 0.3081 of "
+            "many tutorials. Those are the statistics of all of MNIST, and these images are others.",
+            "Would your function bring images that are twice as dark to mean 0 and deviation 1?",
+            "Compute both numbers from the training set that is passed in.",
+            variants=(
+                *both_or_one(mean=lambda x: 0.1307, std=lambda x: 0.3081),
+                {"mean": lambda x: 0.1307, "std": lambda x: 0.3081, "unit": 1},
+            ),
+            detect=_on_a_line(lambda slopes, offsets, _: _same(slopes) and _same(offsets)),
+            slip=("train.mean(), train.std()", "0.1307, 0.3081"),
+        ),
+        Mistake(
+            "wrong",
+            "Only the mean was divided by the standard deviation: a division comes before a "
+            "subtraction.",
+            "In which order does Python compute `a - b / c`?",
+            "Put the subtraction in brackets.",
+            variants=tuple(
+                {"mean": lambda x: x.mean() / x.std(), "std": one, "unit": unit}
+                for unit in (1, 255)
+            ),
+            slip=(
+                "(train - mean) / std, (test - mean) / std",
+                "train - mean / std, test - mean / std",
             ),
         ),
         Mistake(
@@ -709,6 +937,10 @@ normalize = Exercise(
             "What is the `dtype` of your return value?",
             "Return floating-point arrays.",
             detect=_are_whole_numbers,
+            slip=(
+                "(train - mean) / std, (test - mean) / std",
+                "((train - mean) / std).astype(int), ((test - mean) / std).astype(int)",
+            ),
         ),
     ),
     hints=(

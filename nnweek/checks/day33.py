@@ -3,9 +3,11 @@
 The keyword-only arguments of a right answer are the steps that its mistakes replace.
 """
 
+import contextlib
+import copy
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,46 +21,46 @@ def _reversed(returned):
     return returned[::-1]
 
 
-# The formulas describe a single weight, so a function may work for NumPy arrays, for tensors,
-# for matrices or for single numbers only.
+# The probes are matrices, so that a flattened result shows. A function may be written for tensors,
+# or for vectors only; single numbers are not enough, because a layer has many weights.
 
 
 def _on_tensors(function):
     """Adapt a function that takes tensors; they share the memory of the arrays."""
     torch = sys.modules.get("torch")
-    return torch and _converting(function, torch.from_numpy, identity)
 
-
-def _on_matrices(function):
-    """Adapt a function that takes matrices; they contain an array's numbers in two rows."""
-    return _converting(function, lambda x: x.reshape(2, -1), np.ravel)
-
-
-def _converting(function, convert, back):
     def converted(*args):
-        value = function(*(convert(a) if isinstance(a, np.ndarray) else a for a in args))
-        return tuple(map(back, value)) if isinstance(value, (list, tuple)) else value
+        try:
+            return function(*(torch.from_numpy(a) if _is_array(a) else a for a in args))
+        except ValueError as error:
+            # math.sqrt is no reason to report tensors to a learner who has arrays.
+            if "converted to Python scalars" in str(error):
+                raise TypeError(str(error)) from None
+            raise
+
+    return torch and converted
+
+
+def _on_vectors(function):
+    """Adapt a function that takes vectors and raises for matrices."""
+
+    def converted(*args):
+        with contextlib.suppress(Exception):
+            return function(*copy.deepcopy(args))
+        value = function(*(a.reshape(-1) if _is_array(a) else a for a in args))
+        shape = next(a.shape for a in args if _is_array(a))
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple(np.reshape(v, shape) if np.size(v) == math.prod(shape) else v for v in value)
 
     return converted
 
 
-def _on_numbers(function):
-    """Adapt a function that takes single numbers; it is called once per entry."""
-
-    def entry_by_entry(*args):
-        size = next(a.size for a in args if isinstance(a, np.ndarray))
-        values = [
-            function(*(float(a.flat[i]) if isinstance(a, np.ndarray) else a for a in args))
-            for i in range(size)
-        ]
-        if not all(isinstance(value, (list, tuple)) for value in values):
-            return values[0]
-        return tuple(list(entries) for entries in zip(*values, strict=True))
-
-    return entry_by_entry
+def _is_array(value):
+    return isinstance(value, np.ndarray)
 
 
-_ADAPTERS = (_on_tensors, _on_numbers, _on_matrices)
+_ADAPTERS = (_on_tensors, _on_vectors)
 
 
 def _velocity(v, g, lr, mu):
@@ -72,25 +74,29 @@ def _momentum_step(
     lr,
     mu,
     *,
+    factor=identity,
+    rate=identity,
+    gain=one,
     velocity=_velocity,
     along=lambda new, v, g, lr, mu: new,
-    rate=identity,
+    scale=identity,
     sign=-1,
     keeps=lambda new, v: new,
     start=identity,
     finish=identity,
 ):
-    new = velocity(v, g, lr, mu)
-    return finish((start(w) + sign * rate(lr) * along(new, v, g, lr, mu), keeps(new, v)))
+    lr, mu = rate(lr), factor(mu)
+    new = velocity(v, gain(mu) * g, lr, mu)
+    return finish((start(w) + sign * scale(lr) * along(new, v, g, lr, mu), keeps(new, v)))
 
 
 def _momentum_probes():
     rng = np.random.default_rng(36)
-    for size, lr, mu in ((6, 0.3, 0.8), (4, 0.5, 0.6), (8, 0.2, 0.9)):
-        w, g, v = rng.standard_normal((3, size)) + 0.1
+    for shape, lr, mu in (((2, 3), 0.3, 0.8), ((3, 2), 0.45, 0.6), ((2, 4), 0.15, 0.7)):
+        w, g, v = rng.standard_normal((3, *shape)) + 0.1
         yield Probe((w, g, v, lr, mu), {"lr": lr, "mu": mu})
-    w, g = rng.standard_normal((2, 6))
-    yield Probe((w, g, np.zeros(6), 0.3, 0.9), {"lr": 0.3, "mu": 0.9, "v": 0})
+    w, g = rng.standard_normal((2, 2, 3))
+    yield Probe((w, g, np.zeros((2, 3)), 0.3, 0.9), {"lr": 0.3, "mu": 0.9, "v": 0})
 
 
 def _along_the_gradient(observations):
@@ -108,9 +114,33 @@ def _along_the_gradient(observations):
     return True
 
 
+def _same_factor(pair):
+    """Make a `detect`: of the two arrays in `pair`, the second is the first times a constant.
+
+    lr and μ differ between the probes, so a factor that does not is a number in the function.
+    """
+
+    def detect(observations):
+        factors = []
+        for observation in observations:
+            shapes = {name: array.shape for name, array in observation.outputs.items()}
+            if shapes != {name: array.shape for name, array in observation.right.items()}:
+                return False
+            if "v" in observation.probe.context:  # v = 0 shows no factor
+                continue
+            x, y = pair(observation)
+            factors.append((x * y).sum() / (x * x).sum())
+            if not np.abs(y - factors[-1] * x).max() < 1e-4:
+                return False
+        # 0 and ±1 are other mistakes or conventions.
+        return np.ptp(factors) < 1e-4 and min(abs(factors[0]), abs(abs(factors[0]) - 1)) > 1e-4
+
+    return detect
+
+
 # The learning rate is part of the velocity, added to it or, as in many books, subtracted.
-_RATE_IN_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "rate": one}
-_STEP_AS_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "rate": one}
+_RATE_IN_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "scale": one}
+_STEP_AS_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "scale": one}
 
 _RETURNS_CHANGE = Mistake(
     "wrong",
@@ -118,7 +148,11 @@ _RETURNS_CHANGE = Mistake(
     "If lr is 0, what should the first output be?",
     "Return the old weight minus the step.",
     variants=({"start": zero}, {"start": zero, "sign": 1}),
+    slip=("w - lr", "-lr"),
 )
+
+# The learning rates that a function may contain in place of the one that is passed in.
+_IGNORED_RATES = tuple({"rate": lambda lr, typed=typed: typed} for typed in (1, 0.1, 0.01))
 
 momentum_step = Exercise(
     name="momentum_step",
@@ -132,6 +166,16 @@ momentum_step = Exercise(
     adapters=_ADAPTERS,
     mistakes=(
         Mistake(
+            "old-velocity",
+            "The weight stepped along the old velocity, without this gradient, so every gradient "
+            "acts one step late.",
+            "In the very first step, v is 0. How far does your weight move then?",
+            "Update the velocity first, then step along the updated velocity.",
+            variants=({"along": lambda new, v, g, lr, mu: v},),
+            finding=SOME_RIGHT,
+            slip=("lr * new_v", "lr * v"),
+        ),
+        Mistake(
             "ascent",
             "The step followed the sum of the gradients, which points uphill: the loss grows.",
             "If v = 0 and the gradient is positive, should the weight become larger or smaller?",
@@ -143,6 +187,7 @@ momentum_step = Exercise(
                 {**_RATE_IN_VELOCITY, "sign": 1},
             ),
             finding=SOME_RIGHT,
+            slip=("w - lr", "w + lr"),
         ),
         Mistake(
             "velocity-lost",
@@ -159,10 +204,11 @@ momentum_step = Exercise(
                 {"keeps": lambda new, v: v},
                 {"along": lambda new, v, g, lr, mu: g, "keeps": lambda new, v: 0 * v},
                 {"keeps": lambda new, v: 0 * v},
-                {"velocity": lambda v, g, lr, mu: lr * g, "rate": one},
+                {"velocity": lambda v, g, lr, mu: lr * g, "scale": one},
             ),
             detect=_along_the_gradient,
             finding=SOME_RIGHT,
+            slip=("lr * new_v", "lr * g"),
         ),
         Mistake(
             "other-convention",
@@ -178,6 +224,10 @@ momentum_step = Exercise(
                 _RATE_IN_VELOCITY,
                 {"velocity": lambda v, g, lr, mu: mu * v - g, "sign": 1},
             ),
+            slip=(
+                "return w - lr * new_v, new_v",
+                "new_v = mu * v - lr * g; return w + new_v, new_v",
+            ),
         ),
         Mistake(
             "damped",
@@ -186,17 +236,9 @@ momentum_step = Exercise(
             "If the gradient were the same g forever, where would your velocity settle: at g, "
             "or at g/(1 − μ)?",
             "The gradient is added as it is, without a factor.",
-            variants=({"velocity": lambda v, g, lr, mu: mu * v + (1 - mu) * g},),
+            variants=({"gain": lambda mu: 1 - mu},),
             finding=SOME_RIGHT,
-        ),
-        Mistake(
-            "old-velocity",
-            "The weight stepped along the old velocity, without this gradient, so every gradient "
-            "acts one step late.",
-            "In the very first step, v is 0. How far does your weight move then?",
-            "Update the velocity first, then step along the updated velocity.",
-            variants=({"along": lambda new, v, g, lr, mu: v},),
-            finding=SOME_RIGHT,
+            slip=("mu * v + g", "mu * v + (1 - mu) * g"),
         ),
         Mistake(
             "nesterov",
@@ -213,6 +255,7 @@ momentum_step = Exercise(
                 },
             ),
             finding=SOME_RIGHT,
+            slip=("lr * new_v", "lr * (g + mu * new_v)"),
         ),
         Mistake(
             "wrong",
@@ -220,6 +263,7 @@ momentum_step = Exercise(
             "Where do you use μ? What does it do to the velocity of ten steps ago?",
             "The old velocity is multiplied by μ before the gradient is added.",
             variants=({"velocity": lambda v, g, lr, mu: v + g},),
+            slip=("mu * v + g", "v + g"),
         ),
         Mistake(
             "wrong",
@@ -227,15 +271,28 @@ momentum_step = Exercise(
             "From v = 0, would your weight ever move?",
             "The gradient is added to μ times the old velocity.",
             variants=({"velocity": lambda v, g, lr, mu: mu * v},),
+            slip=("mu * v + g", "mu * v"),
         ),
         Mistake(
-            "wrong",
-            "The velocity is right, but the length of the step does not depend on the learning "
-            "rate.",
+            "ignores-lr",
+            "The length of the step does not depend on the learning rate.",
             "Where does your function use `lr`?",
             "The weight moves by lr times the new velocity.",
-            variants=({"rate": one},),
+            variants=_IGNORED_RATES,
+            detect=_same_factor(lambda o: (o.right["v"], o.probe.args[0] - o.outputs["w"])),
             finding=SOME_RIGHT,
+            slip=("lr * new_v", "new_v"),
+        ),
+        Mistake(
+            "typed-mu",
+            "The velocity fades by the same factor whatever μ is passed in: the factor is a number "
+            "typed into your function.",
+            "Where does your function use `mu`?",
+            "The old velocity is multiplied by the argument `mu`, not by a number such as 0.9.",
+            variants=({"factor": lambda mu: 0.9},),
+            detect=_same_factor(lambda o: (o.probe.args[2], o.outputs["v"] - o.probe.args[1])),
+            finding=SOME_RIGHT,
+            slip=("mu * v + g", "0.9 * v + g"),
         ),
         Mistake(
             "wrong",
@@ -243,6 +300,7 @@ momentum_step = Exercise(
             "Which of the two should come first?",
             "Return the weight first, then the velocity.",
             variants=({"finish": _reversed},),
+            slip=("w - lr * new_v, new_v", "new_v, w - lr * new_v"),
         ),
         _RETURNS_CHANGE,
     ),
@@ -269,6 +327,11 @@ def _correction(beta, t):
     return 1 - beta**t
 
 
+def _both_averages(average):
+    """Return variants with a wrong average for m and v, or for only one of them."""
+    return both_or_one(average_m=average, average_v=average)
+
+
 def _adam_step(
     w,
     g,
@@ -280,14 +343,15 @@ def _adam_step(
     beta2,
     eps,
     *,
+    time=identity,
     betas=identity,
     correction_betas=identity,
     average_m=_average,
     average_v=_average,
     of_v=np.square,
-    time=identity,
     correct_m=_correction,
     correct_v=_correction,
+    below_root=lambda v, betas: v,
     denominator=lambda v, eps, c: v**0.5 + eps,
     start=identity,
     sign=-1,
@@ -296,35 +360,56 @@ def _adam_step(
     finish=identity,
 ):
     beta1, beta2 = betas((beta1, beta2))
+    t = time(t)
     m, v = average_m(m, g, beta1), average_v(v, of_v(g), beta2)
     beta1, beta2 = correction_betas((beta1, beta2))
-    c = correct_v(beta2, time(t))
-    m_hat, v_hat = m / correct_m(beta1, time(t)), v / c
-    w = start(w) + sign * rate(lr) * m_hat / denominator(v_hat, eps, c)
+    c = correct_v(beta2, t)
+    m_hat, v_hat = m / correct_m(beta1, t), v / c
+    below = denominator(below_root(v_hat, (beta1, beta2)), eps, c)
+    w = start(w) + sign * rate(lr) * m_hat / below
     return finish((w, *keeps(m, v, m_hat, v_hat)))
 
 
 def _adam_probes():
     rng = np.random.default_rng(37)
 
-    def probe(size, t, lr, beta1, beta2, eps, **more):
-        w, g = rng.standard_normal((2, size))
+    def probe(shape, t, lr, beta1, beta2, eps, **more):
+        w, g = rng.standard_normal((2, *shape))
         g = g + np.sign(g) / 2  # none near 0
         # v is so large that it stays positive even if g is averaged instead of its square.
-        m, v = rng.standard_normal(size), rng.uniform(2, 4, size)
+        m, v = rng.standard_normal(shape), rng.uniform(2, 4, shape)
         if t == 1:
-            m, v = np.zeros((2, size))
+            m, v = np.zeros((2, *shape))
         context = {"t": t, "lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
         return Probe((w, g, m, v, t, lr, beta1, beta2, eps), context, **more)
 
-    yield probe(6, 3, 0.3, 0.8, 0.9, 1e-8)
-    yield probe(4, 2, 0.2, 0.9, 0.7, 1e-8)
-    yield probe(8, 7, 0.4, 0.6, 0.8, 1e-8)
+    # No β is 0.9 or 0.999, the numbers that a function may contain in place of its arguments.
+    yield probe((2, 3), 3, 0.3, 0.8, 0.95, 1e-8)
+    yield probe((3, 2), 2, 0.2, 0.85, 0.7, 1e-8)
     # So late that the corrections are 1: eps can be large here, and an answer that folds them into
     # the learning rate, as Kingma and Ba propose, still gives the same result.
-    yield probe(6, 2000, 0.3, 0.8, 0.9, 0.5)
+    yield probe((2, 3), 2000, 0.3, 0.8, 0.95, 0.5)
     # At the first step, t − 1 divides by zero.
-    yield probe(6, 1, 0.3, 0.9, 0.8, 1e-8, targets="off-by-one-t")
+    yield probe((2, 3), 1, 0.3, 0.7, 0.85, 1e-8, targets="off-by-one-t")
+
+
+def _without_memory(observations):
+    """Return whether m is a line in g, or v one in g², whatever the old averages are."""
+    for name, power in (("m", 1), ("v", 2)):
+        failing = [o for o in observations if name in o.wrong and o.probe.context["t"] > 1]
+        if len(failing) > 1 and all(
+            _is_line(o.probe.args[1] ** power, o.outputs.get(name)) for o in failing
+        ):
+            return True
+    return False
+
+
+def _is_line(x, y):
+    """Return whether y = slope · x + offset, with a slope that is not 0."""
+    if y is None or y.shape != x.shape or not np.isfinite(y).all():
+        return False
+    slope, offset = np.polyfit(x.ravel(), y.ravel(), 1)
+    return abs(slope) > 1e-6 and np.abs(slope * x + offset - y).max() < 1e-4 * np.abs(y).max()
 
 
 _WEIGHTS = "The old value is weighted by β, the new one by 1 − β."
@@ -349,6 +434,7 @@ adam_step = Exercise(
             "The step uses m̂ and v̂: m divided by 1 − β₁ᵗ, and v divided by 1 − β₂ᵗ.",
             variants=({"correct_m": one, "correct_v": one},),
             finding=SOME_RIGHT,
+            slip=("w - lr * m_hat / (v_hat**0.5 + eps)", "w - lr * m / (v**0.5 + eps)"),
         ),
         Mistake(
             "only-m-corrected",
@@ -358,6 +444,7 @@ adam_step = Exercise(
             "Divide v by 1 − β₂ᵗ before you take the root.",
             variants=({"correct_v": one},),
             finding=SOME_RIGHT,
+            slip=("v / (1 - beta2**t)", "v"),
         ),
         Mistake(
             "only-v-corrected",
@@ -367,6 +454,7 @@ adam_step = Exercise(
             "Divide m by 1 − β₁ᵗ in the step.",
             variants=({"correct_m": one},),
             finding=SOME_RIGHT,
+            slip=("m / (1 - beta1**t)", "m"),
         ),
         Mistake(
             "off-by-one-t",
@@ -382,6 +470,7 @@ adam_step = Exercise(
                 {"time": lambda t: max(t - 1, 1)},
             ),
             finding="{first} {agreement}.",
+            slip=("m_hat = m /", "t += 1; m_hat = m /"),
         ),
         Mistake(
             "corrects-stored-moments",
@@ -396,6 +485,7 @@ adam_step = Exercise(
                 {"keeps": lambda m, v, m_hat, v_hat: (m, v_hat)},
             ),
             finding=SOME_RIGHT,
+            slip=("+ eps), m, v", "+ eps), m_hat, v_hat"),
         ),
         Mistake(
             "v-of-g",
@@ -404,6 +494,7 @@ adam_step = Exercise(
             "Square the gradient before you average it into v.",
             variants=({"of_v": identity}, {"of_v": np.abs}),
             finding=SOME_RIGHT,
+            slip=("g**2", "g"),
         ),
         Mistake(
             "no-root",
@@ -417,6 +508,7 @@ adam_step = Exercise(
                 {"denominator": lambda v, eps, c: v * c**0.5 + eps},  # folded into the rate
             ),
             finding=SOME_RIGHT,
+            slip=("v_hat**0.5", "v_hat"),
         ),
         Mistake(
             "eps-inside-root",
@@ -426,14 +518,46 @@ adam_step = Exercise(
             "Take the root first, then add ε.",
             variants=({"denominator": lambda v, eps, c: (v + eps) ** 0.5},),
             finding=SOME_RIGHT,
+            slip=("(v_hat**0.5 + eps)", "(v_hat + eps) ** 0.5"),
         ),
         Mistake(
             "swapped-betas",
-            "β₁ and β₂ are swapped: β₁ belongs to the mean m, β₂ to the mean square v.",
+            "β₁ and β₂ are mixed up: β₁ belongs to the mean m, β₂ to the mean square v.",
             "By default β₁ is the smaller one. Which of the two averages should forget faster?",
             "Go through each line: m uses beta1 and v uses beta2, even in the corrections.",
-            variants=both_or_one(betas=_reversed, correction_betas=_reversed),
+            variants=(
+                *both_or_one(betas=_reversed, correction_betas=_reversed),
+                *(
+                    {where: lambda betas, i=i: (betas[i], betas[i])}
+                    for where in ("betas", "correction_betas")
+                    for i in (0, 1)
+                ),
+            ),
             finding=SOME_RIGHT,
+            slip=("beta1 * m + (1 - beta1) * g", "beta2 * m + (1 - beta2) * g"),
+        ),
+        Mistake(
+            "old-moment-lost",
+            "The old average is lost: what earlier steps have collected plays no part.",
+            "If the gradient were 0 from now on, what should the averages be after this step?",
+            _WEIGHTS,
+            detect=_without_memory,
+            finding=SOME_RIGHT,
+            slip=("beta1 * m + (1 - beta1) * g", "beta1 + (1 - beta1) * g"),
+        ),
+        Mistake(
+            "root-of-beta",
+            "The step was divided by the root of a β, which is the same for every weight, instead "
+            "of the root of v̂.",
+            "What makes Adam's step different for each weight, and where is that in your "
+            "denominator?",
+            "The denominator is the root of v̂, plus ε.",
+            variants=(
+                {"below_root": lambda v, betas: betas[0]},
+                {"below_root": lambda v, betas: betas[1]},
+            ),
+            finding=SOME_RIGHT,
+            slip=("v_hat**0.5", "beta2**0.5"),
         ),
         Mistake(
             "ascent",
@@ -442,6 +566,7 @@ adam_step = Exercise(
             "The step is subtracted from the weight.",
             variants=({"sign": 1},),
             finding=SOME_RIGHT,
+            slip=("w - lr", "w + lr"),
         ),
         Mistake(
             "wrong",
@@ -454,6 +579,16 @@ adam_step = Exercise(
                 {"denominator": lambda v, eps, c: v**0.5 + 1e-8},
             ),
             finding=SOME_RIGHT,
+            slip=("v_hat**0.5 + eps", "v_hat**0.5"),
+        ),
+        Mistake(
+            "wrong",
+            "β₁ and β₂ are numbers typed into your function, whatever is passed in.",
+            "Where does your function use `beta1` and `beta2`?",
+            "Use the arguments `beta1` and `beta2`; 0.9 and 0.999 are their defaults only.",
+            variants=({"betas": lambda betas: (0.9, 0.999)},),
+            finding=SOME_RIGHT,
+            slip=("m = beta1", "beta1, beta2 = 0.9, 0.999; m = beta1"),
         ),
         Mistake(
             "wrong",
@@ -467,20 +602,26 @@ adam_step = Exercise(
                 },
             ),
             finding=SOME_RIGHT,
+            slip=(
+                "return w - lr",
+                "m_hat, v_hat = m / (1 - beta1 * t), v / (1 - beta2 * t); return w - lr",
+            ),
         ),
         Mistake(
             "wrong",
             "The new gradient was added without its weight 1 − β: these are sums, not averages.",
             "If the gradient were the same g forever, where should m settle?",
             _WEIGHTS,
-            variants=both_or_one(average_m=_sum, average_v=_sum),
+            variants=_both_averages(_sum),
+            slip=("(1 - beta1) * g", "g"),
         ),
         Mistake(
             "wrong",
             "The weights of old and new are swapped: β belongs to the old value.",
             "With β = 0.9, is the average meant to remember or to forget?",
             _WEIGHTS,
-            variants=both_or_one(average_m=_swapped_average, average_v=_swapped_average),
+            variants=_both_averages(_swapped_average),
+            slip=("beta1 * m + (1 - beta1) * g", "(1 - beta1) * m + beta1 * g"),
         ),
         Mistake(
             "wrong",
@@ -492,6 +633,10 @@ adam_step = Exercise(
                 {"finish": lambda r: (r[0], r[2], r[1])},
                 {"finish": _reversed},
             ),
+            slip=(
+                "w - lr * m_hat / (v_hat**0.5 + eps), m, v",
+                "m, v, w - lr * m_hat / (v_hat**0.5 + eps)",
+            ),
         ),
         replace(_RETURNS_CHANGE, finding=SOME_RIGHT),
         Mistake(
@@ -499,8 +644,9 @@ adam_step = Exercise(
             "The length of the step does not depend on the learning rate.",
             "Where does your function use `lr`?",
             "The step is lr times the corrected mean, divided by the denominator.",
-            variants=({"rate": one},),
+            variants=({"rate": one}, {"rate": lambda lr: 0.001}),
             finding=SOME_RIGHT,
+            slip=("lr * m_hat", "m_hat"),
         ),
     ),
     hints=(
@@ -522,12 +668,26 @@ def _number(value):
         return None
 
 
-def _rates(grid):
-    """Return a grid as a sorted list of floats, or None if it is not a grid."""
-    if isinstance(grid, (str, bytes)) or not isinstance(grid, Iterable):
+def _accuracies(value):
+    """Return (validation, test or None) from an accuracy or a pair of them, or None."""
+    if isinstance(value, Mapping):  # such as {"validation": 0.95, "test": 0.94}
+        value = [value[key] for key in sorted(value, key=str, reverse=True)]
+    parts = [_number(part) for part in (value if np.ndim(value) == 1 else [value])]
+    return None if None in parts or len(parts) > 2 else (*parts, None)[:2]
+
+
+def _table(by_rate):
+    """Return {rate: (validation, test)} in ascending order of the rates, or None."""
+    if not isinstance(by_rate, Mapping):
         return None
-    rates = [_number(rate) for rate in grid]
-    return None if None in rates else sorted(rates)
+    table = {_number(rate): _accuracies(value) for rate, value in by_rate.items()}
+    if None in table or None in table.values():
+        return None
+    # A run that diverged may have scored NaN.
+    return {
+        rate: (validation if math.isfinite(validation) else -math.inf, test)
+        for rate, (validation, test) in sorted(table.items())
+    }
 
 
 def _same(a, b, rel_tol=1e-3):
@@ -535,7 +695,16 @@ def _same(a, b, rel_tol=1e-3):
     return math.isclose(a, b, rel_tol=rel_tol)
 
 
-def _judge_sweep(best_lr_by_optimizer, grid=None):
+def _luck(accuracy):
+    """Return how far two accuracies may be apart and still be a tie.
+
+    That is one standard error on 6,000 images, the week's validation set, and at least what
+    a table with one decimal hides.
+    """
+    return max(0.001, math.sqrt(max(0, accuracy * (1 - accuracy)) / 6000))
+
+
+def _judge_sweep(best_lr_by_optimizer, scores=None):
     """Return None if the answer is right, or (id, finding); see `lr_sweep`."""
     best = best_lr_by_optimizer
     if not isinstance(best, Mapping):
@@ -543,63 +712,97 @@ def _judge_sweep(best_lr_by_optimizer, grid=None):
             "The answer should be a dictionary, {optimizer: the rate that you chose}; got "
             f"{type(best).__name__}."
         )
-    by_optimizer = isinstance(grid, Mapping) and any(isinstance(key, str) for key in grid)
-    if by_optimizer:
-        grids = {name: _rates(rates) for name, rates in grid.items()}
-    else:
-        grids = dict.fromkeys(best, _rates(grid))
     chosen = {name: _number(lr) for name, lr in best.items()}
-
     for name, lr in chosen.items():
         if lr is None:
             value = best[name]
             return "wrong-type", f"The rate for {name} should be one number; got {value!r:.60}."
-    if not grids or None in grids.values():
+    tables = {}
+    if isinstance(scores, Mapping):
+        tables = {name: _table(by_rate) for name, by_rate in scores.items()}
+    if not tables or None in tables.values():
         return "wrong-type", (
-            "The check also needs the grid that you searched: a list of rates, or a dictionary "
-            "{optimizer: list of rates}."
+            "The check also needs the scores of your search: a dictionary {optimizer: {rate: "
+            "validation accuracy}}."
         )
     for name, lr in chosen.items():
         if not math.isfinite(lr):
             return "not-finite", f"The rate for {name} is {lr}. Did you choose a run that diverged?"
-    if not all(math.isfinite(rate) for rates in grids.values() for rate in rates):
-        return "not-finite", "A rate in the grid is infinite or NaN."
+    for name, table in tables.items():
+        if not all(map(math.isfinite, table)):
+            return "not-finite", f"A rate of {name} is infinite or NaN."
+        if table and max(table.values())[0] == -math.inf:
+            return "not-finite", f"No score of {name} is finite, so none is the best."
 
-    missing = [str(name) for name in grids if name not in chosen]
-    unknown = [str(name) for name in chosen if name not in grids]
+    missing = [str(name) for name in tables if name not in chosen]
+    unknown = [str(name) for name in chosen if name not in tables]
     if missing or unknown:
         text = [f"There is no rate for {', '.join(missing)}."] if missing else []
-        text += [f"There is no grid for {', '.join(unknown)}."] if unknown else []
+        text += [f"There are no scores for {', '.join(unknown)}."] if unknown else []
         return "wrong", " ".join(text)
     if len(chosen) < 2:
         return "wrong", (
             f"There is a rate for {next(iter(chosen))} only. A comparison needs two or more "
             "optimizers, each at its own best rate."
         )
-
-    on_grid = {}
+    shared = len({f"{lr:.4g}" for lr in chosen.values()}) == 1
     for name, lr in chosen.items():
-        near = min(grids[name], key=lambda rate: abs(rate - lr), default=None)
+        near = min(tables[name], key=lambda rate: abs(rate - lr), default=None)
         # One digit is enough to identify a rate: 0.03 means 10**-1.5.
         if near is None or not _same(lr, near, rel_tol=0.06):
+            if shared:
+                return _one_rate(chosen)
             return "wrong", (
                 f"The rate for {name}, {lr:.4g}, is not one of those that you tried: "
-                f"{_listed(grids[name])}. A rate that never ran cannot be the best."
+                f"{_listed(tables[name])}. A rate that never ran cannot be the best."
             )
-        on_grid[name] = near
+        chosen[name] = near
+    return _judge_choices(chosen, tables)
 
-    for name, lr in on_grid.items():
-        if _same(lr, grids[name][0]) or _same(lr, grids[name][-1]):
-            end = "largest" if _same(lr, grids[name][-1]) else "smallest"
+
+def _judge_choices(chosen, tables):
+    """Judge rates that are all in the tables; like `_judge_sweep`."""
+    highest = {name: max(accuracy for accuracy, _ in tables[name].values()) for name in tables}
+    scored = {name: tables[name][lr][0] for name, lr in chosen.items()}
+    worse = [name for name in chosen if scored[name] < highest[name] - _luck(highest[name])]
+
+    first = next(iter(chosen.values()))
+    if worse and all(_same(lr, first) for lr in chosen.values()):
+        return _one_rate(chosen)
+    for name in worse:
+        higher = sum(accuracy > scored[name] for accuracy, _ in tables[name].values())
+        finding = (
+            f"For {name} you chose {chosen[name]:.4g}. Of the {len(tables[name])} rates, {higher} "
+            "have a higher validation accuracy."
+        )
+        tests = [test for _, test in tables[name].values()]
+        if None not in tests and tables[name][chosen[name]][1] == max(tests):
+            return "chosen-by-test", finding
+        return "not-the-best", finding
+    for name, lr in chosen.items():
+        smallest, *_, largest = tables[name] if len(tables[name]) > 1 else (lr, lr)
+        if lr in (smallest, largest):
+            end = "largest" if lr == largest else "smallest"
             return "edge-of-grid", (
                 f"For {name} you chose {lr:.4g}, the {end} of the rates that you tried: "
-                f"{_listed(grids[name])}."
+                f"{_listed(tables[name])}."
             )
-    first = next(iter(on_grid.values()))
-    if all(_same(lr, first) for lr in on_grid.values()):
-        names = " and ".join(map(str, on_grid))
-        return "shared-lr", f"You chose the same rate, {first:.4g}, for {names}."
-    return None
+    close = [name for name in chosen if scored[name] < highest[name]]
+    return close and (None, _too_close(close[0], scored, highest))
+
+
+def _one_rate(chosen):
+    names = ", ".join(map(str, chosen))
+    return "shared-lr", f"You chose the same rate, {next(iter(chosen.values())):.4g}, for {names}."
+
+
+def _too_close(name, scored, highest):
+    """Say that a choice is as good as the best score."""
+    return (
+        f"For {name}, one rate scored slightly higher than yours: {highest[name]:.2%} against "
+        f"{scored[name]:.2%}. On 6,000 images that is within the luck of the draw, so either is a "
+        "fair choice."
+    )
 
 
 def _listed(rates):
@@ -609,8 +812,9 @@ def _listed(rates):
 lr_sweep = Question(
     name="lr_sweep",
     day=33,
-    signature="lr_sweep(best_lr_by_optimizer, grid)",
-    task="takes {optimizer: the learning rate that you chose} and the grid that was searched",
+    signature="lr_sweep(best_lr_by_optimizer, scores)",
+    task="takes {optimizer: the learning rate that you chose} and the scores of the search, "
+    "{optimizer: {rate: validation accuracy}}",
     judge=_judge_sweep,
     mistakes=(
         Mistake(
@@ -629,6 +833,21 @@ lr_sweep = Question(
             "Did you look for the best rate of each optimizer in its own runs, or use the best "
             "rate of one optimizer for the other as well?",
             "For each optimizer separately, take the rate with the best validation score.",
+        ),
+        Mistake(
+            "chosen-by-test",
+            "Your rate has the highest test accuracy. A choice made on the test set uses it up: its "
+            "accuracy is then too good to report.",
+            "Which set is for choosing, and which is for the one number at the end?",
+            "Compare the validation accuracies only, and take the rate with the highest.",
+        ),
+        Mistake(
+            "not-the-best",
+            "An optimizer that runs at a worse rate than it could is at a disadvantage, and the "
+            "comparison measures your choice of the rate.",
+            "In the row of this optimizer, which validation accuracy is the highest? Which rate "
+            "does it belong to?",
+            "`max(scores[name], key=scores[name].get)` is the rate with the highest score.",
         ),
     ),
     hints=(

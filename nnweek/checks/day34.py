@@ -3,24 +3,55 @@
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from nnweek.checks import faulty_runs, progress_store, sandbox
 from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
+from nnweek.checks.steps import identity
 
 
-def _update_ratio(before, after, *, change=np.subtract, size=np.linalg.norm, compared=np.divide):
-    return compared(size(change(after, before)), size(before))
+def _update_ratio(
+    before,
+    after,
+    *,
+    size=np.linalg.norm,
+    moved=lambda size, before, after: size(after - before),
+    reference=lambda size, before, after: size(before),
+    compared=np.divide,
+    power=identity,
+    scale=identity,
+    finish=identity,
+):
+    ratio = compared(moved(size, before, after), reference(size, before, after))
+    return finish(scale(power(ratio)))
 
 
 def _update_ratio_probes():
     rng = np.random.default_rng(40)
-    for shape in ((6, 4), (5,), (3, 7)):
-        before = rng.normal(0.2, 1, shape)
-        yield Probe((before, before + rng.normal(0.03, 0.2, shape)), {"shape": shape})
+    # Matrices, because some write loops over rows. They grow, shrink and grow.
+    for shape, growth in (((6, 4), 0.1), ((3, 7), -0.2), ((5, 2), 0.05)):
+        before = rng.normal(0.5, 1, shape)
+        after = (1 + growth) * before + rng.normal(0.03, 0.1, shape)
+        yield Probe((before, after), {"shape": shape})
 
 
+def _norm(order):
+    """Return another norm than the root of the sum of squares."""
+    return lambda x: np.linalg.norm(x, order)
+
+
+_WHOLE = "np.linalg.norm(after - before) / np.linalg.norm(before)"  # the reference solution
+_LOGARITHM = Mistake(
+    "log10",
+    "This is the logarithm of the ratio. It is handy for a plot, but the exercise asks for the ratio "
+    "itself.",
+    "A ratio of two lengths cannot be negative. Is yours?",
+    "Return the ratio; take its logarithm when you plot it.",
+    variants=({"finish": np.log10},),
+    slip=(_WHOLE, f"np.log10({_WHOLE})"),
+)
 update_ratio = Exercise(
     name="update_ratio",
     day=34,
@@ -37,7 +68,14 @@ update_ratio = Exercise(
             "weights.",
             "A step of length 1 is tiny for weights of norm 1,000. What is it compared with?",
             "Divide by the norm of the weights before the step.",
-            variants=({"compared": lambda change, weights: change},),
+            variants=(
+                {"reference": lambda size, before, after: 1},
+                {
+                    "size": lambda x: np.sqrt((x**2).mean()),
+                    "reference": lambda size, before, after: 1,
+                },
+            ),
+            slip=(_WHOLE, "np.linalg.norm(after - before)"),
         ),
         Mistake(
             "upside-down",
@@ -45,6 +83,7 @@ update_ratio = Exercise(
             "A step of 0 should give 0. What does yours give?",
             "The change is the numerator, the weights are the denominator.",
             variants=({"compared": lambda change, weights: weights / change},),
+            slip=(_WHOLE, "np.linalg.norm(before) / np.linalg.norm(after - before)"),
         ),
         Mistake(
             "difference-of-norms",
@@ -53,23 +92,97 @@ update_ratio = Exercise(
             "Weights that go from (1, 0) to (0, 1) have moved. What does your function return?",
             "Subtract first, then take the norm.",
             variants=(
-                {"change": lambda after, before: np.linalg.norm(after) - np.linalg.norm(before)},
-                {
-                    "change": lambda after, before: np.linalg.norm(before) - np.linalg.norm(after),
-                    "size": lambda x: x if np.ndim(x) == 0 else np.linalg.norm(x),
-                },
-                {
-                    "change": lambda after, before: np.linalg.norm(after) - np.linalg.norm(before),
-                    "size": lambda x: x if np.ndim(x) == 0 else np.linalg.norm(x),
-                },
+                {"moved": lambda size, before, after: size(after) - size(before)},
+                {"moved": lambda size, before, after: size(before) - size(after)},
+                {"moved": lambda size, before, after: abs(size(after) - size(before))},
+            ),
+            slip=(
+                "np.linalg.norm(after - before)",
+                "abs(np.linalg.norm(after) - np.linalg.norm(before))",
             ),
         ),
         Mistake(
             "no-root",
-            "The sums of squares were divided, without the root: this is the square of the ratio.",
+            "A root is missing: a sum of squares is in a place where a norm should be.",
             "Which of the two has the unit of a weight: a sum of squares, or its root?",
             "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
-            variants=({"size": lambda x: (np.asarray(x) ** 2).sum()},),
+            variants=(
+                {"power": np.square},
+                {"size": lambda x: (x**2).sum()},
+                {"compared": lambda change, weights: change**2 / weights},
+                {"compared": lambda change, weights: change / weights**2},
+            ),
+            slip=(_WHOLE, "np.sum((after - before) ** 2) / np.sum(before**2)"),
+        ),
+        Mistake(
+            "divided-by-after",
+            "The change was divided by the norm of the weights after the step. A step from small "
+            "weights to large ones then looks short.",
+            "If a step makes the weights a thousand times as large, what does your function return?",
+            "Take the norm of `before` for the denominator.",
+            variants=({"reference": lambda size, before, after: size(after)},),
+            slip=("/ np.linalg.norm(before)", "/ np.linalg.norm(after)"),
+        ),
+        Mistake(
+            "norm-ratio",
+            "Both norms are in the denominator, as in Day 29's comparison of two gradients. There, "
+            "neither of the two came first; here, `before` is what the step is compared with.",
+            "If the weights were 0 after the step, how far would they have moved, compared with what "
+            "they were? What does your function return?",
+            "Divide by the norm of `before` only.",
+            variants=tuple(
+                {
+                    "reference": lambda size, before, after, both=both: both(
+                        size(before), size(after)
+                    )
+                }
+                for both in (np.add, np.maximum, np.multiply, lambda a, b: (a + b) / 2)
+            ),
+            slip=("/ np.linalg.norm(before)", "/ (np.linalg.norm(before) + np.linalg.norm(after))"),
+        ),
+        Mistake(
+            "spectral-norm",
+            "For a matrix, `np.linalg.norm(x, 2)` is the spectral norm, which is the largest singular "
+            "value, not the root of the sum of squares. Only for a vector are they the same.",
+            "Which norm does your function take of a matrix, and what does it take of a vector?",
+            "Leave out the second argument of the norm, or flatten the array before.",
+            variants=({"size": _norm(2)},),
+            slip=(_WHOLE, "np.linalg.norm(after - before, 2) / np.linalg.norm(before, 2)"),
+        ),
+        Mistake(
+            "mean-absolute",
+            "Absolute values were added or averaged. The norm squares the entries first, so the large "
+            "ones count for more.",
+            "Is the norm of (3, 4) seven, or five?",
+            "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
+            variants=tuple(
+                {"size": lambda x, add=add: add(np.abs(x))} for add in (np.mean, np.sum)
+            ),
+            slip=(_WHOLE, "np.abs(after - before).mean() / np.abs(before).mean()"),
+        ),
+        Mistake(
+            "std-ratio",
+            "Standard deviations were compared. They do not see the mean: a step that adds the same "
+            "number to every weight would count as no step.",
+            "If every weight grows by 1, what is the standard deviation of the change?",
+            "Take norms, which do not subtract a mean.",
+            variants=({"size": np.std},),
+            slip=(_WHOLE, "(after - before).std() / before.std()"),
+        ),
+        Mistake(
+            "percent",
+            "This is the ratio in percent, a hundred times the ratio.",
+            "A step as long as the weights themselves should give 1. What does yours give?",
+            "Leave out the factor 100.",
+            variants=({"scale": lambda ratio: 100 * ratio},),
+            slip=(_WHOLE, "100 * " + _WHOLE),
+        ),
+        _LOGARITHM,
+        replace(
+            _LOGARITHM,
+            id="wrong",
+            variants=({"finish": np.log},),
+            slip=(_WHOLE, f"np.log({_WHOLE})"),
         ),
         Mistake(
             "mean-of-ratios",
@@ -78,9 +191,25 @@ update_ratio = Exercise(
             "A weight of 0.000001 that moves by 0.01: how much does it add to your mean?",
             "First two norms over the entire array, then one division.",
             variants=tuple(
-                {"compared": lambda c, w: c, "change": lambda a, b: (a - b) / b, "size": size}
-                for size in (lambda x: np.abs(x).mean(), np.mean)
+                {
+                    "moved": lambda size, b, a, sign=sign: sign((a - b) / b).mean(),
+                    "reference": lambda size, before, after: 1,
+                }
+                for sign in (identity, np.abs)
             ),
+            slip=(_WHOLE, "np.abs((after - before) / before).mean()"),
+        ),
+        Mistake(
+            "wrong",
+            "The sizes were measured by a different norm than the exercise's, which is the root of the "
+            "sum of all squares.",
+            "Which norm of an array does your function take?",
+            "`np.linalg.norm(array)` without a second argument is the root of the sum of all squares.",
+            variants=(
+                *({"size": _norm(order)} for order in (1, np.inf, "nuc")),
+                {"size": lambda x: np.abs(x).max()},
+            ),
+            slip=(_WHOLE, "np.abs(after - before).max() / np.abs(before).max()"),
         ),
     ),
     hints=(
@@ -174,6 +303,19 @@ def _judge(answers):
             f'{{"{faulty_runs.RUNS[0]}": "healthy"}}, but its type is {type(answers).__name__}.'
         )
         return "wrong-type", [line], ()
+    filled = {
+        _spelled(str(key), faulty_runs.CAUSES): _spelled(str(value), faulty_runs.RUNS)
+        for key, value in answers.items()
+    }
+    if (
+        filled
+        and filled.keys() <= set(faulty_runs.CAUSES)
+        and set(filled.values()) & set(faulty_runs.RUNS)
+    ):
+        hint = (
+            f'Each run is a key, and its cause the value: {{"{faulty_runs.RUNS[0]}": "healthy"}}.'
+        )
+        return "wrong", ["Your dictionary is the other way round."], (hint,)
     given, lines = {}, []
     for run, cause in answers.items():
         if cause is None or cause is Ellipsis or (isinstance(cause, str) and not cause.strip()):

@@ -60,6 +60,9 @@ class Mistake:
             `finding`.
         finding: what the learner's numbers show, a format string over `wording.quotable`; by
             default the first disagreement.
+        slip: (right, wrong): code that stands once in the reference solution, and what to write
+            in its place to make the mistake. It is shown once both hints have not helped.
+        forgiven: whether the answer passes nevertheless, with the explanation as a remark.
     """
 
     id: str
@@ -69,11 +72,17 @@ class Mistake:
     variants: tuple = ()
     detect: Callable | None = None
     finding: str = "{first}"
+    slip: tuple = ()
+    forgiven: bool = False
 
     @property
     def hints(self):
         """The hints, from general to direct; each further attempt gets the next."""
-        return self.question, self.advice
+        if not self.slip:
+            return self.question, self.advice
+        right, wrong = (f"`{'; '.join(map(str.strip, code.splitlines()))}`" for code in self.slip)
+        beside = f"The solution has {right}; with {wrong} instead it would make this mistake."
+        return self.question, self.advice, beside
 
 
 class _Task:
@@ -149,6 +158,19 @@ def _is_blank(answer):
     return False
 
 
+class _Answers:
+    """The outputs of the right answer, with some steps replaced, by the number of the probe."""
+
+    def __init__(self, exercise, steps):
+        self._exercise, self._steps, self._computed = exercise, steps, {}
+
+    def __getitem__(self, number):
+        if number not in self._computed:
+            probe = self._exercise._probes[number]
+            self._computed[number] = running.reference(self._exercise, probe, self._steps)
+        return self._computed[number]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Exercise(_Task):
     """An exercise and its check: call it with your function. Introduced on Day 29.
@@ -168,7 +190,7 @@ class Exercise(_Task):
         matches: (array, array) → bool, whether an output is what a mistake would produce.
         max_simultaneous: how many mistakes at once are recognised by their numbers.
         adapters: each (function) → the same for arguments in another form, such as tensors;
-            if the function raises for arrays, the first that does not is checked.
+            the first that is right is checked, else the first that does not raise.
     """
 
     name: str
@@ -192,15 +214,15 @@ class Exercise(_Task):
             return self._verdict(*self._judge(function))
 
     def answers(self, steps=()):
-        """Return the right outputs on every probe, with some steps replaced; computed once.
+        """Return the right outputs on every probe, with some steps replaced.
+
+        They are computed when they are first read, each once.
 
         Args:
             steps: a tuple of (name of a step, its replacement).
         """
         if steps not in self._cache:
-            self._cache[steps] = [
-                running.reference(self, probe, dict(steps)) for probe in self._probes
-            ]
+            self._cache[steps] = _Answers(self, dict(steps))
         return self._cache[steps]
 
     def _judge(self, function):
@@ -213,8 +235,9 @@ class Exercise(_Task):
                 f"The check needs the function itself, got {kind(function)}. Pass its name "
                 f"without calling it: `checks.{self.name}({self.name})`.",
             )
-        right = self.answers()  # first: what it imports is not the learner's time
-        function = running.adapt(self, function, self._probes[0])
+        # First, since what the right answer imports is not the learner's time.
+        right = [self.answers()[number] for number in range(len(self._probes))]
+        function = running.adapt(self, function, self._probes[0], right[0])
         observations = []
         for number, probe in enumerate(self._probes):
             observation = running.observe(self, function, number, probe, right[number])
@@ -239,6 +262,8 @@ class Exercise(_Task):
         hint = progress_store.next_hint(self.name, (mistake.id, mistake.explanation), mistake.hints)
         rest = "" if explanation.is_all else "That is not all: check again once this is fixed."
         finding = wording.sentence(mistake.finding.format_map(numbers))
+        if mistake.forgiven and explanation.is_all:
+            return None, wording.lines(finding, mistake.explanation)
         return mistake.id, wording.lines(finding, mistake.explanation, hint, rest)
 
     def _generic(self, id_, text):

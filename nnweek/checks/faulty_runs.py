@@ -67,6 +67,11 @@ def log_faulty_runs(data, log_dir="runs/diagnose"):
     return list(RUNS)
 
 
+def relative_change(before, after):
+    """Return the norm of the change of a tensor, divided by its norm before. Introduced on Day 34."""
+    return ((after - before).norm() / before.norm()).item()
+
+
 def _run(
     train,
     val,
@@ -125,7 +130,7 @@ def _run(
             before = [layer.weight.detach().clone() for layer in layers] if log_all else []
             optimizer.step()
             for number, (layer, old) in enumerate(zip(layers, before, strict=False), start=1):
-                change = (layer.weight.detach() - old).norm() / old.norm()
+                change = relative_change(old, layer.weight.detach())
                 writer.add_scalar(f"Gradient/layer {number}", layer.weight.grad.norm(), step)
                 writer.add_scalar(f"Update ratio/layer {number}", change, step)
 

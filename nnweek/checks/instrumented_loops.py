@@ -9,6 +9,7 @@ This module needs PyTorch; `loops.run_trial` imports it when a trial runs.
 
 import contextlib
 import functools
+import inspect
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,17 @@ from nnweek.checks.sandbox import Problem, described
 from nnweek.runtime import get_device
 
 
+@contextlib.contextmanager
+def one_thread():
+    """Compute with one thread: for tensors as small as these, waiting for others takes longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @dataclass
 class LoopLog:
     """What happened to a fixture.
@@ -28,14 +40,18 @@ class LoopLog:
     Attributes:
         calls: a list of events per call of the learner's function. An event is a tuple:
             ("forward", in train mode (None if only in part), autograd records, number of the
-            batch or None), ("scored", the criterion's input), ("backward", an old gradient was
-            still there) or ("step", there is any gradient).
+            batch or None), ("scored", the criterion's input, its loss), ("misused", what the
+            criterion was given instead of logits and labels), ("backward", the gradient of an
+            earlier batch was still there), ("step", there is any gradient), or ("read" or
+            "called", name of a method).
         values: what each call returned.
         moved: whether each call changed the parameters.
         sizes: the sizes of the batches.
         train_mode_after: whether the model is in train mode after the call.
         records_after: whether autograd records after the call.
         raised: what ended the last call early.
+        in_constructor: whether that happened while a criterion was constructed.
+        answers: the classes that the network's last logits say.
     """
 
     calls: list = field(default_factory=list)
@@ -45,6 +61,8 @@ class LoopLog:
     train_mode_after: bool = True
     records_after: bool = True
     raised: Problem | None = None
+    in_constructor: bool = False
+    answers: object = None
 
     def record(self, *event):
         self.calls[-1].append(event)
@@ -54,6 +72,16 @@ class LoopLog:
 
     def __deepcopy__(self, memo):
         return self  # a copy of the network writes into the same log
+
+
+class _RecordsReads:
+    """Records which methods are read; a method without its parentheses is read, not called."""
+
+    def __getattribute__(self, name):
+        log = object.__getattribute__(self, "__dict__").get("log")
+        if log is not None and log.calls and name in ("zero_grad", "step"):
+            log.record("read", name)
+        return super().__getattribute__(name)
 
 
 class _FixedDropout(nn.Dropout):
@@ -72,7 +100,7 @@ class _FixedNorm(nn.BatchNorm1d):
         return nn.functional.batch_norm(x, *running, self.weight, self.bias, self.training)
 
 
-class _Network(nn.Module):
+class _Network(_RecordsReads, nn.Module):
     """784-12-10, with batch norm and dropout, which differ between train and eval mode."""
 
     def __init__(self, log):
@@ -85,13 +113,19 @@ class _Network(nn.Module):
 
     def forward(self, x):
         x = x.flatten(1)
-        logits = self.scores(self.dropout(torch.tanh(self.norm(self.hidden(x)))))
+        with torch.autocast(x.device.type, enabled=False):  # its numbers are too coarse to compare
+            logits = self.scores(self.dropout(torch.tanh(self.norm(self.hidden(x)))))
+        self.log.answers = logits.detach().argmax(dim=1)
         modes = {module.training for module in self.modules()}
         in_train_mode = modes.pop() if len(modes) == 1 else None
         self.log.record("forward", in_train_mode, logits.requires_grad, self._batch(x))
         if logits.requires_grad:
-            logits.register_hook(self._backward)
+            logits.register_hook(functools.partial(self._backward, []))
         return logits
+
+    def zero_grad(self, *args, **kwargs):
+        self.log.record("called", "zero_grad")
+        super().zero_grad(*args, **kwargs)
 
     def _batch(self, x):
         """Return the number of the batch, or None for any other images."""
@@ -100,27 +134,59 @@ class _Network(nn.Module):
                 return number
         return None
 
-    def _backward(self, gradient):
-        old = any(p.grad is not None and bool(p.grad.any()) for p in self.parameters())
-        self.log.record("backward", old)
+    def _backward(self, earlier, gradient):
+        """Record a backward pass through the same logits; not the first if there are earlier."""
+        gradients = [p.grad for p in self.parameters() if not earlier and p.grad is not None]
+        self.log.record("backward", any(bool(gradient.any()) for gradient in gradients))
+        earlier.append(True)
 
 
 class _Criterion(nn.CrossEntropyLoss):
     def forward(self, input, target):
+        with contextlib.suppress(RuntimeError, AttributeError, TypeError):
+            self._record_misuse(input, target)
+        loss = super().forward(input, target)
         with contextlib.suppress(RuntimeError):  # inside torch.func there are no numbers
-            self.log.record("scored", input.detach().cpu().double().numpy())
-        return super().forward(input, target)
+            self.log.record("scored", input.detach().cpu().double().numpy(), float(loss.detach()))
+        return loss
+
+    def _record_misuse(self, input, target):
+        if target.is_floating_point() > input.is_floating_point() or target.ndim > input.ndim:
+            self.log.record("misused", "swapped")
+        for tensor in (input,) if input.is_floating_point() and input.ndim > 1 else (input, target):
+            one_hot = tensor.ndim == 2 and bool(((tensor == 0) | (tensor == 1)).all())
+            classes = tensor.argmax(dim=1) if one_hot else tensor.flatten()
+            if torch.equal(classes.long(), self.log.answers):
+                self.log.record("misused", "argmax")
 
 
-class _Optimizer(torch.optim.SGD):
+class _Optimizer(_RecordsReads, torch.optim.SGD):
+    """SGD with momentum.
+
+    The methods of PyTorch's own import its compiler, which takes a second.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+
+    def zero_grad(self, set_to_none=True):
+        self.log.record("called", "zero_grad")
+        inspect.unwrap(torch.optim.SGD.zero_grad)(self, set_to_none)
+
     def step(self, closure=None):
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self.log.record("called", "step")
         gradients = [p.grad for group in self.param_groups for p in group["params"]]
         self.log.record("step", any(g is not None and bool(g.any()) for g in gradients))
-        super().step()
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in (p for p in group["params"] if p.grad is not None):
+                    velocity = self.state[p].get("momentum_buffer", 0)
+                    velocity = group["momentum"] * velocity + p.grad
+                    self.state[p]["momentum_buffer"] = velocity
+                    p -= group["lr"] * velocity
         return loss
 
 
@@ -149,12 +215,14 @@ class TrainingFixture:
                 parameter.copy_(scale * draw(*parameter.shape))
             self.model.norm.weight.add_(1)
             self.model.norm.running_var.add_(draw(12).abs())
-            # Three fifths of the labels are the network's answers, so that it is often right.
             self.log.calls.append([])
-            answers = self.model.eval()(images).argmax(dim=1)
+            ranked = self.model.eval()(images).argsort(dim=1, descending=True)
             self.log.calls.clear()
-        guesses = torch.randint(10, (count,), generator=generator)
-        labels = torch.where(torch.arange(count) % 5 < 3, answers, guesses)
+        # Of five labels three are the network's answers, so that it is often right, one is its
+        # second best, and one is any of the others.
+        rank = torch.tensor([0, 0, 0, 1, 0]).repeat(count)[:count]
+        rank[4::5] = torch.randint(2, 10, rank[4::5].shape, generator=generator)
+        labels = ranked[torch.arange(count), rank]
 
         images, labels = images.to(device), labels.to(device)
         self.model.to(device)
@@ -175,6 +243,7 @@ class TrainingFixture:
                 self.log.records_after = torch.is_grad_enabled()
         except Exception as error:
             self.log.raised = described(error)
+            self.log.in_constructor = _in_constructor(error.__traceback__)
             raise _FunctionRaised from error
         self.log.values.append(value)
         self.log.moved.append(bool(np.abs(self.parameters() - before).max() > 1e-7))
@@ -186,6 +255,17 @@ class TrainingFixture:
         return _vector(self.model.parameters())
 
 
+def _in_constructor(trace):
+    """Return whether an exception comes from the constructor of one of PyTorch's criteria."""
+    while trace is not None:
+        frame = trace.tb_frame
+        own = frame.f_locals.get("self")
+        if frame.f_code.co_name == "__init__" and isinstance(own, nn.modules.loss._Loss):
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def _vector(tensors):
     return np.concatenate([t.detach().cpu().double().numpy().ravel() for t in tensors])
 
@@ -195,11 +275,12 @@ def _with_fixture(trial):
 
     @functools.wraps(trial)
     def run(function, setup):
-        fixture = TrainingFixture(setup)
-        try:
-            return trial(function, fixture)
-        except _FunctionRaised:
-            return TrialRun(problem=fixture.log.raised, log=fixture.log)
+        with one_thread():
+            fixture = TrainingFixture(setup)
+            try:
+                return trial(function, fixture)
+            except _FunctionRaised:
+                return TrialRun(problem=fixture.log.raised, log=fixture.log)
 
     return run
 

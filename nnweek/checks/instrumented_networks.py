@@ -14,8 +14,9 @@ Afterwards the network gets its own weights back. This module needs PyTorch; `da
 when a trial runs.
 """
 
+import contextlib
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -24,10 +25,18 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from nnweek.checks.comparing import close, kind
+from nnweek.checks.instrumented_loops import one_thread
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
 
 SIZES = (28 * 28, 256, 256, 10)
+_NORMALISATIONS = {
+    nn.functional.batch_norm,
+    nn.functional.layer_norm,
+    nn.functional.group_norm,
+    nn.functional.instance_norm,
+    nn.functional.rms_norm,
+}
 
 
 @dataclass
@@ -44,7 +53,15 @@ class NetworkLog:
         cut: whether a parameter that it uses gets no gradient through the graph.
         transposed: whether a matrix is stored as (in, out), unlike in `nn.Linear`.
         not_flat: a sentence on the first layer's input if that is not rows of pixels.
+        swapped: (shape of the input, shape of the weight) of a layer that expects its own
+            number of outputs as input.
         is_affine: whether the network as a whole is one affine map.
+        normalised: the widths of the layers that it normalises.
+        random: "" if the network computes the same again, or the mode in which it does not:
+            "train" or "eval".
+        random_logits: whether it does something random, such as dropout, to the logits.
+        shared: whether two calls of the function return the same weights.
+        only_double: whether it accepts float64 images only.
     """
 
     layers: int = 0
@@ -56,20 +73,35 @@ class NetworkLog:
     cut: bool = False
     transposed: bool = False
     not_flat: str = ""
+    swapped: tuple = ()
     is_affine: bool = False
+    normalised: set = field(default_factory=set)
+    random: str = ""
+    random_logits: bool = False
+    shared: bool = False
+    only_double: bool = False
 
 
 class _UsedTensors(TorchFunctionMode):
-    """Records every tensor that PyTorch's functions are given and that none of them made."""
+    """Records every tensor that PyTorch's functions are given and that none of them made.
+
+    What belongs to a normalisation or a PReLU is left out.
+    """
 
     def __init__(self, images):
         super().__init__()
         self.made = {id(images): images}  # a reference, so that no other tensor gets its id
         self.used = {}
+        self.normalised, self.shifts = set(), []
         self.last = ()  # the shapes of the last call's tensors
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         inputs = [t for t in _flat((args, kwargs or {})) if isinstance(t, torch.Tensor)]
+        if function in _NORMALISATIONS:
+            self.normalised.add(inputs[0].shape[-1])
+            self.shifts += _shift(inputs)
+        if function in _NORMALISATIONS | {torch.prelu}:
+            inputs = inputs[:1]
         # Reading an attribute, such as `x.shape`, is a call as well.
         if getattr(function, "__name__", "") != "__get__":
             self.last = [tuple(t.shape) for t in inputs]
@@ -81,6 +113,27 @@ class _UsedTensors(TorchFunctionMode):
             if isinstance(tensor, torch.Tensor) and id(tensor) not in self.used:
                 self.made[id(tensor)] = tensor
         return result
+
+
+class _NoNormalisation(TorchFunctionMode):
+    """Turns every normalisation into the identity, or into a layer's only bias."""
+
+    def __init__(self, shifts):
+        super().__init__()
+        self.shifts = {id(shift) for shift in shifts}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function not in _NORMALISATIONS:
+            return function(*args, **(kwargs or {}))
+        inputs = [t for t in _flat((args, kwargs or {})) if isinstance(t, torch.Tensor)]
+        shift = sum(t for t in _shift(inputs) if id(t) in self.shifts)
+        return inputs[0] + shift
+
+
+def _shift(inputs):
+    """Return a list with the bias of a normalisation, if it has one, given its tensors."""
+    learnt = [t for t in inputs[1:] if isinstance(t, nn.Parameter)]
+    return learnt[1:]
 
 
 def _flat(thing):
@@ -138,11 +191,15 @@ def try_network(function, seed):
         what = "a class instead of an instance" if isinstance(module, type) else kind(module)
         text = f"It returned {what}, where a network (an `nn.Module`) was expected."
         return TrialRun(problem=Problem("wrong-type", text))
+    if "_modules" not in vars(module):
+        text = (
+            "The network that it returned was never set up: its `__init__` does not call "
+            "`super().__init__()`."
+        )
+        return TrialRun(problem=Problem("raised", text))
 
-    modes = [(part, part.training) for part in module.modules()]
-    tensors, log = [], NetworkLog()
-    try:
-        module.eval()
+    log = NetworkLog()
+    with one_thread(), _restored(module) as tensors:
         parameter = next(module.parameters(), torch.empty(0, dtype=torch.float32))
         images = _images(seed).to(parameter)
         if any(is_lazy(p) for p in module.parameters()):
@@ -152,8 +209,8 @@ def try_network(function, seed):
             with torch.enable_grad(), uses:
                 logits = module(images)
         except (RuntimeError, ValueError, IndexError) as error:
-            log.not_flat = _wrong_input(uses.last)
-            if not log.not_flat:
+            log.not_flat, log.swapped = _wrong_input(uses.last), _swapped_sizes(uses.last)
+            if not (log.not_flat or log.swapped):
                 raise
             return TrialRun(log=log, problem=described(error))
         if not isinstance(logits, torch.Tensor):
@@ -163,16 +220,22 @@ def try_network(function, seed):
             log.not_flat = f"Images of shape (7, 1, 28, 28) became {tuple(logits.shape)}."
 
         used = list(uses.used.values())
+        log.normalised = uses.normalised
+        # A linear layer without a bias may leave it to the normalisation that follows.
+        shifts = uses.shifts if sum(not _as_matrix(t) for t in used) < 3 else []
+        used += shifts
         _describe(log, module, used)
         trainable = [t for t in used if t.requires_grad]
         if trainable:
-            log.cut = not logits.requires_grad or None in torch.autograd.grad(
-                logits, trainable, torch.ones_like(logits), allow_unused=True
+            with torch.enable_grad():
+                total = logits.sum()
+            log.cut = not total.requires_grad or None in torch.autograd.grad(
+                total, trainable, allow_unused=True
             )
         statistics = {id(buffer) for buffer in module.buffers()}
-        tensors = [(t, t.detach().clone()) for t in used if id(t) not in statistics]
+        tensors += [(t, t.detach().clone()) for t in used if id(t) not in statistics]
         weights = _probe_weights(seed)
-        with torch.no_grad():
+        with torch.no_grad(), _NoNormalisation(shifts):
             for tensor, _ in tensors:
                 _overwrite(tensor, weights)
             logits, doubled, negated, at_0 = (module(scale * images) for scale in (1, 2, -1, 0))
@@ -181,22 +244,83 @@ def try_network(function, seed):
                 torch.allclose(scaled - at_0, scale * (logits - at_0), atol=1e-3)
                 for scaled, scale in ((doubled, 2), (negated, -1))
             )
-        return TrialRun(logits, log=log)
+            log.random = next((m for m in ("eval", "train") if _is_random(module, images, m)), "")
+            for tensor, _ in tensors:
+                if tensor.numel() == SIZES[2] * SIZES[3]:
+                    tensor.zero_()  # the logits are the biases, whatever happens to hidden units
+            log.random_logits = _is_random(module, images, "train")
+        log.only_double = images.dtype == torch.float64 and not _accepts(module, images.float())
+    other = function()
+    log.shared = other is module or not _parameters_of(module).isdisjoint(_parameters_of(other))
+    return TrialRun(logits, log=log)
+
+
+@contextlib.contextmanager
+def _restored(module):
+    """Put a network into eval mode; afterwards, restore its modes, buffers and weights.
+
+    Yields:
+        a list for pairs (tensor, its values to restore).
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers() if not is_lazy(buffer)]
+    tensors = []
+    try:
+        module.eval()
+        yield tensors
     finally:
         with torch.no_grad():
-            for tensor, before in tensors:
+            for tensor, before in tensors + buffers:
                 tensor.copy_(before)
         for part, training in modes:
             part.training = training
 
 
+def _parameters_of(module):
+    return {id(p) for p in module.parameters()} if isinstance(module, nn.Module) else set()
+
+
+def _accepts(module, images):
+    """Return whether a network computes with these images without an error."""
+    try:
+        with torch.no_grad():
+            module(images)
+    except (RuntimeError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _is_random(module, images, mode):
+    """Return whether the same images get different logits in each pass, as with dropout."""
+    module.train(mode == "train")
+    images = images.repeat(40, 1, 1, 1)
+    first, *others = (module(images) for _ in range(3))
+    # In train mode, a network may return something else for its own purposes.
+    return isinstance(first, torch.Tensor) and not all(
+        torch.allclose(logits, first, equal_nan=True) for logits in others
+    )
+
+
 def _wrong_input(shapes):
     """Describe the first layer's input if it is not rows of pixels, else return ""."""
+    if shapes and shapes[0] == (7, SIZES[0]):
+        return ""
     expects_pixels = [s for s in shapes if len(s) == 2 and SIZES[0] in s]
     others = [s for s in shapes if len(s) != 2 or SIZES[0] not in s]
     if not expects_pixels or not others or others[0][-1:] == SIZES[:1]:
         return ""
     return f"The first layer expects rows of 784 numbers, but got the shape {others[0]}."
+
+
+def _swapped_sizes(shapes):
+    """Return the shapes of an input and a weight that would fit the other way round, else ()."""
+    matrices = [shape for shape in shapes if len(shape) == 2]
+    if len(matrices) != 2:
+        return ()
+    rows, weight = matrices
+    fits = rows[0] == 7 and rows[1] in weight
+    is_first_or_last = rows[1] == SIZES[0] or SIZES[-1] in weight and rows[1] != SIZES[-1]
+    return (rows, weight) if fits and is_first_or_last else ()
 
 
 def _as_matrix(tensor):

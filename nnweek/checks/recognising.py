@@ -12,6 +12,14 @@ so that dW1, db1 and db2 are wrong on every probe:
 `recognise` tries, in this order: one mistake that explains everything; a mistake's own
 `detect`; the mistake that the failing probes were built for; two mistakes made at once; and
 last the partial explanation that covers most outputs.
+
+Three rules keep a name from a mistake that was not made:
+
+- Probes that were built for a mistake say something only if all ordinary probes are right.
+- A partial explanation must explain an output on every ordinary probe on which it is wrong, and
+  on at least two: on a single probe, a factor 2 may happen to equal N/C.
+- An exception is not explained by its consequences, such as an entry that was not put back.
+  Only a trial that caught it may show in its log what caused it.
 """
 
 import itertools
@@ -46,14 +54,14 @@ def recognise(exercise, observations):
     complete, partial = _explain(exercise, observations, 1)
     if complete:
         return complete
-    for mistake in exercise.mistakes:
-        detected = mistake.detect and mistake.detect(observations)
+    failing = [observation for observation in observations if observation.wrong]
+    targets = {observation.probe.targets for observation in failing}
+    for mistake in _detectable(exercise, observations):
+        detected = mistake.detect(observations)
         if detected:
             numbers = detected if isinstance(detected, dict) else None
             return Explanation([mistake], numbers=numbers)
-    failing = [observation for observation in observations if observation.wrong]
-    targets = {observation.probe.targets for observation in failing}
-    if failing and None not in targets:
+    if failing and None not in targets and not any(o.has_programming_error for o in failing):
         first = failing[0]
         mistake = next(m for m in exercise.mistakes if m.id == first.probe.targets)
         return Explanation([mistake], (first, first.wrong[0]))
@@ -64,21 +72,35 @@ def recognise(exercise, observations):
     return complete or max(partials, key=lambda each: each.explained, default=None)
 
 
+def _detectable(exercise, observations):
+    """Return the mistakes whose `detect` may be asked."""
+    ordinary = [o for o in observations if o.is_ordinary]
+    if any(o.raised and o.log is None for o in ordinary):
+        return []
+    targets = {o.probe.targets for o in observations}
+    all_right = not any(o.wrong for o in ordinary)
+    return [m for m in exercise.mistakes if m.detect and (all_right or m.id not in targets)]
+
+
 def _explain(exercise, observations, size):
     """Look for `size` mistakes that would have produced the wrong outputs.
 
     A complete explanation leaves no wrong output over, except on probes that were built for
     another mistake and so may show that one as well. A partial explanation must cover more
-    than chance could: several outputs, and several numbers that are not 0. A mistake that
-    would have changed a probe's correct outputs is not an explanation.
+    than chance could: an output on all ordinary probes on which it fails, at least two, and
+    several numbers that are not 0. A mistake that would have changed a probe's correct outputs
+    is not an explanation.
 
     Returns:
         (complete, partial): an `Explanation` or None each. Of several complete ones, the
         mistake that is listed first counts.
     """
     failing = [observation for observation in observations if observation.wrong]
+    failing.sort(key=lambda observation: not observation.is_ordinary)  # ordinary probes first
     partial = None
     for mistakes, answers in _wrong_answers(exercise, size) if failing else ():
+        if _is_ruled_out(failing, answers, exercise.matches):
+            continue
         matches = [
             (_evidence(observation, name, answers[observation.number], exercise.matches),
              observation, name)
@@ -93,13 +115,39 @@ def _explain(exercise, observations, size):
         ):
             continue
         shown_by = next((match for match in shown if match[0]), shown[0])[1:]
-        untargeted = [match[0] for match in matches if not match[1].probe.targets]
-        if len(shown) == len(matches) or (untargeted and None not in untargeted):
+        ordinary = [match for match in matches if match[1].is_ordinary]
+        if len(shown) == len(matches) or (ordinary and all(m[0] is not None for m in ordinary)):
             return Explanation(mistakes, shown_by, is_all=size == 1), partial
-        enough = len(shown) > (partial.explained if partial else 1)
-        if enough and sum(match[0] for match in shown) > 1:
-            partial = Explanation(mistakes, shown_by, is_all=False, explained=len(shown))
+        explained = _explained_on_every_probe(ordinary)
+        enough = len(explained) > (partial.explained if partial else 1)
+        if enough and sum(match[0] for match in explained) > 1:
+            partial = Explanation(
+                mistakes, explained[0][1:], is_all=False, explained=len(explained)
+            )
     return None, partial
+
+
+def _is_ruled_out(failing, answers, matches):
+    """Return whether the first failing probe already shows that a mistake explains nothing.
+
+    This saves computing what the mistake would produce on all other probes.
+    """
+    first = failing[0]
+    if not first.is_ordinary or any(set(o.wrong) - set(first.wrong) for o in failing):
+        return False
+    answer = answers[first.number]
+    return all(_evidence(first, name, answer, matches) is None for name in first.wrong)
+
+
+def _explained_on_every_probe(matches):
+    """Return the matches of outputs that are explained wherever they fail, at least twice."""
+    by_name = {}
+    for match in matches:
+        by_name.setdefault(match[2], []).append(match)
+    explained = [
+        each for each in by_name.values() if len(each) > 1 and all(m[0] is not None for m in each)
+    ]
+    return list(itertools.chain(*explained))
 
 
 def _wrong_answers(exercise, size):
@@ -131,6 +179,7 @@ def _evidence(observation, name, answer, matches):
     if got.shape != wanted.shape or not matches(got, wanted):
         return None
     right = observation.right.get(name)
+    right = None if right is None else np.squeeze(right)
     if right is not None and right.shape == wanted.shape and close(wanted, right):
         return None
-    return int((np.isfinite(wanted) & (wanted != 0)).sum())
+    return int((np.isfinite(wanted) & (np.abs(wanted) > 1e-9)).sum())

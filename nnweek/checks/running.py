@@ -14,7 +14,9 @@ a small network whose optimizer logs each step, and returns a `TrialRun`:
 
 import copy
 import functools
-from dataclasses import dataclass, field
+import itertools
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -74,10 +76,25 @@ class Observation:
     log: object = None
     remark: str = ""
 
+    @property
+    def is_ordinary(self):
+        """Whether the probe was not built for one mistake."""
+        return self.probe.targets is None
+
+    @property
+    def raised(self):
+        """Whether the call ended in an exception."""
+        return self.problem is not None and self.problem.id == "raised"
+
+    @property
+    def has_programming_error(self):
+        """Whether the call ended in an exception that does not depend on the numbers."""
+        return self.raised and not self.problem.is_numerical
+
 
 def observe(exercise, function, number, probe, right):
     """Call a submission on one probe and return the `Observation`, whatever happens."""
-    outcome = sandbox.call(_with_trial(exercise, function), probe.args)
+    outcome = sandbox.call(_with_trial(exercise, sandbox.guarded(function)), probe.args)
     observation = Observation(
         number,
         probe,
@@ -90,6 +107,16 @@ def observe(exercise, function, number, probe, right):
         return observation
     run = _as_run(outcome.value)
     observation.problem = observation.problem or run.problem
+    if (
+        observation.raised
+        and observation.problem.at_call
+        and "argument" in observation.problem.text
+    ):
+        observation.problem = replace(
+            observation.problem,
+            text=f"{observation.problem.text}\nThe check calls it as `{exercise.signature}`: does your "
+            "`def` line have the same arguments in the same order?",
+        )
     observation.log, observation.remark = run.log, run.remark
     observation.changed.update(run.changed)
     returned = {name: right[name] for name in right if name not in run.observed}
@@ -120,23 +147,25 @@ def reference(exercise, probe, steps):
     return {name: np.asarray(value) for name, value in (*named, *run.observed.items())}
 
 
-def adapt(exercise, function, probe):
-    """Return the function, or the first of its adapted forms that does not raise.
+def adapt(exercise, function, probe, right):
+    """Return the function, or that one of its adapted forms that suits it best.
 
-    If all of them raise, the error to report is one that has nothing to do with the form of
-    the arguments.
+    That is the first that is right on the probe, else the first that does not raise. If all of
+    them raise, the error to report is one that has nothing to do with the form of the arguments.
     """
     if not exercise.adapters:
         return function
-    failed = []
+    tried = []
     forms = (adapter(function) for adapter in exercise.adapters)
     for candidate in filter(None, [function, *forms]):
-        problem = sandbox.call(candidate, probe.args).problem
-        if not problem or problem.id != "raised":
+        observation = observe(exercise, candidate, 0, probe, right)
+        if not observation.wrong or observation.timed_out:
             return candidate
-        failed.append((candidate, problem.text))
+        tried.append((candidate, observation))
+    returned = [form for form, observation in tried if not observation.raised]
     of_the_form = ("AttributeError", "TypeError")
-    return next((form for form, text in failed if not text.startswith(of_the_form)), function)
+    others = [form for form, o in tried if o.raised and not o.problem.text.startswith(of_the_form)]
+    return next(iter([*returned, *others]), function)
 
 
 def argument_names(signature):
@@ -173,11 +202,11 @@ def _unpack(exercise, value, right):
     if len(exercise.outputs) == 1 and "{}" not in exercise.outputs[0]:
         (name, wanted), *_ = right.items()
         array, problem = _read(name, value, wanted)
-        return ({} if array is None else {name: array}), problem
+        return ({} if array is None else {name: array}), _with_advice(problem, value, right)
     if not isinstance(value, (list, tuple)):
         expected = ", ".join(right)
         text = f"It returned {kind(value)}, where ({expected}) was expected."
-        return {}, Problem("wrong-type", text)
+        return {}, _with_advice(Problem("wrong-type", text), value, right)
     named = dict(zip(_output_names(exercise, len(value)), value, strict=True))
     empty = [name for name, item in named.items() if _is_placeholder(item)]
     if empty:
@@ -192,7 +221,66 @@ def _unpack(exercise, value, right):
     if len(value) != len(right) and not problem:
         text = f"It returned {len(value)} arrays, where {len(right)} were expected: "
         problem = Problem("wrong-shape", f"{text}{', '.join(right)}.")
-    return outputs, problem
+    return outputs, _with_advice(problem, value, right)
+
+
+_ORDINALS = "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"
+
+
+def _with_advice(problem, value, right):
+    """Add to a problem which part of a returned tuple or dictionary is what was expected."""
+    advice = problem and _part_to_return(value, right)
+    return replace(problem, text=f"{problem.text}\n{advice}") if advice else problem
+
+
+def _part_to_return(value, right):
+    """Say which part of a value to return alone, such as the gradients of (loss, gradients)."""
+    names, shapes = list(right), [np.squeeze(array).shape for array in right.values()]
+    if isinstance(value, dict):
+        keys = [_key(value, name) for name in names]
+        if None in keys:
+            return ""
+        entries = ", ".join(f"d[{key!r}]" for key in keys)
+        return f"If your dictionary is `d`, return `{entries}`."
+    if not isinstance(value, (list, tuple)) or not 1 < len(value) <= len(_ORDINALS):
+        return ""
+    if len(names) > 1:
+        for ordinal, item in zip(_ORDINALS, value, strict=False):
+            if isinstance(item, dict) and None not in [_key(item, name) for name in names]:
+                return f"Return only its {ordinal} item. {_part_to_return(item, right)}"
+            if isinstance(item, (list, tuple)) and [_shape(part) for part in item] == shapes:
+                return f"Return only its {ordinal} item, with the {len(names)} arrays."
+    # One output, or the expected ones and some more.
+    found = [
+        places
+        for places in itertools.combinations(range(len(value)), len(names))
+        if [_shape(value[place]) for place in places] == shapes
+    ]
+    if len(found) > 1 and len(names) == 1:
+        return f"Return only {in_words(names)}, without anything else."
+    if len(found) != 1 or len(found[0]) == len(value):
+        return ""
+    places = [_ORDINALS[place] for place in found[0]]
+    if len(places) == 1:
+        return f"Return only its {places[0]} item, which has the right shape."
+    return f"Return only its {', '.join(places[:-1])} and {places[-1]} items: these have the right shapes."
+
+
+def _key(dictionary, name):
+    """Return the key under which a dictionary contains an output: "dW1", "W1" or "grad_w1"."""
+    name = name.split()[-1]  # "the loss" is `loss`
+    for spelling in (name, name.lower(), name.removeprefix("d").lower()):
+        for key in dictionary:
+            plain = re.sub(r"^(grads?|d)?_?", "", key.lower()) if isinstance(key, str) else None
+            if spelling in (key, plain):
+                return key
+    return None
+
+
+def _shape(value):
+    """Return the shape of an array of numbers without its axes of length 1, or None."""
+    array = None if isinstance(value, (tuple, dict)) else as_numbers(value)
+    return None if array is None else np.squeeze(array).shape
 
 
 def _read(name, value, wanted):

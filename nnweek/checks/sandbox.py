@@ -1,48 +1,80 @@
 """Run a learner's function so that nothing it does can harm the notebook (Day 29).
 
 A check must survive whatever it is given: exceptions, endless loops, a terabyte of zeros, a
-reseeded generator. And it must leave the notebook as it found it.
+patched `np.exp`. And it must leave the notebook as it found it.
+
+The calls of a check have `SECONDS` together. When they are over, a second thread makes the
+function raise `TimeUp`, and each time that one is caught, the next is raised at once, until the
+function has ended. What cannot be stopped: a single call into C that neither returns nor looks
+for signals, such as `sum(itertools.count())`; outside the main thread, and on Windows, a call
+that waits, such as `time.sleep(60)`, ends by itself only; and `os._exit`.
 """
 
 import contextlib
 import copy
 import dis
+import functools
 import linecache
+import os
 import random
 import signal
 import sys
 import threading
 import time
+import traceback
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from nnweek.checks import errors
+from nnweek.checks.global_state import GlobalState, RandomNumbers, use_defaults
+
 try:
     import resource
 except ImportError:  # Windows, Pyodide
     resource = None
+try:
+    import ctypes
 
-SECONDS = 10.0  # for one call; a first `import torch` inside it may take several
+    # (thread, exception class): it is raised there as soon as Python code runs.
+    _raise_in_thread = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object)(
+        ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+    )
+except (ImportError, AttributeError, ValueError):  # PyPy, some Pyodide builds
+    ctypes = None
+
+SECONDS = 10.0  # for all calls of a check; a first `import torch` in one may take several
 MEMORY = 8 * 2**30  # bytes in addition to what the process has; importing torch maps 3 GiB
+CHARACTERS = 4000  # that the calls of a check may print
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
-_LIBRARIES = (
-    str(Path(random.__file__).parent),  # the standard library
-    str(Path(np.__file__).parent),
-    str(Path(__file__).parents[1]),  # nnweek itself
-    "<frozen",
-    "<__array_function",
-)
+_LIBRARIES = tuple(
+    str(folder) + os.sep
+    for folder in (
+        Path(random.__file__).parent,  # the standard library
+        Path(np.__file__).parent,
+        Path(__file__).parents[1],  # nnweek itself
+    )
+) + ("<frozen", "<__array_function")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there is nothing to compare: a generic id, and the text of the verdict."""
+    """Why there is nothing to compare.
+
+    Attributes:
+        id: a generic id.
+        text: the text of the verdict.
+        is_numerical: whether it is an exception that other numbers might not have caused.
+        at_call: whether the function was not even entered, for example with too many arguments.
+    """
 
     id: str
     text: str
+    is_numerical: bool = False
+    at_call: bool = False
 
 
 @dataclass
@@ -60,79 +92,199 @@ class TimeUp(BaseException):
     """The call took too long. Not an `Exception`, so that `except Exception` lets it through."""
 
 
+class _Check(threading.local):
+    """What the calls of one check share."""
+
+    state = None  # the `GlobalState` that is put back after each call
+    seconds_left = None
+
+
+_check = _Check()
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Run a check in the default state, and restore the learner's own at the end."""
+    state, random_numbers = GlobalState(), RandomNumbers()
+    before = _check.state, _check.seconds_left
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(np.errstate(all="ignore"))
+            stack.enter_context(np.printoptions())
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            torch = sys.modules.get("torch")
+            if torch is not None and torch.is_inference_mode_enabled():
+                stack.enter_context(torch.inference_mode(False))
+            use_defaults()
+            left = [CHARACTERS]
+            sys.stdout, sys.stderr = _Capped(sys.stdout, left), _Capped(sys.stderr, left)
+            _check.state, _check.seconds_left = GlobalState(), SECONDS
+            yield
+    finally:
+        _check.state, _check.seconds_left = before
+        state.put_back()
+        random_numbers.put_back()
+
+
+class _Capped:
+    """A stream that passes on a limited number of characters and says where it stops."""
+
+    def __init__(self, stream, left):
+        self._stream, self._left = stream, left  # `left` is a list, which two streams share
+
+    def write(self, text):
+        left = self._left[0]
+        if left >= 0:
+            self._left[0] -= len(text)
+            self._stream.write(text[:left])
+            if self._left[0] < 0:
+                self._stream.write("\n… The check does not show the rest of what you print.\n")
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
 def call(function, arguments):
     """Call `function` on copies of `arguments` and return the `Outcome`, whatever happens."""
+    if _check.state is None:
+        with undisturbed():
+            return call(function, arguments)
     outcome = Outcome(arguments=copy.deepcopy(tuple(arguments)))
-    with (
-        warnings.catch_warnings(record=True) as caught,
-        np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"),
-        _memory_limit(MEMORY),
-    ):
+    started = time.monotonic()
+    with warnings.catch_warnings(record=True) as caught, _memory_limit(MEMORY):
         warnings.simplefilter("always")
         try:
-            with _time_limit(SECONDS):
-                outcome.value = function(*outcome.arguments)
-        except TimeUp:
+            _limited(_check.seconds_left, _attempt, function, outcome)
+        except TimeUp as error:
             outcome.timed_out = True
             outcome.problem = Problem(
                 "raised",
                 f"It was stopped after {SECONDS:g} seconds without an answer. Does the condition of "
                 "every loop become false?",
             )
-        except (Exception, SystemExit) as error:
-            outcome.problem = described(error)
+            with contextlib.suppress(TimeUp):
+                _limited(1.0, _release, error)
+        _check.state.put_back()
+    _check.seconds_left = max(0, _check.seconds_left - (time.monotonic() - started))
     outcome.warnings = [str(warning.message) for warning in caught]
     return outcome
 
 
-@contextlib.contextmanager
-def undisturbed():
-    """Restore, at the end, the global state that a learner's function may have changed."""
-    python, old_numpy = random.getstate(), np.random.get_state()
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        before = (torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled())
+def _attempt(function, outcome):
     try:
-        with np.errstate(all="ignore"), np.printoptions(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(old_numpy)
-        if torch is not None:
-            torch.set_rng_state(before[0])
-            torch.set_default_dtype(before[1])
-            torch.set_grad_enabled(before[2])
+        outcome.value = guarded(function)(*outcome.arguments)
+    except (Exception, SystemExit) as error:
+        outcome.problem = described(error)
 
 
-@contextlib.contextmanager
-def _time_limit(seconds):
-    """Raise `TimeUp` after so many seconds, if the platform has timers."""
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
-        yield
-        return
+def _release(error):
+    """End the generators that a stopped function has left behind."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__, error = None, error.__context__
 
-    def stop(*_):
-        if running:
-            raise TimeUp
 
-    running = True
-    started = time.monotonic()
-    before = signal.signal(signal.SIGALRM, stop)
-    # The timer fires repeatedly: a bare `except:` inside the loop may swallow the first.
-    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)
+def guarded(function):
+    """Return a function after which NumPy and PyTorch compute as before.
+
+    A trial calls the learner's function several times, and goes on computing in between. It may
+    want to see other settings as the function leaves them, such as whether autograd records.
+    """
+
+    @functools.wraps(function, updated=())
+    def with_functions_put_back(*args, **kwargs):
+        with (
+            np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"),
+            np.printoptions(),
+            warnings.catch_warnings(),
+        ):
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _check.state.put_back_functions()
+
+    return with_functions_put_back
+
+
+class _Limit:
+    """A call in this thread that another thread can stop."""
+
+    def __init__(self):
+        self.thread = threading.get_ident()
+        self.running = self.over = False
+        # Creating the exception, which happens when it is caught, raises the next one. There is
+        # no Python code in between, in which that could be raised.
+        time_up = type("TimeUp", (TimeUp,), {})
+        self.stop = functools.partial(_raise_in_thread, self.thread, time_up)
+        time_up.__init__ = staticmethod(self.stop)
+
+    def run(self, function, *arguments):
+        """Call the function; once it has ended, nothing more is raised."""
+        self.running = True
+        try:
+            return function(*arguments)
+        finally:
+            self.running = False
+            if self.over:
+                # Another exception takes the place of the one that is still to come. A `with` runs
+                # Python code, in which that could still be raised.
+                try:  # noqa: SIM105
+                    _raise_in_thread(self.thread, _Over)
+                except _Over:
+                    pass
+
+
+class _Over(Exception):
+    """The last exception that is raised in a function whose time is up."""
+
+
+def _limited(seconds, function, *arguments):
+    """Call `function`; raise `TimeUp` in it if it has not ended after so many seconds."""
+    if ctypes is None:
+        return function(*arguments)
+    if seconds <= 0:
+        raise TimeUp
+    limit, ended = _Limit(), threading.Event()
+    # A signal wakes a main thread that waits. SIGURG does nothing if it comes too late.
+    wakes = hasattr(signal, "pthread_kill") and (
+        threading.current_thread() is threading.main_thread()
+    )
+    main, recursion_limit = threading.get_ident(), sys.getrecursionlimit()
+
+    def watch():
+        pause = seconds
+        while not ended.wait(pause):
+            pause = 0.05
+            if limit.running:
+                # A hook in C, since one in Python would be stopped as well. And a few levels more,
+                # so that the next exception can be created at the end of an endless recursion.
+                sys.unraisablehook = bool
+                sys.setrecursionlimit(recursion_limit + 100)
+                limit.over = True
+                limit.stop()
+            if wakes:
+                signal.pthread_kill(main, signal.SIGURG)
+
+    before = signal.signal(signal.SIGURG, _wake) if wakes else None
+    watchdog = threading.Thread(target=watch, daemon=True)
     try:
-        yield
+        watchdog.start()
+        return limit.run(function, *arguments)
     finally:
-        running = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
-        if remaining:  # another alarm was set: let it go off at its own time
-            left = max(1e-3, remaining - (time.monotonic() - started))
-            signal.setitimer(signal.ITIMER_REAL, left, interval)
+        ended.set()
+        watchdog.join()
+        if wakes:
+            signal.signal(signal.SIGURG, before if before is not None else signal.SIG_DFL)
+
+
+def _wake(*_):
+    """Do nothing: a pending exception is raised when a Python function is entered."""
 
 
 @contextlib.contextmanager
@@ -168,13 +320,14 @@ def described(error):
     message = " ".join(str(error).split())
     message = message if len(message) <= 300 else message[:300] + " …"
     text = type(error).__name__ + (f": {message}" if message else "")
+    line = ""
     if own is not None:
         line = linecache.getline(own.tb_frame.f_code.co_filename, own.tb_lineno).strip()
         text += f"\nThe error occurred in line {own.tb_lineno} of your code"
         text += f": `{line}`" if line else "."
-    if isinstance(error, MemoryError):
-        text += "\nThis needs more memory than there is: what is the shape of the array it makes?"
-    return Problem("raised", text)
+    meaning = errors.meaning(error, line)
+    text += f"\n{meaning}" if meaning else ""
+    return Problem("raised", text, errors.is_numerical(error), at_call=own is None)
 
 
 def _is_raise(trace):

@@ -23,12 +23,14 @@ def __getattr__(name):
 def softmax(logits):
     shifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)  # at most exp(0) = 1
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    total = exponentials.sum(axis=1, keepdims=True)
+    return exponentials / total
 
 
 def cross_entropy(probs, y):
     of_true_class = probs[np.arange(len(y)), y]  # (N,)
-    return -np.log(np.maximum(of_true_class, 1e-12)).mean()
+    logs = np.log(np.maximum(of_true_class, 1e-12))
+    return -logs.mean()
 
 
 def forward(X, W1, b1, W2, b2):
@@ -51,13 +53,13 @@ def backward(X, y, W1, b1, W2, b2):
     dscores /= N
 
     dW2 = a1.T @ dscores  # (H, C)
-    db2 = dscores.sum(axis=0)  # (C,)
+    db2 = dscores.sum(axis=0, keepdims=True)  # (1, C)
     da1 = dscores @ W2.T  # (N, H)
 
     dz1 = da1 * (z1 > 0)  # a unit that was off passes nothing back
 
     dW1 = X.T @ dz1  # (D, H)
-    db1 = dz1.sum(axis=0)  # (H,)
+    db1 = dz1.sum(axis=0, keepdims=True)  # (1, H)
     return dW1, db1, dW2, db2
 
 
@@ -65,12 +67,12 @@ def numerical_gradient(f, x, eps=1e-5):
     x = np.array(x, dtype=float)  # a copy, and with room for fractions
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
-        kept = x[index]
-        x[index] = kept + eps
+        old = x[index]
+        x[index] = old + eps
         above = f(x)
-        x[index] = kept - eps
+        x[index] = old - eps
         below = f(x)
-        x[index] = kept
+        x[index] = old
         gradient[index] = (above - below) / (2 * eps)
     return gradient
 
@@ -103,7 +105,7 @@ def suite(backward):
     N, D, H, C = 6, 3, 5, 4
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
-    shapes = [(D, H), (H,), (H, C), (C,)]
+    shapes = [(D, H), (1, H), (H, C), (1, C)]
     params = [rng.standard_normal(shape) for shape in shapes]
 
     model = TwoLayerMLP(D, H, C)
@@ -112,7 +114,12 @@ def suite(backward):
     def loss():
         return model.loss(X, y)[0]
 
-    for p, gradient in zip(params, backward(X, y, *params), strict=True):
+    # The first of two calls must not affect the second. And if a call changes an
+    # array, it changes the loss below.
+    backward(X, y, *params)
+    gradients = backward(X, y, *params)
+
+    for p, gradient in zip(params, gradients, strict=True):
         if np.size(gradient) != p.size:
             return False
         # A bias gradient may be (H,) or (1, H).
@@ -131,8 +138,8 @@ def suite(backward):
 
 
 def momentum_step(w, g, v, lr, mu):
-    v = mu * v + g  # the old velocity, slowed down, and the new gradient
-    return w - lr * v, v
+    new_v = mu * v + g  # the old velocity, slowed down, and the new gradient
+    return w - lr * new_v, new_v
 
 
 def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):

@@ -23,8 +23,9 @@ def train_step(model, images, labels, optimizer, criterion):
     optimizer.zero_grad()  # forget the last batch's gradients
     logits = model(images)
     loss = criterion(logits, labels)
-    loss.backward()  # fill every parameter's .grad
-    optimizer.step()  # move every parameter
+    # Fill every parameter's .grad, then move every parameter.
+    loss.backward()
+    optimizer.step()
     return loss.item()  # a plain number, so that the graph can go
 
 
@@ -32,11 +33,11 @@ def train_one_epoch(model, loader, optimizer, criterion):
     model.train()
     total_loss, total_correct, total_count = 0.0, 0, 0
     for images, labels in loader:
-        optimizer.zero_grad()  # forget the last batch's gradients
+        optimizer.zero_grad()
         logits = model(images)
         loss = criterion(logits, labels)
-        loss.backward()  # fill every parameter's .grad
-        optimizer.step()  # move every parameter
+        loss.backward()
+        optimizer.step()
         # The batch's mean, weighted by its size: the last batch may be smaller.
         total_loss += loss.item() * len(labels)
         total_correct += (logits.argmax(dim=1) == labels).sum().item()

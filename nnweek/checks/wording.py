@@ -45,18 +45,24 @@ def in_context(observation, text):
     return f"With {context}: {text}"
 
 
+def conclusive(observations):
+    """Leave out the probes that were built for one mistake, unless all others are right."""
+    ordinary = [observation for observation in observations if observation.is_ordinary]
+    return ordinary if any(observation.wrong for observation in ordinary) else observations
+
+
 def quotable(observations, shown_by=None):
     """Return the numbers that a sentence may quote.
 
     Args:
         observations: all `Observation`s of a submission.
         shown_by: (observation, output) to take the numbers from; by default the first
-            output that is not right.
+            output that is not right, on an ordinary probe if there is one.
     """
     if shown_by:
         observation, name = shown_by
     else:
-        observation = next((o for o in observations if o.wrong), observations[0])
+        observation = next((o for o in conclusive(observations) if o.wrong), observations[0])
         name = next(iter(observation.wrong or observation.right))
     got, wanted = observation.outputs.get(name), observation.right.get(name)
     agree = [n for n in observation.right if n not in observation.wrong]
@@ -118,6 +124,7 @@ def unnamed(exercise, observations):
 
     The first description that applies is reported.
     """
+    observations = conclusive(observations)
     for describe in (_problem, _wrong_shape, _not_finite, _changed_input, _wrong):
         described = describe(exercise, observations)
         if described:

@@ -16,6 +16,7 @@ COMMANDS = {
     "report": "report your setup, any problems and how to fix them",
     "grade": "check the exercises in notebooks that learners handed in",
     "bench": "measure how fast this computer trains",
+    "catalogue": "write all exercises and their mistakes as a JSON file",
 }
 
 
@@ -37,7 +38,7 @@ def main(arguments=None):
         epilog="'nnweek COMMAND --help' explains a command and its options.",
     )
     parser.add_argument("--version", action="version", version=f"nnweek {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND ...", dest="command")
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)  # it has a parser of its own
     chosen, rest = parser.parse_known_args(arguments)

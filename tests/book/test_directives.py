@@ -1,11 +1,15 @@
 """The directives show what the checks, the notebooks and the measurements know."""
 
+import json
 import re
+from types import SimpleNamespace
 
 import directives
 import pytest
 
 from nnweek import checks
+from nnweek.checks.verdict import GENERIC
+from nnweek.commands import catalogue
 from support import ROOT, text_of
 from support.contents import DAYS
 
@@ -93,3 +97,51 @@ def test_commit_without_git_or_of_an_unpacked_archive_is_not_known(monkeypatch, 
     for folder in (tmp_path, ROOT / "book"):  # also if a repository is around it
         monkeypatch.setattr(directives, "ROOT", folder)
         assert directives.commit() == "not known: this is not a git checkout"
+
+
+def test_mistake_table_counts_every_id_of_an_exercise_once():
+    total = 0
+    for exercise in checks.EXERCISES.values():
+        (link, count), ids = directives.mistake_row(exercise)
+        text = "".join(node.astext() for node in ids)
+        found = re.findall(r"([a-zA-Z][\w-]*)(?:\s(\d+))?(?:, |$)", text)
+        expected = {}
+        for mistake in exercise.mistakes:
+            if mistake.id not in GENERIC:
+                expected[mistake.id] = expected.get(mistake.id, 0) + len(mistake.variants)
+        assert {id_: int(number or 0) for id_, number in found} == expected
+        assert link["refuri"] == f"what-went-wrong.html#{exercise.name}"
+        total += int(count.strip(", "))
+    assert total == len(catalogue.mistake_names())
+
+
+@pytest.mark.parametrize(("format", "failed"), [("html", False), ("html", True), ("dummy", False)])
+def test_catalogue_and_its_schema_are_written_into_a_finished_site(tmp_path, format, failed):
+    app = SimpleNamespace(builder=SimpleNamespace(format=format), outdir=tmp_path)
+    directives.write_catalogue(app, RuntimeError() if failed else None)
+    names = {path.name for path in tmp_path.iterdir()}
+    if format != "html" or failed:
+        assert not names
+        return
+    assert names == {"catalogue.json", "catalogue.schema.json"}
+    data = json.loads((tmp_path / "catalogue.json").read_text(encoding="utf-8"))
+    assert data["counts"]["mistakes"] == len(catalogue.mistake_names())
+
+
+def test_numbers_of_real_learners_on_the_page_add_up():
+    page = text_of("book/catalogue.md").partition("## Real learners' code")[2]
+    text = " ".join(page.split())
+    versions, right, wrong = 976, 698, 278
+    assert f"| right | {right} | {right} passed, none refused |" in text
+    assert f"| not right | {wrong} | {wrong} refused, none passed |" in text
+    assert right + wrong == versions
+    empty, raised, results, outside = map(int, re.search(
+        r"(\d+) had no answer yet, (\d+) raised .* and (\d+) returned .* The other (\d+)", text
+    ).groups())  # fmt: skip
+    assert empty + raised + results + outside == wrong
+    rows = re.findall(r"^\| (?:named|explained|only)\b.* \| (\d+) \|$", page, re.MULTILINE)
+    assert sum(map(int, rows)) == results
+    for cases, bound in ((right, "0.4 %"), (wrong, "1.1 %"), (131, "2.3 %")):
+        # No event in n independent cases: with 95 % confidence, p is below 1 − 0.05^(1/n).
+        assert f"{100 * (1 - 0.05 ** (1 / cases)):.1f} %" == bound
+        assert bound in text

@@ -20,20 +20,24 @@ from support.submissions import (
     backward_sums,
     first_verdict,
     forward_arrays,
+    in_float32,
     numerical_steps,
     style,
 )
 
 IDS = {
     "softmax": "no-max-subtraction wrong-axis global-normalisation global-max no-normalisation "
-    "log-softmax",
-    "cross_entropy": "sum-not-mean mean-over-classes sign log-of-zero log-base all-classes",
-    "forward": "missing-relu relu-on-scores missing-b1 missing-b2 softmax-included sigmoid-instead",
+    "log-softmax first-row-only",
+    "cross_entropy": "sum-not-mean mean-over-classes sign log-of-zero log-base all-classes "
+    "indexes-columns log-of-mean softmax-again last-example-only",
+    "forward": "missing-relu relu-on-scores missing-b1 missing-b2 softmax-included sigmoid-instead "
+    "shifted-scores",
     "backward": "no-batch-average mean-over-classes sign one-hot-not-subtracted bias-mean "
     "bias-wrong-axis missing-relu-mask mask-from-gradient uses-input-for-dW2 "
-    "probs-not-softmaxed swapped-order",
+    "probs-not-softmaxed swapped-order factor-two factor-half relu-on-scores no-relu-anywhere "
+    "indexes-columns one-hot-per-class assigns-in-loop mask-without-bias returns-updated-weights",
     "numerical_gradient": "one-sided missing-factor-two sign not-restored all-at-once "
-    "integer-truncation only-first-axis",
+    "only-first-axis precedence aliased-copies first-entry-only",
     "sgd_step": "ascent ignores-lr first-only scaled-twice returns-step",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
@@ -55,7 +59,8 @@ def softmax_arrays(bugs, logits):
         p = e / e.sum(axis=0)
     else:
         p = e / e.sum(axis=1).reshape(-1, 1)
-    return np.log(p) if "log-softmax" in bugs else p
+    p = np.log(p) if "log-softmax" in bugs else p
+    return p[0] if "first-row-only" in bugs else p
 
 
 @style
@@ -81,6 +86,8 @@ def softmax_loops(bugs, logits):
             out[n][c] = exps[n][c] / total if total else math.nan
             if "log-softmax" in bugs:
                 out[n][c] = math.log(out[n][c]) if out[n][c] else -math.inf
+        if "first-row-only" in bugs:
+            return out
     return out
 
 
@@ -99,16 +106,28 @@ def softmax_by_logarithms(bugs, logits):
         logs = z - np.log(np.exp(z).sum())
     else:
         logs = z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
-    return logs if "log-softmax" in bugs else np.exp(logs)
+    rows = []
+    for row in logs:
+        rows.append(row if "log-softmax" in bugs else np.exp(row))
+        if "first-row-only" in bugs:
+            break
+    return rows
 
 
 @style
 def cross_entropy_arrays(bugs, probs, y):
+    if "softmax-again" in bugs:
+        probs = np.exp(probs) / np.exp(probs).sum(axis=1, keepdims=True)
     p = probs if "log-of-zero" in bugs else np.clip(probs, 1e-9, None)
-    logs = np.log10(p) if "log-base" in bugs else np.log(p)
-    if "all-classes" not in bugs:
-        logs = np.take_along_axis(logs, y[:, None], axis=1)
-    total = np.sum(logs) if "sum-not-mean" in bugs else np.mean(logs)
+    if "indexes-columns" in bugs:
+        p = p[:, y]
+    elif "all-classes" not in bugs:
+        p = np.take_along_axis(p, y[:, None], axis=1)
+    reduce = np.sum if "sum-not-mean" in bugs else np.mean
+    log = np.log10 if "log-base" in bugs else np.log
+    if "last-example-only" in bugs:
+        p = p[-1]
+    total = log(reduce(p)) if "log-of-mean" in bugs else reduce(log(p))
     if "mean-over-classes" in bugs:
         total = total / probs.shape[1]
     return total if "sign" in bugs else -total
@@ -117,17 +136,29 @@ def cross_entropy_arrays(bugs, probs, y):
 @style
 def cross_entropy_loops(bugs, probs, y):
     log = math.log2 if "log-base" in bugs else math.log
-    total, count = 0.0, 0
+    total, mean, count = 0.0, 0.0, 0
     for n in range(len(y)):
-        classes = range(probs.shape[1]) if "all-classes" in bugs else [int(y[n])]
-        for c in classes:
-            p = float(probs[n][c])
-            total += log(p if "log-of-zero" in bugs else p + 1e-12)
+        row = [float(p) for p in probs[n]]
+        if "softmax-again" in bugs:
+            row = [math.exp(p) / sum(map(math.exp, row)) for p in row]
+        picked = [row[int(y[n])]]
+        if "indexes-columns" in bugs:
+            picked = [row[k] for k in y]
+        if "all-classes" in bugs:
+            picked = row
+        if "last-example-only" in bugs:
+            total, mean = 0.0, 0.0
+        for p in picked:
+            p = p if "log-of-zero" in bugs else p + 1e-12
+            total += log(p)
+            mean += p
             count += 1
+    if "log-of-mean" in bugs:
+        total = log(mean / (1 if "sum-not-mean" in bugs else count))
+    elif "sum-not-mean" not in bugs:
+        total /= count
     if "mean-over-classes" in bugs:
         total /= len(probs[0])
-    if "sum-not-mean" not in bugs:
-        total /= count
     return total if "sign" in bugs else -total
 
 
@@ -135,11 +166,24 @@ def cross_entropy_loops(bugs, probs, y):
 def cross_entropy_one_hot(bugs, probs, y):
     N, C = probs.shape
     Y = np.ones((N, C)) if "all-classes" in bugs else (np.arange(C) == y[:, None])
-    logs = np.log(probs + (0 if "log-of-zero" in bugs else 1e-10))
+    if "indexes-columns" in bugs:
+        Y = np.zeros((N, C)) + np.bincount(y, minlength=C)
+    if "softmax-again" in bugs:
+        probs = right_softmax(probs)
+    floor = 0 if "log-of-zero" in bugs else 1e-10
+    if "log-of-mean" in bugs:
+        mean = (Y * probs).sum() / (1 if "sum-not-mean" in bugs else N) + floor
+        loss = np.log(mean) / np.log(2 if "log-base" in bugs else np.e)
+        loss = loss / (C if "mean-over-classes" in bugs else 1)
+        return loss * (1 if "sign" in bugs else -1)
+    logs = np.log(probs + floor)
     if "log-base" in bugs:
         logs = logs / np.log(2)
     per_example = (Y * logs).sum(axis=1)
     loss = per_example.sum() if "sum-not-mean" in bugs else per_example.sum() / N
+    if "last-example-only" in bugs:
+        for row in Y * logs:
+            loss = row.sum()
     if "mean-over-classes" in bugs:
         loss = loss / C
     return loss * (1 if "sign" in bugs else -1)
@@ -167,6 +211,8 @@ def forward_loops(bugs, X, W1, b1, W2, b2):
         if "softmax-included" in bugs:
             total = sum(math.exp(s) for s in row)
             row = [math.exp(s) / total for s in row]
+        if "shifted-scores" in bugs:
+            row = [s - max(row) for s in row]
         result.append(row)
     return np.array(result)
 
@@ -189,13 +235,196 @@ def forward_augmented(bugs, X, W1, b1, W2, b2):
     if "softmax-included" in bugs:
         s = s - s.max(axis=1, keepdims=True)
         s = np.exp(s - np.log(np.exp(s).sum(axis=1, keepdims=True)))
-    return s
+    return s - np.amax(s) if "shifted-scores" in bugs else s
+
+
+@style
+def forward_in_columns(bugs, X, W1, b1, W2, b2):
+    """One example per column; the biases as columns."""
+    z = W1.T @ X.T
+    if "missing-b1" not in bugs:
+        z += b1.T
+    a = np.where(z < 0, 0, z)
+    if "missing-relu" in bugs:
+        a = z
+    if "sigmoid-instead" in bugs:
+        a = (1 + np.tanh(z / 2)) / 2
+    s = W2.T @ a
+    if "missing-b2" not in bugs:
+        s += b2.T
+    if "relu-on-scores" in bugs:
+        s[s < 0] = 0
+    if "softmax-included" in bugs:
+        s = np.exp(s) / np.exp(s).sum(axis=0)
+    if "shifted-scores" in bugs:
+        s = s - s.max(axis=0)
+    return s.T
+
+
+@style
+def backward_vectorised(bugs, X, y, W1, b1, W2, b2):
+    """Biases of shape (1, H), gradients too."""
+    N, C = len(X), W2.shape[1]
+    z1 = X @ W1 + b1
+    a1 = z1 if "no-relu-anywhere" in bugs else np.maximum(z1, 0)
+    s = a1 @ W2 + b2
+    if "relu-on-scores" in bugs:
+        s = np.maximum(s, 0)
+    e = np.exp(s - s.max(axis=1, keepdims=True))
+    d = s.copy() if "probs-not-softmaxed" in bugs else e / e.sum(axis=1, keepdims=True)
+    if "indexes-columns" in bugs:
+        d[:, y] -= 1
+    elif "one-hot-not-subtracted" not in bugs:
+        for _ in range(C if "one-hot-per-class" in bugs else 1):
+            d[np.arange(N), y] -= 1
+    if "relu-on-scores" in bugs:
+        d[s <= 0] = 0
+    if "no-batch-average" not in bugs:
+        d /= N
+    d /= C if "mean-over-classes" in bugs else 1
+    d *= 2 if "factor-two" in bugs else 1
+    d /= 2 if "factor-half" in bugs else 1
+    d *= -1 if "sign" in bugs else 1
+    da = d @ W2.T
+    mask = z1 > 0
+    if "mask-without-bias" in bugs:
+        mask = X @ W1 > 0
+    if "mask-from-gradient" in bugs:
+        mask = da > 0
+    if {"missing-relu-mask", "no-relu-anywhere"} & bugs:
+        mask = mask | True
+    dz = da * mask
+    h = z1 if "uses-input-for-dW2" in bugs else a1
+    rows = [N - 1] if "assigns-in-loop" in bugs else range(N)
+    dW1, dW2 = X[rows].T @ dz[rows], h[rows].T @ d[rows]
+    db1, db2 = (
+        each.sum(axis=1) if "bias-wrong-axis" in bugs else each[rows].sum(axis=0, keepdims=True)
+        for each in (dz, d)
+    )
+    if "bias-mean" in bugs:
+        db1, db2 = db1 / N, db2 / N
+    if "returns-updated-weights" in bugs:
+        dW1, db1, dW2, db2 = W1 - 0.5 * dW1, b1 - 0.5 * db1, W2 - 0.5 * dW2, b2 - 0.5 * db2
+    return (db1, dW1, db2, dW2) if "swapped-order" in bugs else (dW1, db1, dW2, db2)
+
+
+@style
+def backward_by_examples(bugs, X, y, W1, b1, W2, b2):
+    """One example after the other; biases of shape (H,)."""
+    (N, D), (H, C) = X.shape, W2.shape
+    dW1, db1, dW2, db2 = np.zeros((D, H)), np.zeros(H), np.zeros((H, C)), np.zeros(C)
+    counts = [int((y == c).sum()) for c in range(C)]
+    db1_of_rows, db2_of_rows = [], []
+    for x, label in zip(X, y, strict=True):
+        z = [x @ W1[:, j] + b1[j] for j in range(H)]
+        linear = "no-relu-anywhere" in bugs
+        a = np.array([v if v > 0 or linear else 0.0 for v in z])
+        s = np.array([a @ W2[:, c] + b2[c] for c in range(C)])
+        if "relu-on-scores" in bugs:
+            s = np.clip(s, 0, None)
+        p = s if "probs-not-softmaxed" in bugs else np.exp(s) / sum(np.exp(s))
+        d = np.array(p)
+        for c in range(C):
+            if "indexes-columns" in bugs:
+                d[c] -= counts[c]
+            elif "one-hot-per-class" in bugs:
+                d[label] -= 1
+            elif c == label and "one-hot-not-subtracted" not in bugs:
+                d[c] -= 1
+        scale = 1 if "no-batch-average" in bugs else 1 / N
+        scale *= 1 / C if "mean-over-classes" in bugs else 1
+        scale *= {(True, False): 2, (False, True): 0.5}.get(
+            ("factor-two" in bugs, "factor-half" in bugs), 1
+        )
+        d = d * (-scale if "sign" in bugs else scale)
+        dz = np.zeros(H)
+        for j in range(H):
+            back = W2[j] @ d
+            alive = z[j] > 0 or linear or "missing-relu-mask" in bugs
+            if "mask-without-bias" in bugs:
+                alive = z[j] - b1[j] > 0
+            if "mask-from-gradient" in bugs:
+                alive = back > 0
+            dz[j] = back if alive else 0
+        h = np.array(z) if "uses-input-for-dW2" in bugs else a
+        if "assigns-in-loop" in bugs:
+            dW1, db1, dW2, db2 = np.outer(x, dz), dz, np.outer(h, d), d
+        else:
+            dW1 += np.outer(x, dz)
+            dW2 += np.outer(h, d)
+            db1, db2 = db1 + dz, db2 + d
+        db1_of_rows.append(sum(dz))
+        db2_of_rows.append(sum(d))
+    if "bias-wrong-axis" in bugs:
+        db1, db2 = np.array(db1_of_rows), np.array(db2_of_rows)
+    if "bias-mean" in bugs:
+        db1, db2 = db1 / N, db2 / N
+    grads = {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+    if "returns-updated-weights" in bugs:
+        for key, p in zip(grads, (W1, b1, W2, b2), strict=True):
+            grads[key] = p - 0.01 * grads[key]
+    if "swapped-order" in bugs:
+        return grads["dW2"], grads["db2"], grads["dW1"], grads["db1"]
+    return list(grads.values())
+
+
+@style
+def backward_einsum(bugs, X, y, W1, b1, W2, b2):
+    """One-hot labels, einsum, a column of ones for the biases."""
+    N, C = X.shape[0], b2.size
+    b1, b2 = b1.reshape(-1), b2.reshape(-1)
+    z = np.einsum("nd,dh->nh", X, W1) + b1
+    on = (z > 0).astype(float)
+    a = z if "no-relu-anywhere" in bugs else z * on
+    s = np.einsum("nh,hc->nc", a, W2) + b2
+    s = (abs(s) + s) / 2 if "relu-on-scores" in bugs else s
+    Y = np.eye(C)[y]
+    if "indexes-columns" in bugs:
+        Y[:, y] = 1
+    elif "one-hot-per-class" in bugs:
+        Y *= C
+    elif "one-hot-not-subtracted" in bugs:
+        Y *= 0
+    p = s if "probs-not-softmaxed" in bugs else 1 / np.exp(s[:, None, :] - s[:, :, None]).sum(2)
+    error = (Y - p) if "sign" in bugs else (p - Y)
+    error = error * (2 if "factor-two" in bugs else 1) / (2 if "factor-half" in bugs else 1)
+    back = np.einsum("nc,hc->nh", error, W2)
+    if "mask-from-gradient" in bugs:
+        on = np.sign(back) > 0
+    elif "mask-without-bias" in bugs:
+        on = z > b1
+    elif {"missing-relu-mask", "no-relu-anywhere"} & bugs:
+        on = a**2 >= 0
+    back = back * on
+    h = z if "uses-input-for-dW2" in bugs else a
+    take = np.ones(N)
+    if "assigns-in-loop" in bugs:
+        take = np.eye(N)[-1]
+    dW1 = np.einsum("n,nd,nh->dh", take, X, back)
+    dW2 = np.einsum("n,nh,nc->hc", take, h, error)
+    db1, db2 = np.einsum("n,nh->h", take, back), np.einsum("n,nc->c", take, error)
+    if "bias-wrong-axis" in bugs:
+        db1, db2 = np.einsum("nh->n", back), np.einsum("nc->n", error)
+    if "bias-mean" in bugs:
+        db1, db2 = db1 / N, db2 / N
+    size = (1 if "no-batch-average" in bugs else N) * (C if "mean-over-classes" in bugs else 1)
+    out = [g / size for g in (dW1, db1, dW2, db2)]
+    if "returns-updated-weights" in bugs:
+        out = [p + g for p, g in zip((W1, b1, W2, b2), out, strict=True)]
+    return [out[0], out[2], out[1], out[3]] if "swapped-order" in bugs else out
+
+
+def quotient(bugs, above, below, eps):
+    """Return the slope; `precedence` in one of its two forms."""
+    difference = below - above if "sign" in bugs else above - below
+    if "precedence" in bugs:
+        return difference / 2 * eps
+    return difference / (eps if {"one-sided", "missing-factor-two"} & bugs else 2 * eps)
 
 
 @style
 def numerical_arrays(bugs, f, x, eps=1e-5):
-    in_place = "not-restored" in bugs or "integer-truncation" in bugs
-    x = x if in_place else x.astype(float)
+    x = x if "not-restored" in bugs else x.astype(float)
     g = np.zeros(x.shape)
     places = list(np.ndindex(x.shape))
     if "only-first-axis" in bugs:
@@ -204,40 +433,81 @@ def numerical_arrays(bugs, f, x, eps=1e-5):
         places = [slice(None)]
     for place in places:
         old = np.copy(x[place])
-        x[place] = old + eps
-        up = f(x)
-        x[place] = old if "one-sided" in bugs else old - eps
-        down = f(x)
+        if "aliased-copies" in bugs:
+            plus, minus = x, x
+            plus[place] += eps
+            minus[place] -= eps
+            up, down = f(plus), f(minus)
+        else:
+            x[place] = old + eps
+            up = f(x)
+            x[place] = old if "one-sided" in bugs else old - eps
+            down = f(x)
         if "not-restored" not in bugs:
             x[place] = old
-        slope = (up - down) / (eps if {"one-sided", "missing-factor-two"} & bugs else 2 * eps)
-        g[place] = -slope if "sign" in bugs else slope
+        g[place] = quotient(bugs, up, down, eps)
+        if "first-entry-only" in bugs:
+            return g
     return g
 
 
 @style
 def numerical_recursive(bugs, f, x, eps=1e-5):
-    x = np.array(x) if "integer-truncation" in bugs else np.array(x, dtype=np.float64)
+    x = np.array(x, dtype=np.float64)
     if "all-at-once" in bugs:
-        return (f(x + eps) - f(x - eps)) / (2 * eps)
+        return quotient(bugs, f(x + eps), f(x if "one-sided" in bugs else x - eps), eps)
 
     def slope(index):
         old = x[index].copy()
-        x[index] += eps
-        above = f(x)
-        x[index] -= eps if "one-sided" in bugs else 2 * eps
-        below = f(x)
+        plus = minus = x
+        plus[index] += eps
+        if "aliased-copies" not in bugs:
+            above = f(plus)
+        minus[index] -= eps if {"one-sided", "aliased-copies"} & bugs else 2 * eps
+        if "aliased-copies" in bugs:
+            above = f(plus)
+        below = f(minus)
         x[index] = x[index] if "not-restored" in bugs else old
-        width = eps if {"one-sided", "missing-factor-two"} & bugs else 2 * eps
-        return (below - above) / width if "sign" in bugs else (above - below) / width
+        return quotient(bugs, above, below, eps)
 
     def walk(index):
         if len(index) == (1 if "only-first-axis" in bugs else x.ndim):
             return slope(index)
-        return [walk((*index, i)) for i in range(x.shape[len(index)])]
+        values = []
+        for i in range(x.shape[len(index)]):
+            values.append(walk((*index, i)))
+            if "first-entry-only" in bugs:
+                break
+        return values
 
     g = np.array(walk(()))
+    if "first-entry-only" in bugs:
+        return g.item()
     return g if g.shape == x.shape else g[:, None] * np.ones(x.shape)
+
+
+@style
+def numerical_copies(bugs, f, x, eps=1e-5):
+    """Two copies for every entry, on a flat copy of x."""
+    flat = np.asarray(x, dtype=float).flatten()
+    width = x[0].size if "only-first-axis" in bugs else 1
+    width = x.size if "all-at-once" in bugs else width
+    g = []
+    for i in range(0, x.size, width):
+        plus, minus = flat.copy(), flat.copy()
+        if "aliased-copies" in bugs:
+            plus = minus = flat
+        if "not-restored" in bugs:
+            plus = flat
+        saved = plus[i : i + width].copy()
+        plus[i : i + width] = saved + eps
+        if "one-sided" not in bugs:
+            minus[i : i + width] -= eps
+        a, b = f(plus.reshape(x.shape)), f(minus.reshape(x.shape))
+        g += [quotient(bugs, a, b, eps)] * width
+        if "first-entry-only" in bugs:
+            return np.array(g + [0.0] * (x.size - len(g))).reshape(x.shape)
+    return np.array(g).reshape(x.shape)
 
 
 @style
@@ -285,21 +555,33 @@ def sgd_entry_by_entry(bugs, params, grads, lr):
 STYLES = {
     "softmax": (softmax_arrays, softmax_loops, softmax_by_logarithms),
     "cross_entropy": (cross_entropy_arrays, cross_entropy_loops, cross_entropy_one_hot),
-    "forward": (forward_arrays, forward_loops, forward_augmented),
-    "backward": (backward_arrays, backward_loops, backward_sums),
-    "numerical_gradient": (numerical_arrays, numerical_steps, numerical_recursive),
+    "forward": (forward_loops, forward_augmented, forward_in_columns),
+    "backward": (backward_vectorised, backward_by_examples, backward_einsum),
+    "numerical_gradient": (numerical_arrays, numerical_recursive, numerical_copies),
     "sgd_step": (sgd_new_list, sgd_in_place, sgd_entry_by_entry),
 }
-NOT_BOTH = ({"ignores-lr", "scaled-twice"},)  # they cancel: no lr, then times lr
+NOT_BOTH = (
+    {"ignores-lr", "scaled-twice"},  # they cancel: no lr, then times lr
+    {"factor-two", "factor-half"},
+    {"all-classes", "log-of-mean"},  # the probabilities of a row sum to 1
+    {"indexes-columns", "log-of-mean"},
+    {"bias-wrong-axis", "returns-updated-weights"},  # the shapes do not fit
+)
 
 
 (
     test_every_mistake_is_named,
     test_right_answers_pass,
     test_one_of_two_mistakes_is_named,
-    test_ids_are_those_of_the_contract,
+    _,
 ) = promises(IDS, STYLES, not_both=NOT_BOTH, numeric=True)
 test_random_answer_passes_only_if_it_is_right = only_right_answers_pass(STYLES)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids_are_those_of_the_contract(name):
+    mistakes = checks.EXERCISES[name].mistakes
+    assert set(IDS[name]) == {m.id for m in mistakes if not m.forgiven} - {"wrong"}
 
 
 def autograd_backward(X, y, *parameters):
@@ -330,8 +612,54 @@ def restored_by_arithmetic(f, x, eps=1e-5):
     return g / (2 * eps)
 
 
+def with_error(error):
+    """Return a `backward` with another error at the scores: (p, one-hot) → array."""
+
+    def backward(X, y, W1, b1, W2, b2):
+        z1 = X @ W1 + b1
+        a1 = np.maximum(0, z1)
+        p = right_softmax(a1 @ W2 + b2)
+        d = error(p, np.eye(p.shape[1])[y]) / len(y)
+        dz1 = d @ W2.T * (z1 > 0)
+        return X.T @ dz1, dz1.sum(axis=0), a1.T @ d, d.sum(axis=0)
+
+    return backward
+
+
+def with_mask(mask):
+    """Return a `backward` with another slope of ReLU: (z1, a1) → array."""
+
+    def backward(X, y, W1, b1, W2, b2):
+        z1 = X @ W1 + b1
+        a1 = np.maximum(0, z1)
+        d = (right_softmax(a1 @ W2 + b2) - np.eye(W2.shape[1])[y]) / len(y)
+        dz1 = d @ W2.T * mask(z1, a1)
+        return X.T @ dz1, dz1.sum(axis=0), a1.T @ d, d.sum(axis=0)
+
+    return backward
+
+
+def with_loop(assigned):
+    """Return a `backward` that loops over the examples and forgets the `+` in `+=` for some."""
+
+    def backward(X, y, W1, b1, W2, b2):
+        grads = dict.fromkeys(("W1", "b1", "W2", "b2"), 0)
+        for x, label in zip(X, y, strict=True):
+            one = right_backward(x[None], np.array([label]), W1, b1, W2, b2)
+            for name, gradient in zip(grads, one, strict=True):
+                grads[name] = gradient if name in assigned else grads[name] + gradient
+        return [gradient / len(X) for gradient in grads.values()]
+
+    return backward
+
+
+def updated(lr):
+    return lambda *a: [p - lr * np.reshape(g, p.shape) for p, g in zip(a[2:], right_backward(*a))]  # noqa: B905
+
+
 right_softmax, right_cross_entropy = softmax_arrays(set()), cross_entropy_arrays(set())
 right_backward, right_gradient = backward_arrays(set()), numerical_arrays(set())
+right_forward = forward_arrays(set())
 RIGHT = {
     "softmax": [
         lambda z: torch.softmax(torch.as_tensor(z), dim=1),
@@ -353,6 +681,7 @@ RIGHT = {
         lambda p, y: np.log(1 / (p[range(len(y)), y] + 1e-300)).mean(),
         lambda p, y: np.mean([-math.log(max(row[k], 1e-7)) for row, k in zip(p, y, strict=True)]),
         lambda p, y: -np.trace(np.log(p[:, y] + 1e-15)) / len(y),
+        lambda p, y: -np.log(p[range(len(y)), y] + np.finfo(np.float32).eps).mean(),
     ],
     "forward": [
         lambda X, W1, b1, W2, b2: np.fmax(X @ W1 + b1, 0) @ W2 + b2,
@@ -368,6 +697,8 @@ RIGHT = {
         lambda *a: tuple(np.asmatrix(g) for g in right_backward(*a)),
         autograd_backward,
         numerical_backward,
+        with_mask(lambda z1, a1: z1 >= 0),
+        with_mask(lambda z1, a1: np.sign(a1)),
     ],
     "numerical_gradient": [
         lambda f, x, eps=1e-6: right_gradient(f, x, eps).tolist(),
@@ -400,8 +731,8 @@ def test_every_exercise_has_five_right_answers():
 
 def test_missing_average_quotes_the_factor_and_the_rows():
     hint = checks.backward(backward_arrays({"no-batch-average"})).hint
-    assert "8 times too large" in hint
-    assert "8 rows" in hint
+    assert "7 times as large as expected" in hint
+    assert "7 rows" in hint
 
 
 @pytest.mark.parametrize("right_ones", [(0, 2), (1, 3), (0, 1), (3,)])
@@ -453,6 +784,33 @@ def integers_that_raise(f, x, eps=1e-5):
     return g / (2 * eps)
 
 
+def first_hint_word_for_word(f, x, eps=1e-5):
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        saved = x[index]
+        x[index] = saved + eps
+        above = f(x)
+        x[index] = saved - eps
+        below = f(x)
+        x[index] = saved
+        gradient[index] = (above - below) / (2 * eps)
+    return gradient
+
+
+def float_copy_in_an_integer_result(f, x, eps=1e-5):
+    return right_gradient(f, x, eps).astype(x.dtype)
+
+
+@pytest.mark.parametrize(
+    "function", [first_hint_word_for_word, integers_that_raise, float_copy_in_an_integer_result]
+)
+@pytest.mark.parametrize("cast", [lambda f: f, in_float32])
+def test_gradient_that_is_wrong_only_for_integers_passes_with_a_remark(function, cast):
+    verdict = first_verdict("numerical_gradient", cast(function))
+    assert verdict.passed, verdict
+    assert "integers" in verdict.hint
+
+
 def row_saved_as_a_view(f, x, eps=1e-5):
     x = x.astype(float)
     g = np.zeros_like(x)
@@ -466,12 +824,86 @@ def row_saved_as_a_view(f, x, eps=1e-5):
     return g
 
 
-def bias_that_raises_unless_all_sizes_are_equal(*args):
-    dW1, *_ = gradients = list(right_backward(*args))
-    for i in (1, 3):
-        gradients[i] = np.zeros(gradients[i].shape)
-        gradients[i] += backward_arrays({"bias-wrong-axis"})(*args)[i]
-    return gradients
+def moved_in_place_then_raises(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        x[index] += eps
+        above = f(x).copy()  # f returns a float
+        x[index] -= eps
+        gradient[index] = above
+    return gradient
+
+
+def same_array_twice(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        old, a, b = x[index], x, x
+        a[index] = old + eps
+        b[index] = old - eps
+        gradient[index] = (f(a) - f(b)) / (2 * eps)
+    return gradient
+
+
+def names_of_one_copy(f, x, eps=1e-5):
+    gradient, plus = np.zeros(x.shape), x.astype(float)
+    minus = plus
+    for index in np.ndindex(x.shape):
+        plus[index] = x[index] + eps
+        minus[index] = x[index] - eps
+        gradient[index] = (f(plus) - f(minus)) / (2 * eps)
+        plus[index] = x[index]
+    return gradient
+
+
+def slope_not_stored(f, x, eps=1e-5):
+    right_gradient(f, x, eps)
+    return np.zeros(x.shape)
+
+
+def all_but_the_last_entry(f, x, eps=1e-5):
+    gradient = right_gradient(f, x, eps)
+    gradient.flat[-1] = 0
+    return gradient
+
+
+def first_row_of_the_inner_loop(f, x, eps=1e-5):
+    gradient = np.empty(x.shape)
+    for i in range(len(x)):
+        for j in np.ndindex(x.shape[1:]):
+            step = np.zeros(x.shape)
+            step[(i, *j)] = eps
+            gradient[(i, *j)] = (f(x + step) - f(x - step)) / (2 * eps)
+        return gradient
+
+
+def brackets_of_the_difference(f, x, eps=1e-5):
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[index] = eps
+        gradient[index] = f(x + step) - f(x - step) / (2 * eps)
+    return gradient
+
+
+def first_row_of(start):
+    def softmax(z):
+        p = start(z)
+        for n in range(len(z)):
+            p[n] = np.exp(z[n] - z[n].max())
+            p[n] /= p[n].sum()
+            return p
+
+    return softmax
+
+
+def total_of_all_rows_so_far(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / np.cumsum(e.sum(axis=1))[:, None]
+
+
+def first_example_in_the_loop(p, y):
+    for row, label in zip(p, y, strict=True):
+        return -np.log(row[label] + 1e-12)
 
 
 def only_the_loop_variable(params, grads, lr):
@@ -489,9 +921,7 @@ def shifted_by(shift):
 
 
 UNUSUAL = {
-    ("numerical_gradient", "integer-truncation"): [integers_that_raise],
     ("numerical_gradient", "only-first-axis"): [row_saved_as_a_view],
-    ("backward", "bias-wrong-axis"): [bias_that_raises_unless_all_sizes_are_equal],
     # These fail only on probes that were built for one mistake.
     ("softmax", "no-max-subtraction"): [
         lambda z: softmax_arrays({"no-max-subtraction"})(np.clip(z, -500, 500)),
@@ -501,7 +931,87 @@ UNUSUAL = {
         shifted_by(lambda z: z[:, 0]),
         shifted_by(lambda z: np.median(z, axis=1)),
     ],
-    ("cross_entropy", "log-of-zero"): [lambda p, y: -np.log(p[range(len(y)), y] + 1e-5).mean()],
+    ("cross_entropy", "log-of-zero"): [
+        lambda p, y: -np.log(p[range(len(y)), y] + 1e-5).mean(),
+        lambda p, y: -np.log(p[range(len(y)), y] + 1e-6).mean(),
+        lambda p, y: -np.nan_to_num(np.log(p[range(len(y)), y])).mean(),
+    ],
+    ("softmax", "log-softmax"): [
+        lambda z: -np.log(right_softmax(z)),
+        lambda z: -torch.log_softmax(torch.tensor(z), dim=1),
+        lambda z: np.logaddexp.reduce(z, axis=1, keepdims=True) - z,
+    ],
+    ("softmax", "first-row-only"): [
+        first_row_of(np.zeros_like),
+        first_row_of(np.ones_like),
+        first_row_of(np.copy),
+        first_row_of(lambda z: z),
+        first_row_of(lambda z: np.exp(z - z.max(axis=1, keepdims=True))),
+        first_row_of(lambda z: np.full(z.shape, np.nan)),
+        lambda z: right_softmax(z)[0],
+        lambda z: right_softmax(z[:1]).tolist(),
+    ],
+    ("cross_entropy", "indexes-columns"): [
+        lambda p, y: -np.log(p[:, y]).mean(),
+        lambda p, y: -np.log(p[:, y] + 1e-12).mean(),
+        lambda p, y: -np.log(np.clip(p[:, y], 1e-9, 1)).sum() / len(y),
+        lambda p, y: -np.log(np.take(p, y, axis=1)).sum(axis=1).mean(),
+        lambda p, y: np.mean([-np.log(p[:, k] + 1e-12).mean() for k in y]),
+        lambda p, y: -torch.tensor(p)[:, torch.tensor(y)].log().mean().item(),
+    ],
+    ("cross_entropy", "log-of-mean"): [
+        lambda p, y: -np.log(p[range(len(y)), y].mean()),
+        lambda p, y: -np.log((np.eye(p.shape[1])[y] * p).sum() / len(y) + 1e-12),
+        lambda p, y: -math.log(sum(p[range(len(y)), y])) / len(y),
+    ],
+    ("cross_entropy", "softmax-again"): [
+        lambda p, y: torch.nn.functional.cross_entropy(torch.tensor(p), torch.tensor(y)),
+        lambda p, y: -np.log(right_softmax(p)[range(len(y)), y]).mean(),
+    ],
+    ("cross_entropy", "last-example-only"): [
+        lambda p, y: -np.log(p[-1, y[-1]] + 1e-12),
+        lambda p, y: [-np.log(p[n, y[n]] + 1e-12) / len(y) for n in range(len(y))][-1],
+    ],
+    ("forward", "shifted-scores"): [
+        lambda *a: right_forward(*a) - right_forward(*a).max(axis=1, keepdims=True),
+        lambda *a: right_forward(*a) - right_forward(*a).max(),
+    ],
+    ("backward", "factor-two"): [
+        with_error(lambda p, Y: 2 * (p - Y)),
+        lambda *a: [2 * g for g in right_backward(*a)],
+    ],
+    ("backward", "factor-half"): [with_error(lambda p, Y: (p - Y) / 2)],
+    ("backward", "indexes-columns"): [
+        with_error(lambda p, Y: p - Y.max(axis=0)),
+        with_error(lambda p, Y: p - Y.sum(axis=0)),
+    ],
+    ("backward", "one-hot-per-class"): [
+        with_error(lambda p, Y: p - Y.shape[1] * Y),
+        with_error(lambda p, Y: p - len(Y) * Y),
+    ],
+    ("backward", "assigns-in-loop"): [
+        with_loop(assigned)
+        for assigned in (["W1", "b1", "W2", "b2"], ["W1"], ["b2"], ["W1", "W2"], ["b1", "b2"])
+    ],
+    ("backward", "missing-relu-mask"): [
+        with_mask(lambda z1, a1: a1 >= 0),
+        with_mask(lambda z1, a1: z1 != 0),
+        with_mask(lambda z1, a1: 1),
+    ],
+    ("backward", "returns-updated-weights"): [updated(lr) for lr in (1, 0.1, 0.01, 1e-3, -0.5)],
+    ("numerical_gradient", "precedence"): [brackets_of_the_difference],
+    ("numerical_gradient", "aliased-copies"): [same_array_twice, names_of_one_copy],
+    ("numerical_gradient", "first-entry-only"): [
+        first_row_of_the_inner_loop,
+        lambda f, x, eps=1e-5: [
+            (f(x + d.reshape(x.shape)) - f(x - d.reshape(x.shape))) / (2 * eps)
+            for d in eps * np.eye(x.size)[:1]
+        ],
+    ],
+    ("sgd_step", "first-only"): [
+        lambda p, g, lr: p[0] - lr * g[0],
+        lambda p, g, lr: [p[0] - lr * g[0]],
+    ],
     # These write into their arguments.
     ("softmax", "modifies-input"): [
         lambda z: right_softmax(np.subtract(z, z.max(1, keepdims=True), out=z)),
@@ -520,10 +1030,12 @@ UNUSUAL = {
         lambda z: np.zeros_like(z),
         lambda z: right_softmax(-z),
         lambda z: 1 / (1 + np.exp(-np.clip(z, -50, 50))),
+        total_of_all_rows_so_far,
+        lambda z: right_softmax(z) * np.linspace(1, 0.5, len(z))[:, None],
+        lambda z: np.repeat(right_softmax(z)[:1], len(z), axis=0),
     ],
     ("cross_entropy", "wrong"): [
         lambda p, y: 1.0,
-        lambda p, y: -np.log(p[range(len(y)), y].mean()),
         lambda p, y: -(p * np.log(p + 1e-12)).sum(axis=1).mean(),
     ],
     ("forward", "wrong"): [
@@ -533,11 +1045,18 @@ UNUSUAL = {
     ("backward", "wrong"): [
         lambda *a: [0 * g for g in right_backward(*a)],
         lambda X, y, *p: right_backward(X, np.roll(y, 1), *p),
+        *[lambda *a, k=k: [k * g for g in right_backward(*a)] for k in (3, 1 / 3, 4, 1.5, 0.1)],
+        with_error(lambda p, Y: p * (p - Y)),
+        with_mask(lambda z1, a1: np.where(z1 > 0, 1, 0.01)),
+        lambda *a: [0.5 * p for p in a[2:]],
     ],
     ("numerical_gradient", "wrong"): [
         lambda f, x, eps=1e-5: np.zeros(x.shape),
         lambda f, x, eps=1e-5: right_gradient(f, x, eps) * eps,
+        slope_not_stored,
+        all_but_the_last_entry,
     ],
+    ("numerical_gradient", "raised"): [moved_in_place_then_raises],
     ("sgd_step", "wrong"): [
         lambda params, grads, lr: params,
         lambda params, grads, lr: [p - lr * p for p in params],
@@ -556,6 +1075,19 @@ def test_unusual_mistake_gets_the_right_id(name, mistake, function):
     ("name", "function", "phrase"),
     [
         ("backward", lambda *a: [g / len(a[0]) for g in right_backward(*a)], "divided by N twice"),
+        ("backward", with_mask(lambda z1, a1: a1), "multiplied by the hidden values"),
+        (
+            "backward",
+            with_error(lambda p, Y: p * (p - Y - (p * (p - Y)).sum(1, keepdims=True))),
+            "went through the softmax twice",
+        ),
+        (
+            "backward",
+            lambda X, y, *p: [g / len(X) for g in right_backward(X[:1], y[:1], *p)],
+            "Only the first example counts",
+        ),
+        ("cross_entropy", first_example_in_the_loop, "the loss of the first example"),
+        ("sgd_step", lambda p, g, lr: p[-1] - lr * g[-1], "Only the last parameter"),
         ("sgd_step", only_the_loop_variable, "No parameter moved"),
     ],
 )
@@ -563,3 +1095,171 @@ def test_mistake_without_an_id_is_explained(name, function, phrase):
     verdict = first_verdict(name, function)
     assert verdict.mistake == "wrong"
     assert phrase in verdict.hint
+
+
+def one_hot_of_the_largest_label(y):
+    return np.eye(y.max() + 1)[y]
+
+
+def one_hot_in_zeros(y):
+    Y = np.zeros((len(y), max(y) + 1))
+    Y[np.arange(len(y)), y] = 1
+    return Y
+
+
+def one_hot_of_the_labels_that_occur(y):
+    return np.eye(len(np.unique(y)))[y]
+
+
+@pytest.mark.parametrize(
+    "one_hot", [one_hot_of_the_largest_label, one_hot_in_zeros, one_hot_of_the_labels_that_occur]
+)
+def test_classes_counted_from_the_labels_are_explained(one_hot):
+    def backward(X, y, W1, b1, W2, b2):
+        return with_error(lambda p, Y: p - one_hot(y))(X, y, W1, b1, W2, b2)
+
+    def cross_entropy(p, y):
+        return -(one_hot(y) * np.log(p + 1e-12)).sum() / len(y)
+
+    for name, function in {"backward": backward, "cross_entropy": cross_entropy}.items():
+        verdict = first_verdict(name, function)
+        assert verdict.mistake == "raised", verdict
+        assert "ValueError" in verdict.hint
+        assert "labels" in verdict.hint
+
+
+def test_labels_of_a_batch_are_varied():
+    for name in ("backward", "cross_entropy"):
+        batches = [(probe.args[1], probe.context["C"]) for probe in checks.EXERCISES[name]._probes]
+        assert any(max(y) < C - 1 for y, C in batches), "one lacks the last class"
+        assert any(len(set(y)) == C for y, C in batches), "one has all classes"
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "forward", "backward"])
+def test_factors_that_come_from_sizes_are_all_different(name):
+    different = 0
+    for probe in checks.EXERCISES[name]._probes:
+        N, C = probe.context["N"], probe.context["C"]
+        factors = [N, C, N / C, 1 / N, 1 / C, N / 2, C / 2, 2, 0.5, 1]
+        different += len({round(factor, 6) for factor in factors}) == len(factors)
+    assert different >= 2
+
+
+# Code that is written for biases of one shape; `relu` and `scale` take a mistake.
+def indexes_flat_biases(X, W1, b1, W2, b2, relu=lambda z: max(0, z)):
+    N, H, C = len(X), W1.shape[1], W2.shape[1]
+    a = [[relu(X[n] @ W1[:, j] + b1[j]) for j in range(H)] for n in range(N)]
+    return [[np.dot(a[n], W2[:, c]) + b2[c] for c in range(C)] for n in range(N)]
+
+
+def counts_units_by_length(X, W1, b1, W2, b2, relu=lambda z: max(0, z)):
+    scores = np.zeros((len(X), len(b2)))
+    for n, x in enumerate(X):
+        hidden = np.zeros(len(b1))
+        for j in range(len(b1)):
+            hidden[j] = relu((x @ W1 + b1)[j])
+        for c in range(len(b2)):
+            scores[n, c] = hidden @ W2[: len(b1), c] + b2[c]
+    return scores
+
+
+def counts_units_by_shape(X, W1, b1, W2, b2, relu=lambda z: max(0, z)):
+    z1 = np.zeros((X.shape[0], b1.shape[0]))
+    for n in range(X.shape[0]):
+        for j in range(b1.shape[0]):
+            z1[n, j] = np.sum(X[n] * W1[:, j]) + b1[j]
+    return np.vectorize(relu, otypes=[float])(z1) @ W2 + b2
+
+
+def zips_biases(X, W1, b1, W2, b2, relu=lambda z: np.maximum(0, z)):
+    rows = []
+    for x in X:
+        hidden = [relu(x @ w + b) for w, b in zip(W1.T, b1)]  # noqa: B905
+        rows.append([sum(h * w for h, w in zip(hidden, W2.T[c])) + b for c, b in enumerate(b2)])  # noqa: B905
+    return rows
+
+
+def row_by_row(X, W1, b1, W2, b2, relu=lambda z: np.maximum(0, z)):
+    return [relu(x @ W1 + b1) @ W2 + b2 for x in X]
+
+
+def indexes_rows_of_biases(X, W1, b1, W2, b2, relu=lambda z: max(0, z)):
+    H, C = b1.shape[1], b2.shape[1]
+    a = [[relu(x @ W1[:, j] + b1[0, j]) for j in range(H)] for x in X]
+    return np.array([[np.dot(row, W2[:, c]) + b2[0][c] for c in range(C)] for row in a])
+
+
+FORWARDS = [
+    indexes_flat_biases,
+    counts_units_by_length,
+    counts_units_by_shape,
+    zips_biases,
+    row_by_row,
+    indexes_rows_of_biases,
+]
+
+
+@pytest.mark.parametrize("function", FORWARDS)
+def test_forward_for_either_shape_of_biases_passes(function):
+    verdict = first_verdict("forward", function)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize("function", FORWARDS)
+def test_mistake_is_named_for_either_shape_of_biases(function):
+    verdict = first_verdict("forward", lambda *a: function(*a, relu=lambda z: z))
+    assert verdict.mistake == "missing-relu", verdict
+
+
+def adds_up_flat_biases(X, y, W1, b1, W2, b2, scale=1):
+    dW1, dW2 = np.zeros_like(W1), np.zeros_like(W2)
+    db1, db2 = np.zeros(len(b1)), np.zeros(len(b2))
+    for x, label in zip(X, y, strict=True):
+        z = np.array([x @ W1[:, j] + b1[j] for j in range(len(b1))])
+        s = np.maximum(0, z) @ W2[: len(b1)] + b2
+        d = right_softmax(s[None])[0]
+        d[label] -= 1
+        d *= scale / len(X)
+        dz = (W2[: len(b1)] @ d) * (z > 0)
+        for j in range(len(b1)):
+            db1[j] += dz[j]
+            dW1[:, j] += x * dz[j]
+            dW2[j] += np.maximum(0, z[j]) * d
+        for c in range(b2.shape[0]):
+            db2[c] += d[c]
+    return dW1, db1, dW2, db2
+
+
+def adds_up_rows_of_biases(X, y, W1, b1, W2, b2, scale=1):
+    grads = [np.zeros_like(p) for p in (W1, b1, W2, b2)]
+    for n in range(len(y)):
+        x = X[n : n + 1]
+        a = np.maximum(0, x @ W1 + b1)
+        d = right_softmax(a @ W2 + b2)
+        d[0, y[n]] -= 1
+        d = d * scale / len(y)
+        dz = d @ W2.T * (a > 0)
+        for k in range(b1.shape[1]):
+            grads[1][0, k] += dz[0, k]
+        grads[0] += x.T @ dz
+        grads[2] += a.T @ d
+        grads[3] += d
+    return grads
+
+
+BACKWARDS = [adds_up_flat_biases, adds_up_rows_of_biases]
+
+
+@pytest.mark.parametrize("function", BACKWARDS)
+def test_backward_for_either_shape_of_biases_passes(function):
+    verdict = first_verdict("backward", function)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize("function", BACKWARDS)
+@pytest.mark.parametrize(
+    ("scale", "mistake"), [(2, "factor-two"), (-1, "sign"), (0.5, "factor-half")]
+)
+def test_mistake_in_backward_is_named_for_either_shape_of_biases(function, scale, mistake):
+    verdict = first_verdict("backward", lambda *a: function(*a, scale=scale))
+    assert verdict.mistake == mistake, verdict

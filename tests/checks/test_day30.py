@@ -1,5 +1,7 @@
 """The checks of Day 30 name every mistake in several styles and pass every right answer."""
 
+import contextlib
+import copy
 import itertools
 import math
 import re
@@ -12,6 +14,9 @@ from hypothesis import strategies as st
 
 from nnweek import checks
 from nnweek.checks import day30, solutions
+from nnweek.gradcheck import grad_check
+from nnweek.scratch import TwoLayerMLP, train_numpy
+from support import ROOT
 from support.promises import cases
 from support.submissions import (
     backward_arrays,
@@ -24,10 +29,11 @@ from support.submissions import (
 
 IDS = {
     "relu_grad": "all-ones returns-relu leaky sign-function",
-    "sigmoid": "overflow missing-minus tanh-instead clipped-too-tight",
-    "sigmoid_grad": "derivative-in-z applied-twice no-complement tanh-derivative overflow",
-    "init_weights": "zeros constant unit-std fan-out xavier variance-not-std ignores-rng "
-    "all-positive",
+    "sigmoid": "overflow missing-minus tanh-instead clipped-too-tight precedence absolute-value",
+    "sigmoid_grad": "derivative-in-z applied-twice no-complement tanh-derivative precedence "
+    "overflow",
+    "init_weights": "zeros constant unit-std fan-out xavier missing-two fixed-scale "
+    "integer-division variance-not-std ignores-rng all-positive",
     "test_suite": "false-alarm survivors always-true always-false",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
@@ -181,11 +187,39 @@ WRONG = {
         lambda z: naive(np.maximum(z, -25)),
         lambda z: naive(np.clip(z, -6, 6)),
         lambda z: naive(np.clip(z, -2, 2)),
+        lambda z: stable(np.minimum(z, 6)),
+        lambda z: np.minimum(stable(z), 0.999),
+    ],
+    ("sigmoid", "precedence"): [
+        lambda z: 1 / 1 + np.exp(-z),
+        elementwise(lambda v: 1 / 1 + math.exp(-v)),
+        lambda z: np.exp(z) / 1 + np.exp(z),
+        lambda z: np.where(z >= 0, 1, np.exp(-abs(z))) / 1 + np.exp(-abs(z)),
+        lambda z: np.where(z >= 0, naive(abs(z)), np.exp(-abs(z)) / 1 + np.exp(-abs(z))),
+        lambda z: 1 / 1 + np.exp(-np.clip(z, -500, 500)),
+        lambda z: (1 / 1 + torch.exp(-torch.as_tensor(z))).tolist(),
+    ],
+    ("sigmoid", "absolute-value"): [
+        lambda z: 1 / (1 + np.exp(-np.abs(z))),
+        elementwise(lambda v: 1 / (1 + math.exp(-abs(v)))),
+        lambda z: np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))),
+        lambda z: np.exp(-np.logaddexp(0, -np.sqrt(z * z))),
+        lambda z: np.maximum(stable(z), stable(-z)),
     ],
     ("sigmoid_grad", "derivative-in-z"): [
         lambda z: z * (1 - z),
         elementwise(lambda v: v - v * v),
         lambda z: -z * (z - 1),
+        lambda z: stable(z) * (1 - z),
+    ],
+    ("sigmoid_grad", "precedence"): [
+        lambda z: stable(z) * 1 - stable(z),
+        elementwise(lambda v: (1 / 1 + math.exp(-v)) * (1 - (1 / 1 + math.exp(-v)))),
+        lambda z: np.exp(-z) / 1 + np.exp(-z) ** 2,
+        lambda z: np.exp(-z) / (1 + np.exp(-z) ** 2),
+        lambda z: naive(z) * 1 - naive(z),
+        lambda z: (lambda s: s * (1 - s))(np.exp(z) / 1 + np.exp(z)),
+        elementwise(lambda v: (lambda s: s * 1 - s)(1 / (1 + np.exp(-v)))),
     ],
     ("sigmoid_grad", "applied-twice"): [
         lambda z: stable(stable(z)) * (1 - stable(stable(z))),
@@ -201,6 +235,7 @@ WRONG = {
         lambda z: 1 - stable(z) ** 2,
         elementwise(lambda v: (1 - safe(v)) * (1 + safe(v))),
         lambda z: 1 - np.tanh(z) ** 2,
+        lambda z: 1 - z * z,
     ],
     ("sigmoid_grad", "overflow"): [
         lambda z: naive(z) * (1 - naive(z)),
@@ -230,10 +265,29 @@ WRONG = {
         lambda i, o, rng: np.stack([rng.normal(0, (2 / o) ** 0.5, o) for _ in range(i)]),
     ],
     ("init_weights", "xavier"): [
-        lambda i, o, rng: rng.normal(0, np.sqrt(1 / i), (i, o)),
         lambda i, o, rng: rng.standard_normal((i, o)) * math.sqrt(2 / (i + o)),
         lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * math.sqrt(6 / (i + o)),
+        lambda i, o, rng: [rng.normal(0, ((i + o) / 2) ** -0.5, o) for _ in range(i)],
+    ],
+    ("init_weights", "missing-two"): [
+        lambda i, o, rng: rng.normal(0, np.sqrt(1 / i), (i, o)),
         lambda i, o, rng: [rng.standard_normal(o) / i**0.5 for _ in range(i)],
+        lambda i, o, rng: rng.normal(size=i * o).reshape(i, o).astype(np.float32) * i**-0.5,
+        lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * math.sqrt(3 / i),
+    ],
+    ("init_weights", "fixed-scale"): [
+        lambda i, o, rng: 0.01 * rng.standard_normal((i, o)),
+        lambda i, o, rng: [[rng.normal(0, 0.1) for _ in range(o)] for _ in range(i)],
+        lambda i, o, rng: rng.standard_normal((i, o)) * 10,
+        lambda i, o, rng: rng.normal(0, np.sqrt(2), (i, o)),
+        lambda i, o, rng: rng.uniform(-0.05, 0.05, (i, o)),
+        lambda i, o, rng: rng.normal(0, np.sqrt(2 / 300), (i, o)),  # right for one probe's size
+    ],
+    ("init_weights", "integer-division"): [
+        lambda i, o, rng: rng.normal(0, np.sqrt(2 // i), (i, o)),
+        lambda i, o, rng: rng.standard_normal((i, o)) * math.sqrt(2 // i),
+        lambda i, o, rng: [[rng.normal() * (1 // i) ** 0.5 for _ in range(o)] for _ in range(i)],
+        lambda i, o, rng: rng.normal(0, int(np.sqrt(2 / i)), (i, o)),
     ],
     ("init_weights", "variance-not-std"): [
         lambda i, o, rng: rng.normal(0, 2 / i, (i, o)),
@@ -267,8 +321,17 @@ def network(N=6, D=4, H=5, C=3, seed=1):
     return rng.normal(size=(N, D)), rng.integers(0, C, N), params
 
 
+def unchanged(backward, *arguments):
+    """Call an implementation; assert that it left its arguments alone."""
+    before = copy.deepcopy(arguments)
+    gradients = backward(*arguments)
+    assert all(np.array_equal(a, b) for a, b in zip(arguments, before, strict=True))
+    return gradients
+
+
 def suite_by_differences(backward):
     X, y, params = network()
+    backward(X, y, *params)
     for k, gradient in enumerate(backward(X, y, *params)):
 
         def f(p, k=k):
@@ -283,26 +346,76 @@ def suite_by_differences(backward):
 
 
 def suite_by_autograd(backward):
-    X, y, params = network(7, 3, 8, 4)
-    leaves = [torch.tensor(p, requires_grad=True) for p in params]
-    scores = torch.relu(torch.tensor(X) @ leaves[0] + leaves[1]) @ leaves[2] + leaves[3]
-    torch.nn.functional.cross_entropy(scores, torch.tensor(y)).backward()
-    for got, leaf in zip(backward(X, y, *params), leaves, strict=True):
-        np.testing.assert_allclose(np.squeeze(got), leaf.grad.numpy(), rtol=1e-6)
+    for seed in range(3):
+        X, y, params = network(7, 3, 8, 4, seed)
+        leaves = [torch.tensor(p, requires_grad=True) for p in params]
+        scores = torch.relu(torch.tensor(X) @ leaves[0] + leaves[1]) @ leaves[2] + leaves[3]
+        torch.nn.functional.cross_entropy(scores, torch.tensor(y)).backward()
+        for got, leaf in zip(unchanged(backward, X, y, *params), leaves, strict=True):
+            np.testing.assert_allclose(np.squeeze(got), leaf.grad.numpy(), rtol=1e-6)
     return True
 
 
 def suite_by_reference(backward):
-    X, y, params = network(9, 2, 6, 5)
-    expected = backward_loops(set())(X, y, *params)
-    got = backward(X=X, y=y, W1=params[0], b1=params[1], W2=params[2], b2=params[3])
-    return np.all([np.allclose(np.ravel(g), np.ravel(e)) for g, e in zip(got, expected)])  # noqa: B905
+    ok = True
+    for seed in (1, 2):
+        X, y, params = network(9, 2, 6, 5, seed)
+        names = dict(zip(("X", "y", "W1", "b1", "W2", "b2"), (X, y, *params), strict=True))
+        got = unchanged(lambda *_, names=names: backward(**names), X, y, *params)
+        expected = backward_loops(set())(X, y, *params)
+        ok &= np.all([np.allclose(np.ravel(g), np.ravel(e)) for g, e in zip(got, expected)])  # noqa: B905
+    return ok
 
 
 def suite_with_lists(backward):
     X, y, params = network()
-    got = backward(X.tolist(), y.tolist(), *[p.tolist() for p in params])
-    return bool(suite_by_differences(lambda *_: got))
+    arguments = [X.tolist(), y.tolist(), *(p.tolist() for p in params)]
+    once = unchanged(backward, *arguments)
+    twice = backward(*arguments)
+    same = all(np.array_equal(a, b) for a, b in zip(once, twice, strict=True))
+    return same and suite_by_differences(lambda *_: twice)
+
+
+def suite_by_grad_check(backward):
+    """With the class and the tool of the page; gradients need the shapes of the parameters."""
+    model = adapted(backward)(3, 7, 4, weight_scale=0.5)
+    rng = np.random.default_rng(0)
+    model.b1, model.b2 = rng.normal(size=(1, 7)), rng.normal(size=(1, 4))
+    X, y = rng.normal(size=(6, 3)), np.arange(6) % 4
+    return grad_check(model, X, y)[0] < 1e-6 and grad_check(model, X, y)[0] < 1e-6
+
+
+def adapted(backward):
+    class Model(TwoLayerMLP):
+        def backward(self, probs, cache, y):
+            if self.activation != "relu":
+                return super().backward(probs, cache, y)
+            return backward(cache[0], y, self.W1, self.b1, self.W2, self.b2)
+
+    return Model
+
+
+def suite_of_the_page(backward):
+    page = (ROOT / "notebooks/day-30-activations-and-testing.py").read_text()
+    functions = re.findall(
+        r"^def (?:gradients|test_\w+)\(.*?(?=^\S)", page, re.MULTILINE | re.DOTALL
+    )
+    names = {"np": np, "grad_check": grad_check, "train_numpy": train_numpy}
+    exec("".join(functions), names)
+    tests = [function for name, function in names.items() if name.startswith("test_")]
+    assert len(tests) == 5
+    for test in tests:
+        try:
+            test(adapted(backward))
+        except (AssertionError, ValueError):
+            return False
+    return True
+
+
+def shapes_of_the_parameters(backward):
+    X, y, params = network()
+    same = all(g.shape == p.shape for g, p in zip(backward(X, y, *params), params, strict=True))
+    return same and suite_by_autograd(backward)
 
 
 def compares(backward, expected, N=6, gradients=slice(None)):
@@ -341,7 +454,57 @@ def always_raises(backward):
     raise AssertionError("no gradient is good enough")
 
 
+def careless(
+    labels=None,
+    ones=False,
+    tolerance=1e-8,
+    scale=1.0,
+    biases=1.0,
+    calls=2,
+    which=slice(None),
+    look=True,
+    **sizes,
+):
+    """Make a suite that compares with right gradients, on inputs that may hide a mistake."""
+
+    def suite(backward):
+        for seed in range(calls):
+            X, y, params = network(**({"N": 6, "D": 3, "H": 5, "C": 4} | sizes), seed=seed + 5)
+            y = y if labels is None else np.full_like(y, labels)
+            X, y = (np.ones_like(X), np.full_like(y, y[0])) if ones else (X, y)
+            params = [p * scale * (biases if p.ndim == 1 else 1) for p in params]
+            expected = backward_arrays(set())(X, y, *params)
+            got = (unchanged if look else lambda f, *a: f(*a))(backward, X, y, *params)
+            pairs = list(zip(got, expected, strict=True))[which]
+            if not all(np.allclose(np.ravel(g), np.ravel(e), atol=tolerance) for g, e in pairs):
+                return False
+        return True
+
+    return suite
+
+
+CARELESS = {
+    "tolerance": (careless(tolerance=1e-2), "off-by-a-thousandth", "how large a difference"),
+    "small weights": (careless(tolerance=5e-2, scale=0.1), "off-by-a-thousandth", "how large"),
+    "equal sizes": (careless(N=4, D=4, H=4, C=4), "divides-by-features", "N = D = H = C"),
+    "two equal sizes": (careless(N=3), "divides-by-features", "N = D."),
+    "class 0": (careless(labels=0), "labels-ignored", "all labels are of one class"),
+    "class 2": (careless(labels=2), "indexes-columns", "all labels are of one class"),
+    "no biases": (careless(biases=0), "biases-ignored", "`b1` is 0 and `b2` is 0"),
+    "all ones": (careless(ones=True), "first-example-only", "all examples are equal"),
+    "one example": (careless(N=1), "first-example-only", "only one example"),
+    "one call": (careless(calls=1), "keeps-state", "calls it only once"),
+    "does not look": (careless(look=False), "changes-inputs", "changes your arrays"),
+    "not db2": (careless(which=slice(3)), "db2-all-zero", "as `db2["),
+    "not dW1": (careless(which=slice(1, 4)), "dW1-all-zero", "as `dW1["),
+    "shapes": (careless(tolerance=np.inf), "off-by-a-thousandth", "how large a difference"),
+}
+
 RIGHT["test_suite"] = [
+    careless(),
+    suite_by_grad_check,
+    suite_of_the_page,
+    shapes_of_the_parameters,
     suite_by_differences,
     suite_by_autograd,
     suite_by_reference,
@@ -351,11 +514,17 @@ RIGHT["test_suite"] = [
     lambda backward: torch.tensor(suite_by_reference(backward)),
 ]
 WRONG |= {
-    ("test_suite", "survivors"): [shapes_only, one_row_only, first_weights_only],
+    ("test_suite", "survivors"): [
+        shapes_only,
+        one_row_only,
+        first_weights_only,
+        *(suite for suite, _, _ in CARELESS.values()),
+    ],
     ("test_suite", "false-alarm"): [
         strict_shapes,
         wants_rows,
-        lambda b: b(*network()[:2], *network()[2])[1].ndim == 1 and suite_by_autograd(b),
+        lambda b: compares(b, backward_arrays({"no-batch-average"})),  # of the summed loss
+        lambda b: not careless()(b),
     ],
     ("test_suite", "always-true"): [lambda b: True, lambda b: 1, lambda b: len("ok") == 2],
     ("test_suite", "always-false"): [
@@ -385,7 +554,8 @@ def test_every_mistake_is_named_in_every_style(name, bug, function):
 @pytest.mark.parametrize("exercise", day30.EXERCISES, ids=lambda e: e.name)
 def test_every_id_and_five_right_answers_are_covered(exercise):
     ids = {id_ for name, id_ in WRONG if name == exercise.name}
-    assert {m.id for m in exercise.mistakes} - {"wrong"} == set(IDS[exercise.name]) == ids
+    named = {m.id for m in exercise.mistakes if not m.forgiven} - {"wrong"}
+    assert named == set(IDS[exercise.name]) == ids
     assert all(len(WRONG[exercise.name, id_]) >= 3 for id_ in ids)
     assert len(RIGHT[exercise.name]) >= 5
 
@@ -405,6 +575,11 @@ def test_chance_does_not_fail_a_right_draw(draw, seed):
 TWO = {
     "sigmoid": {
         ("missing-minus", "overflow"): lambda z: 1 / (1 + np.exp(z)),
+        ("precedence", "missing-minus"): lambda z: 1 / 1 + np.exp(z),
+        ("precedence", "clipped-too-tight"): lambda z: 1 / 1 + np.exp(-np.clip(z, -10, 10)),
+        ("precedence", "absolute-value"): lambda z: 1 / 1 + np.exp(-np.abs(z)),
+        ("precedence", "modifies-input"): lambda z: np.add(np.exp(-z), 1, out=z),
+        ("absolute-value", "tanh-instead"): lambda z: np.tanh(np.abs(z)),
         ("missing-minus", "clipped-too-tight"): lambda z: naive(-np.clip(z, -10, 10)),
         ("tanh-instead", "overflow"): lambda z: 1 - 2 / (np.exp(2 * z) + 1),
         ("clipped-too-tight", "overflow"): lambda z: np.maximum(naive(z), 1e-6),
@@ -423,9 +598,14 @@ TWO = {
     },
     "init_weights": {
         ("unit-std", "ignores-rng"): lambda i, o, rng: np.random.randn(i, o),
-        ("fan-out", "xavier"): lambda i, o, rng: rng.normal(0, (1 / o) ** 0.5, (i, o)),
+        ("fan-out", "missing-two"): lambda i, o, rng: rng.normal(0, (1 / o) ** 0.5, (i, o)),
+        ("xavier", "missing-two"): lambda i, o, rng: rng.normal(0, (i + o) ** -0.5, (i, o)),
+        ("fixed-scale", "ignores-rng"): lambda i, o, rng: 0.01 * np.random.randn(i, o),
+        ("fixed-scale", "all-positive"): lambda i, o, rng: rng.random((i, o)),
+        ("integer-division", "ignores-rng"): lambda i, o, rng: np.random.randn(i, o) * (2 // i),
+        ("zeros", "integer-division"): lambda i, o, rng: rng.normal(0, 2 // (i + o), (i, o)),
         ("fan-out", "variance-not-std"): lambda i, o, rng: rng.normal(0, 2 / o, (i, o)),
-        ("xavier", "variance-not-std"): lambda i, o, rng: rng.normal(0, 1 / i, (i, o)),
+        ("missing-two", "variance-not-std"): lambda i, o, rng: rng.normal(0, 1 / i, (i, o)),
         ("all-positive", "ignores-rng"): lambda i, o, rng: np.random.rand(i, o),
         ("all-positive", "unit-std"): lambda i, o, rng: np.abs(rng.standard_normal((i, o))),
         ("constant", "ignores-rng"): lambda i, o, rng: np.ones((i, o)) * np.random.randn(),
@@ -447,12 +627,19 @@ def test_one_of_two_mistakes_is_named(name, pair, function):
     [
         ("relu_grad", lambda z: z < 0),
         ("relu_grad", lambda z: z),
+        ("relu_grad", np.zeros_like),
         ("relu_grad", lambda z: 0.5 * (z > 0)),
         ("sigmoid", lambda z: stable(2 * z)),
         ("sigmoid", lambda z: np.clip(0.2 * z + 0.5, 0, 1)),
+        ("sigmoid", lambda z: 1 / (1 - np.exp(-z))),
+        ("sigmoid", lambda z: 3 * naive(z)),
+        ("sigmoid", lambda z: stable(z - 1)),
         ("sigmoid_grad", lambda z: 2 * stable(z) * stable(-z)),
+        ("sigmoid_grad", np.zeros_like),
+        ("sigmoid_grad", lambda z: 0 * z),
+        ("sigmoid_grad", lambda z: np.zeros(z.shape, dtype=int)),
+        ("sigmoid_grad", lambda z: stable(z) * (stable(z) - 1)),
         ("init_weights", lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * np.sqrt(6 / i)),
-        ("init_weights", lambda i, o, rng: 0.01 * rng.standard_normal((i, o))),
         ("init_weights", lambda i, o, rng: np.tile(rng.normal(0, (2 / i) ** 0.5, (i, 1)), (1, o))),
         ("init_weights", lambda i, o, rng: rng.choice([-1, 1], (i, o)) * np.sqrt(2 / i)),
         ("init_weights", lambda i, o, rng: 0.1 + rng.normal(0, (2 / i) ** 0.5, (i, o))),
@@ -479,6 +666,101 @@ def test_random_answer_passes_only_if_it_is_right(name, which, a, b):
         assert not verdict, verdict
 
 
+@pytest.mark.parametrize(
+    ("name", "function", "explanation"),
+    [
+        ("relu_grad", lambda z: z < 0, "where ReLU is flat"),
+        ("sigmoid", lambda z: naive(z - z.max()), "A maximum or minimum was subtracted"),
+        ("sigmoid", lambda z: naive(z - z.max(axis=1, keepdims=True)), "A maximum or minimum"),
+        ("sigmoid", lambda z: stable(z) * stable(-z), "slope of the sigmoid"),
+        ("sigmoid", lambda z: (1 + np.tanh(z)) / 2, "sigmoid of 2z"),
+        ("sigmoid_grad", lambda z: np.exp(-z) / (1 + np.exp(-z)), "1 − σ(z)"),
+        ("init_weights", lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * (6 / i) ** 0.5, "no tails"),
+        ("init_weights", lambda i, o, rng: rng.uniform(-1, 1, (i, o)) * (2 / i) ** 0.5, "a / √3"),
+        ("init_weights", lambda i, o, rng: rng.normal(0, np.sqrt(2) / i, (i, o)), "root"),
+        ("init_weights", lambda i, o, rng: rng.normal(0, 2 / np.sqrt(i), (i, o)), "root"),
+        ("init_weights", lambda i, o, rng: rng.normal(0, np.sqrt(i / 2), (i, o)), "upside down"),
+        ("init_weights", lambda i, o, rng: rng.normal(0, 2 / i**2, (i, o)), "deviation 2"),
+    ],
+)
+def test_mistake_without_an_id_is_explained(name, function, explanation):
+    verdict = checks.EXERCISES[name](function)
+    assert verdict.mistake == "wrong", verdict
+    assert explanation in verdict.hint
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "sigmoid_grad"])
+def test_overflow_is_named_only_if_ordinary_numbers_are_right(name):
+    verdict = checks.EXERCISES[name](
+        lambda z: 1.01 * naive(z) * (1 if name == "sigmoid" else 1 - naive(z))
+    )
+    assert verdict.mistake == "wrong", verdict
+
+
+def test_verdict_says_where_the_sigmoid_stops():
+    assert (
+        "Below z = −10, your values stay at"
+        in checks.sigmoid(lambda z: naive(np.clip(z, -10, 10))).hint
+    )
+    assert (
+        "Above z = 6, your values stay at"
+        in checks.sigmoid(lambda z: stable(np.minimum(z, 6))).hint
+    )
+
+
+def test_one_at_the_kink_passes_with_a_remark():
+    verdict = checks.relu_grad(lambda z: z >= 0)
+    assert verdict.passed
+    assert "At z = 0 your slope is 1." in verdict.hint
+    assert checks.relu_grad(lambda z: z > 0).hint == ""
+
+
+def test_one_at_the_kink_does_not_hide_a_changed_input():
+    def in_place(z):
+        on = z >= 0
+        z[on], z[~on] = 1, 0
+        return z
+
+    assert checks.relu_grad(in_place).mistake == "modifies-input"
+
+
+@pytest.mark.parametrize("suite", [shapes_of_the_parameters, suite_by_grad_check])
+def test_suite_that_insists_on_the_shape_of_the_bias_passes_with_a_remark(suite):
+    verdict = checks.test_suite(suite)
+    assert verdict.passed
+    assert "exactly the shape of its bias" in verdict.hint
+    assert checks.test_suite(suite_by_differences).hint == ""
+
+
+@pytest.mark.parametrize(("suite", "survivor", "why"), CARELESS.values(), ids=CARELESS)
+def test_verdict_says_what_lets_a_mistake_survive(suite, survivor, why):
+    verdict = checks.test_suite(suite)
+    assert verdict.mistake == "survivors", verdict
+    assert f"`{survivor}`" in verdict.hint
+    assert why in verdict.hint
+
+
+def test_implementations_start_afresh_in_each_check():
+    first, second = (checks.test_suite(careless(calls=1)) for _ in range(2))
+    assert first.mistake == second.mistake == "survivors"
+
+
+@pytest.mark.parametrize("sizes", [(6, 3, 5, 4), (1, 3, 5, 4), (2, 2, 2, 2), (3, 1, 1, 2)])
+@pytest.mark.parametrize("row", [False, True])
+def test_implementations_work_with_any_sizes(sizes, row):
+    X, y, (W1, b1, W2, b2) = network(*sizes)
+    b1, b2 = (b1[None], b2[None]) if row else (b1, b2)
+    expected = backward_arrays(set())(X, y, W1, b1.ravel(), W2, b2.ravel())
+    for implementation in day30._RIGHT.values():
+        got = implementation(X, y, W1, b1, W2, b2)
+        assert [g.shape for g in got] == [p.shape for p in (W1, b1, W2, b2)]
+        assert all(
+            np.allclose(np.ravel(g), np.ravel(e)) for g, e in zip(got, expected, strict=True)
+        )
+    for implementation in copy.deepcopy(day30._MISTAKEN).values():
+        assert len(implementation(X, y, W1, b1, W2, b2)) == 4
+
+
 def test_survivors_are_listed():
     hint = checks.test_suite(first_weights_only).hint
     assert {"bias-mean", "uses-input-for-dW2"} <= set(re.findall(r"[\w-]+", hint))
@@ -491,6 +773,24 @@ def test_one_row_lets_a_missing_average_survive():
 
 def test_reason_of_a_false_alarm_is_quoted():
     assert "AssertionError" in checks.test_suite(wants_rows).hint
+
+
+def test_suite_with_labels_out_of_range_gets_a_verdict():
+    def suite(backward):
+        X, y, params = network()
+        with contextlib.suppress(IndexError):  # a test of its own, which right answers pass
+            backward(X, y + 1, *params)
+        return careless(labels=0)(backward)
+
+    verdict = checks.test_suite(suite)
+    assert verdict.mistake == "survivors"
+    assert "all labels are of one class" in verdict.hint
+
+
+def test_suite_that_never_calls_is_told_so():
+    calls = itertools.count()
+    verdict = checks.test_suite(lambda backward: next(calls) != 5)
+    assert "never gets a gradient" in verdict.hint
 
 
 def unwritten(backward):
@@ -512,9 +812,15 @@ def test_suite_must_answer_true_or_false(suite, mistake):
     assert checks.test_suite(suite).mistake == mistake
 
 
+def test_mistakes_of_the_backward_pass_are_among_the_implementations():
+    named = {m.id for m in checks.backward.mistakes if not m.forgiven} - {"wrong"}
+    assert set(day30.mistaken_backwards()) <= set(day30._MISTAKEN)
+    assert set(day30.mistaken_backwards()) <= named
+
+
 def test_mistaken_implementations_give_different_gradients():
-    implementations = day30.mistaken_backwards()
-    assert set(implementations) == {m.id for m in checks.backward.mistakes} - {"wrong"}
+    alike = {"changes-inputs", "keeps-state"}  # a right answer, the first time
+    implementations = {id_: each for id_, each in day30._MISTAKEN.items() if id_ not in alike}
     for (a, one), (b, other) in itertools.combinations(implementations.items(), 2):
         X, y, params = network()
         pairs = list(zip(one(X, y, *params), other(X, y, *params), strict=True))

@@ -4,7 +4,12 @@ The submissions are written independently of the checks' own variants. Each exer
 styles; a style takes the bugs to inject.
 """
 
+import functools
 import itertools
+import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -15,16 +20,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nnweek import checks
-from nnweek.checks import solutions
+from nnweek.checks import loops, solutions
+from nnweek.checks.instrumented_loops import TrainingFixture
 from nnweek.models import MNISTMLP
 from support.promises import cases, promises, right_answers
 from support.submissions import first_verdict, style
 
 IDS = {
     "mlp": "softmax-output log-softmax-output relu-on-logits no-nonlinearity unregistered-layers "
-    "wrong-width missing-hidden-layer no-flatten",
+    "wrong-width missing-hidden-layer no-flatten one-network swapped-sizes dropout-on-logits",
     "train_step": "no-zero-grad no-backward no-step step-before-backward zero-grad-after-backward "
-    "returns-graph softmax-before-loss eval-mode",
+    "returns-graph softmax-before-loss eval-mode swapped-arguments criterion-class "
+    "argmax-before-loss times-batch-size not-called",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
 
@@ -57,12 +64,23 @@ class InAList(nn.Module):
         return x
 
 
+def made_once(make):
+    """Return a style whose networks, with the bug "one-network", share some of their weights."""
+
+    @functools.wraps(make)
+    def with_bugs(bugs):
+        return functools.cache(make(bugs)) if "one-network" in bugs else make(bugs)
+
+    return with_bugs
+
+
+@made_once
 @style
 def mlp_sequential(bugs):
     sizes = widths(bugs)
     layers = [] if "no-flatten" in bugs else [nn.Flatten()]
     for i, o in itertools.pairwise(sizes[:-1]):
-        layers.append(nn.Linear(i, o))
+        layers.append(nn.Linear(*((o, i) if "swapped-sizes" in bugs else (i, o))))
         if "no-nonlinearity" not in bugs:
             layers.append(nn.ReLU(inplace=True))
     layers.append(nn.Linear(sizes[-2], sizes[-1]))
@@ -72,7 +90,12 @@ def mlp_sequential(bugs):
         layers.append(nn.Softmax(dim=-1))
     if "log-softmax-output" in bugs:
         layers.append(nn.LogSoftmax(dim=1))
+    if "dropout-on-logits" in bugs:
+        layers.append(nn.Dropout())
     return InAList(layers, list) if "unregistered-layers" in bugs else nn.Sequential(*layers)
+
+
+last_layer = functools.cache(lambda size: nn.Linear(size, 10))
 
 
 @style
@@ -84,6 +107,10 @@ def mlp_functional(bugs):
             self.fc1 = nn.Linear(784, sizes[1])
             self.fc2 = nn.Linear(sizes[1], sizes[-2])
             self.fc3 = nn.Linear(sizes[-2], 10)
+            if "swapped-sizes" in bugs:
+                self.fc3 = nn.Linear(10, sizes[-2])
+            if "one-network" in bugs:
+                self.fc3 = last_layer(sizes[-2])
             if "unregistered-layers" in bugs:
                 self.hidden = (self.__dict__["_modules"].pop("fc2"),)
 
@@ -97,6 +124,8 @@ def mlp_functional(bugs):
             elif "missing-hidden-layer" not in bugs:
                 x = nonlinearity(self.fc2(x))
             x = self.fc3(x)
+            if "dropout-on-logits" in bugs:
+                x = F.dropout(x, 0.2, training=self.training)
             if "relu-on-logits" in bugs:
                 x = x.clamp(min=0)
             if "softmax-output" in bugs:
@@ -104,6 +133,9 @@ def mlp_functional(bugs):
             return F.log_softmax(x, dim=1) if "log-softmax-output" in bugs else x
 
     return Net()
+
+
+shared_bias = nn.Parameter(torch.zeros(1, 10))
 
 
 @style
@@ -116,8 +148,11 @@ def mlp_matrices(bugs):
             own = (lambda t: t) if "unregistered-layers" in bugs else nn.Parameter
             sizes = list(itertools.pairwise(widths(bugs)))
             for n, (i, o) in enumerate(sizes):
-                setattr(self, f"W{n}", own(torch.randn(i, o) * (2 / i) ** 0.5))
+                shape = (o, i) if "swapped-sizes" in bugs else (i, o)
+                setattr(self, f"W{n}", own(torch.randn(shape) * (2 / i) ** 0.5))
                 setattr(self, f"b{n}", own(torch.zeros(1, o)))
+            if "one-network" in bugs:
+                setattr(self, f"b{n}", shared_bias)
             self.count = len(sizes)
 
         def forward(self, x):
@@ -130,6 +165,8 @@ def mlp_matrices(bugs):
                     x = torch.maximum(x, torch.zeros_like(x))
             if {"softmax-output", "log-softmax-output"} & bugs:
                 x = torch.exp(x) / torch.exp(x).sum(dim=1, keepdim=True)
+            if "dropout-on-logits" in bugs and self.training:
+                x = x * (torch.rand_like(x) < 0.8)
             return x.log() if "log-softmax-output" in bugs else x
 
     return Net()
@@ -175,6 +212,19 @@ class Einsum(nn.Module):
         return torch.einsum("bi,oi->bo", x, self.weights[2]) + self.biases["last"]
 
 
+def normalised(make):
+    """Return a network with a normalisation before its first ReLU."""
+    return lambda: nn.Sequential(*solutions.mlp()[:2], make(), *solutions.mlp()[2:])
+
+
+def without_biases():
+    """Batch norm has a bias of its own."""
+    layers = [nn.Flatten()]
+    for i, o in ((784, 256), (256, 256)):
+        layers += [nn.Linear(i, o, bias=False), nn.BatchNorm1d(o), nn.Dropout(0.1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(256, 10))
+
+
 class Lazy(nn.Module):
     def __init__(self):
         super().__init__()
@@ -216,12 +266,20 @@ def all_zero():
 def step_plain(bugs, model, images, labels, optimizer, criterion):
     if "eval-mode" in bugs:
         model.eval()
-    if not {"no-zero-grad", "zero-grad-after-backward"} & bugs:
+    if "not-called" in bugs:
+        optimizer.zero_grad  # noqa: B018
+    elif not {"no-zero-grad", "zero-grad-after-backward"} & bugs:
         optimizer.zero_grad()
     logits = model(images)
     if "softmax-before-loss" in bugs:
         logits = F.softmax(logits, dim=1)
-    loss = criterion(logits, labels)
+    if "argmax-before-loss" in bugs:
+        logits = logits.argmax(dim=1)
+    if "criterion-class" in bugs:
+        criterion = nn.CrossEntropyLoss
+    loss = criterion(labels, logits) if "swapped-arguments" in bugs else criterion(logits, labels)
+    if "times-batch-size" in bugs:
+        loss = loss * len(images)
     if "step-before-backward" in bugs:
         optimizer.step()
     if "no-backward" not in bugs:
@@ -244,16 +302,29 @@ def step_closure(bugs, model, images, labels, optimizer, criterion):
         scores = model(images)
         if "softmax-before-loss" in bugs:
             scores = torch.softmax(scores, -1)
-        loss = criterion(scores, target=labels)
+        if "argmax-before-loss" in bugs:
+            scores = F.one_hot(scores.max(1)[1], 10).float()
+        if "criterion-class" in bugs:
+            return nn.CrossEntropyLoss(scores, labels)
+        if "swapped-arguments" in bugs:
+            scores, labels_ = labels.float(), scores
+        else:
+            labels_ = labels
+        loss = criterion(scores, target=labels_)
         if not {"no-backward", "step-before-backward"} & bugs:
             loss.backward()
         if "zero-grad-after-backward" in bugs:
             model.zero_grad(set_to_none=False)
         return loss
 
-    loss = closure() if "no-step" in bugs else optimizer.step(closure)
+    if "not-called" in bugs:
+        loss, _ = closure(), optimizer.step
+    else:
+        loss = closure() if "no-step" in bugs else optimizer.step(closure)
     if "step-before-backward" in bugs:
         loss.backward()
+    if "times-batch-size" in bugs:
+        loss = loss * labels.shape[0]
     return loss.clone() if "returns-graph" in bugs else loss.detach()
 
 
@@ -267,7 +338,14 @@ def step_by_hand(bugs, model, images, labels, optimizer, criterion):
     output = model.forward(images)
     if "softmax-before-loss" in bugs:
         output = nn.Softmax(dim=1)(output)
-    loss = criterion(output, labels)
+    if "argmax-before-loss" in bugs:
+        output, labels = output.argmax(1).float().requires_grad_(), labels.float()
+    if "criterion-class" in bugs:
+        loss = type(criterion)(output, labels)
+    elif "swapped-arguments" in bugs:
+        loss = criterion(input=labels, target=output)
+    else:
+        loss = criterion(output, labels)
     if "step-before-backward" in bugs:
         optimizer.step()
     if "no-backward" not in bugs:
@@ -279,12 +357,16 @@ def step_by_hand(bugs, model, images, labels, optimizer, criterion):
     if "zero-grad-after-backward" in bugs:
         for p in parameters:
             p.grad = None
-    if not {"no-step", "step-before-backward"} & bugs:
+    if "not-called" in bugs:
+        optimizer.step  # noqa: B018
+    elif not {"no-step", "step-before-backward"} & bugs:
         optimizer.step()
     if not {"no-zero-grad", "no-step", "step-before-backward"} & bugs:
         for p in parameters:
             p.grad = None
-    return loss * 1 if "returns-graph" in bugs else float(loss)
+    if "times-batch-size" in bugs:
+        loss = loss * labels.numel()
+    return loss * 1 if "returns-graph" in bugs else float(loss.detach())
 
 
 def cleared_at_the_end(model, images, labels, optimizer, criterion, *, verbose=False):
@@ -341,6 +423,17 @@ RIGHT_NETWORKS = [
     Lazy,
     Convolution,
     with_dropout,
+    *(
+        normalised(make)
+        for make in (
+            lambda: nn.BatchNorm1d(256),
+            lambda: nn.LayerNorm(256),
+            lambda: nn.GroupNorm(8, 256, affine=False),
+            lambda: nn.RMSNorm(256),
+        )
+    ),
+    without_biases,
+    lambda: nn.Sequential(*solutions.mlp()[:2], nn.PReLU(256), *solutions.mlp()[3:]),
     all_zero,
     lambda: solutions.mlp().double(),
     lambda: MNISTMLP().eval(),
@@ -368,10 +461,42 @@ NOT_BOTH = [
 ) = promises(IDS, STYLES, RIGHT, NOT_BOTH)
 
 
-@pytest.mark.parametrize(("name", "function"), cases(RIGHT))
-def test_only_another_layout_gets_a_remark(name, function):
-    hint = first_verdict(name, function).hint
-    assert ("(in, out)" in hint) if function.__name__ == "mlp_matrices" else not hint
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (mlp_matrices(set()), "(in, out)"),
+        (with_dropout, "with dropout between"),
+        (normalised(lambda: nn.BatchNorm1d(256)), "with normalisation between"),
+        (without_biases, "with dropout and normalisation between"),
+        (lambda: solutions.mlp().double(), "stop at the first batch"),
+    ],
+)
+def test_unusual_network_passes_with_a_remark(network, says):
+    verdict = first_verdict("mlp", network)
+    assert verdict.passed
+    assert says in verdict.hint
+
+
+def test_remark_on_double_precision_quotes_the_error_that_will_come():
+    hint = first_verdict("mlp", lambda: solutions.mlp().double()).hint
+    with pytest.raises(RuntimeError) as raised:
+        solutions.mlp().double()(torch.zeros(1, 1, 28, 28))
+    (quoted,) = re.findall(r'"(.*)"', hint)
+    assert quoted in str(raised.value)
+
+
+class ConvertsItsImages(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = solutions.mlp().double()
+
+    def forward(self, x):
+        return self.net(x.double())
+
+
+@pytest.mark.parametrize("network", [solutions.mlp, MNISTMLP, Deep, Lazy, ConvertsItsImages])
+def test_ordinary_network_gets_no_remark(network):
+    assert first_verdict("mlp", network).hint == ""
 
 
 @pytest.mark.parametrize(
@@ -383,7 +508,7 @@ def test_only_another_layout_gets_a_remark(name, function):
         (F.silu, "SiLU"),
         (F.elu, "ELU"),
         (F.leaky_relu, "leaky ReLU with slope 0.01"),
-        (nn.PReLU(), "leaky ReLU with slope 0.25"),
+        (lambda z: F.leaky_relu(z, 0.25), "leaky ReLU with slope 0.25"),
         (nn.Softplus(), "softplus"),
     ],
 )
@@ -414,6 +539,81 @@ def test_too_few_layers_are_named(sizes):
     assert "-".join(map(str, sizes)) in verdict.hint
 
 
+class NeverSetUp(nn.Module):
+    """A forgotten `super().__init__()`."""
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize("layers", [list(solutions.mlp()), solutions.mlp()])
+def test_forgotten_super_init_is_reported(layers):
+    verdict = first_verdict("mlp", lambda: NeverSetUp(layers))
+    assert verdict.mistake == "raised"
+    assert "__init__()" in verdict.hint
+
+
+@pytest.mark.parametrize("sizes", [(784, 128, 128), (784, 10, 256), (28, 256, 256), (784, 256, 10)])
+def test_sizes_that_do_not_match_are_raised(sizes):
+    a, b, c = sizes
+    verdict = first_verdict("mlp", lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(a, b), nn.ReLU(), nn.Linear(256, c), nn.ReLU(), nn.Linear(256, 10)
+    ))  # fmt: skip
+    assert verdict.mistake == "raised", verdict
+    assert "cannot be multiplied" in verdict.hint
+
+
+def undefined_before(model, images, labels, optimizer, criterion):
+    optimiser.zero_grad()  # noqa: F821
+
+
+def undefined_after(*arguments):
+    solutions.train_step(*arguments)
+    return lost  # noqa: F821
+
+
+def undefined_after_an_early_step(model, images, labels, optimizer, criterion):
+    optimizer.step()
+    loss = criterion(model(images), labels)
+    loss.backwards()
+
+
+def items(model, images, labels, optimizer, criterion):
+    loss = criterion(model(images), labels)
+    loss.backward()
+    return loss.items()
+
+
+def labels_as_floats(model, images, labels, optimizer, criterion):
+    return criterion(model(images), labels.float())
+
+
+def second_batch_only(model, images, labels, optimizer, criterion):
+    if optimizer.state:
+        raise KeyError("the second batch")
+    return solutions.train_step(model, images, labels, optimizer, criterion)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (undefined_before, "`optimiser.zero_grad()"),
+        (undefined_after, "`return lost"),
+        (undefined_after_an_early_step, "`loss.backwards()`"),
+        (items, "`return loss.items()`"),
+        (labels_as_floats, "`return criterion(model(images), labels.float())`"),
+        (second_batch_only, "KeyError: 'the second batch'"),
+    ],
+)
+def test_exception_is_reported_as_itself(function, says):
+    verdict = first_verdict("train_step", function)
+    assert verdict.mistake == "raised", verdict
+    assert says in verdict.hint
+
+
 def test_forward_without_return_has_the_wrong_type():
     class Silent(Deep):
         def forward(self, x):
@@ -435,21 +635,21 @@ def test_exception_in_forward_quotes_its_line():
 
 
 def test_existing_network_keeps_its_weights_and_mode():
-    model = MNISTMLP()
-    model.net[2].eval()
+    model = without_biases()
+    model[2].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert first_verdict("mlp", lambda: model).passed
+    assert first_verdict("mlp", lambda: model).mistake == "one-network"
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert model.training
-    assert not model.net[2].training
+    assert not model[2].training
 
 
 def without_parentheses(missing):
     def train_step(model, images, labels, optimizer, criterion):
-        optimizer.zero_grad if missing == "no-zero-grad" else optimizer.zero_grad()
+        optimizer.zero_grad if missing == "zero_grad" else optimizer.zero_grad()
         loss = criterion(model(images), labels)
-        loss.backward if missing == "no-backward" else loss.backward()
-        optimizer.step if missing == "no-step" else optimizer.step()
+        loss.backward if missing == "backward" else loss.backward()
+        optimizer.step if missing == "step" else optimizer.step()
         return loss.item()
 
     return train_step
@@ -517,6 +717,56 @@ def summed(model, images, labels, optimizer, criterion):
     return solutions.train_step(model, images, labels, optimizer, criterion) * len(labels)
 
 
+def summed_gradients(model, images, labels, optimizer, criterion):
+    optimizer.zero_grad()
+    loss = criterion(model(images), labels)
+    (loss * len(labels)).backward()
+    optimizer.step()
+    return loss.item()
+
+
+def divided(model, images, labels, optimizer, criterion):
+    return solutions.train_step(model, images, labels, optimizer, criterion) / len(labels)
+
+
+def backward_twice(model, images, labels, optimizer, criterion):
+    """The old gradient is of the same batch: nothing was left from the one before."""
+    optimizer.zero_grad()
+    loss = criterion(model(images), labels)
+    loss.backward(retain_graph=True)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def model_zero_grad_not_called(model, images, labels, optimizer, criterion):
+    loss = criterion(model(images), labels)
+    model.zero_grad  # noqa: B018
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def scores_of(change):
+    def train_step(model, images, labels, optimizer, criterion):
+        optimizer.zero_grad()
+        loss = criterion(change(model(images)), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return train_step
+
+
+def labels_first(model, images, labels, optimizer, criterion):
+    one_hot = F.one_hot(labels, 10)
+    optimizer.zero_grad()
+    loss = criterion(one_hot, model(images))
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 def ascent(model, images, labels, optimizer, criterion):
     def negated(logits, labels):
         return -criterion(logits, labels)
@@ -575,7 +825,21 @@ UNUSUAL = {
         lambda: nn.Sequential(nn.Flatten(1, 2), *solutions.mlp()[1:]),
         lambda: Deep((28, 256, 256, 10), flat=False),
     ],
+    ("mlp", "one-network"): [lambda net=MNISTMLP(): net],  # noqa: B008
+    ("mlp", "swapped-sizes"): [
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 784), *solutions.mlp()[2:]),
+        lambda: nn.Sequential(*solutions.mlp()[:-1], nn.Linear(10, 256)),
+    ],
+    ("mlp", "dropout-on-logits"): [
+        lambda: nn.Sequential(*with_dropout(), nn.Dropout(0.05)),
+        lambda: nn.Sequential(*solutions.mlp(), nn.AlphaDropout(0.5)),
+        lambda: Deep(finish=F.dropout),
+    ],
+    ("mlp", "relu-on-logits"): [lambda: nn.Sequential(*with_dropout(), nn.ReLU())],
     ("mlp", "wrong"): [
+        lambda: Deep(nonlinearity=lambda z: F.dropout(z.relu())),
+        lambda: nn.Sequential(*solutions.mlp(), nn.BatchNorm1d(10)),
+        lambda: Deep(nonlinearity=lambda z: z.softmax(1)),
         lambda: Deep((784, 256, 256, 256, 10)),
         lambda: Deep(finish=torch.sigmoid),
         lambda: Deep(finish=torch.tanh),
@@ -593,9 +857,19 @@ UNUSUAL = {
         lambda: [nn.Linear(2, 3)],
         lambda: "MLP",
     ],
-    ("train_step", "no-zero-grad"): [without_parentheses("no-zero-grad")],
-    ("train_step", "no-backward"): [without_parentheses("no-backward")],
-    ("train_step", "no-step"): [without_parentheses("no-step")],
+    ("train_step", "no-backward"): [without_parentheses("backward")],
+    ("train_step", "not-called"): [
+        without_parentheses("zero_grad"),
+        without_parentheses("step"),
+        model_zero_grad_not_called,
+    ],
+    ("train_step", "swapped-arguments"): [labels_first],
+    ("train_step", "argmax-before-loss"): [
+        scores_of(lambda z: z.argmax(1).float()),
+        scores_of(lambda z: z.argmax(1, keepdim=True)),
+        scores_of(lambda z: z.max(dim=1).indices.double()),
+    ],
+    ("train_step", "times-batch-size"): [summed, summed_gradients],
     ("train_step", "step-before-backward"): [step_first],
     ("train_step", "eval-mode"): [eval_at_the_end, dropout_off],
     ("train_step", "softmax-before-loss"): [softmax_over_the_batch],
@@ -605,8 +879,9 @@ UNUSUAL = {
         loss_afterwards,
         twice,
         clipped,
-        summed,
         ascent,
+        divided,
+        backward_twice,
     ],
     ("train_step", "wrong-type"): [lambda *args: (solutions.train_step(*args), 0.5)],
 }
@@ -616,6 +891,32 @@ UNUSUAL = {
 def test_unusual_answer_gets_the_right_id(name, mistake, function):
     verdict = first_verdict(name, function)
     assert (verdict.passed, verdict.mistake) == (False, mistake), verdict
+
+
+def test_optimizer_of_the_trial_steps_like_pytorchs_own():
+    setup = loops.LoopSetup(1, (4, 4, 4), lr=0.3, momentum=0.8)
+    ours, theirs = (TrainingFixture(setup) for _ in range(2))
+    theirs.optimizer = torch.optim.SGD(theirs.model.parameters(), lr=0.3, momentum=0.8)
+    for fixture in (ours, theirs):
+        for images, labels in fixture.batches:
+            fixture.call(
+                solutions.train_step, fixture.model, images, labels, fixture.optimizer,
+                fixture.criterion,
+            )  # fmt: skip
+    np.testing.assert_allclose(ours.parameters(), theirs.parameters(), atol=1e-6)
+
+
+def test_first_verdict_does_not_wait_for_pytorchs_compiler():
+    code = """
+        import sys
+        from nnweek import checks
+        from nnweek.checks import solutions
+        for name in ("mlp", "train_step", "train_one_epoch", "evaluate"):
+            assert checks.EXERCISES[name](getattr(solutions, name)), name
+        print("torch._dynamo" in sys.modules, "sympy" in sys.modules)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    assert subprocess.run(command, check=True, capture_output=True).stdout.split() == [b"False"] * 2
 
 
 def test_images_changed_in_place_are_reported():

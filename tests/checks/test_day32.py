@@ -4,7 +4,9 @@ The submissions are written independently of the checks' own variants. Each exer
 styles; a style takes the bugs to inject.
 """
 
+import functools
 import random
+import textwrap
 
 import numpy as np
 import pytest
@@ -24,10 +26,13 @@ from support.submissions import first_verdict, style
 
 IDS = {
     "train_one_epoch": "no-zero-grad no-step unweighted-mean last-batch-only not-train-mode "
-    "accuracy-in-percent accuracy-broadcast first-batch-only",
-    "evaluate": "not-eval-mode tracks-gradients trains unweighted-mean last-batch-only",
+    "accuracy-in-percent accuracy-broadcast first-batch-only sum-of-means-over-examples "
+    "swapped-return accuracy-after-step",
+    "evaluate": "not-eval-mode tracks-gradients trains unweighted-mean last-batch-only "
+    "accuracy-in-percent swapped-return sum-of-means-over-examples top-two divides-by-last-index "
+    "running-mean",
     "split": "overlap not-shuffled swapped drops-samples not-reproducible ignores-seed",
-    "normalize": "test-statistics joint-statistics no-centering no-scaling per-image "
+    "normalize": "per-pixel typed-constants only-divides test-statistics joint-statistics no-centering no-scaling per-image "
     "integer-overflow variance-not-std",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
@@ -48,17 +53,21 @@ def epoch_running(bugs, model, loader, optimizer, criterion):
         if "no-step" not in bugs:
             optimizer.step()
         n = len(labels)
+        if "accuracy-after-step" in bugs:
+            outputs = model(images)
         answers = outputs.argmax(1, keepdim="accuracy-broadcast" in bugs)
         hits = (answers == labels).sum().item()
         if "last-batch-only" in bugs:
             loss_sum = correct = count = 0
         size = 1 if "unweighted-mean" in bugs else n
-        loss_sum += loss.item() * size
+        loss_sum += loss.item() * (1 if "sum-of-means-over-examples" in bugs else size)
         correct += hits * size / n
         count += size
         if "first-batch-only" in bugs:
             break
     percent = 100 if "accuracy-in-percent" in bugs else 1
+    if "swapped-return" in bugs:
+        return correct / count * percent, loss_sum / count
     return loss_sum / count, correct / count * percent
 
 
@@ -82,6 +91,9 @@ def epoch_lists(bugs, model, loader, optimizer, criterion):
 
         loss = closure() if "no-step" in bugs else optimizer.step(closure)
         losses.append(loss.detach())
+        if "accuracy-after-step" in bugs:
+            with torch.no_grad():
+                all_logits[-1] = model(images)
         if number == 0 and "first-batch-only" in bugs:
             break
     if "last-batch-only" in bugs:
@@ -90,11 +102,14 @@ def epoch_lists(bugs, model, loader, optimizer, criterion):
     losses = torch.stack(losses)
     weights = torch.ones(len(sizes)) if "unweighted-mean" in bugs else sizes
     loss = (losses * weights).sum() / weights.sum()
+    if "sum-of-means-over-examples" in bugs:
+        loss = losses.sum() / sizes.sum()
     answers, labels = torch.cat(all_logits).max(dim=1).indices, torch.cat(all_labels)
     if "accuracy-broadcast" in bugs:
         labels = labels.unsqueeze(1)
     accuracy = (answers == labels).float().mean()
-    return [loss, 100 * accuracy if "accuracy-in-percent" in bugs else accuracy]
+    result = [loss, 100 * accuracy if "accuracy-in-percent" in bugs else accuracy]
+    return result[::-1] if "swapped-return" in bugs else result
 
 
 @style
@@ -117,19 +132,26 @@ def epoch_iterator(bugs, model, loader, optimizer, criterion):
         if "no-zero-grad" not in bugs:
             for p in model.parameters():
                 p.grad = None
+        if "accuracy-after-step" in bugs:
+            model.eval()
+            logits = model(images)
+            model.train("not-train-mode" not in bugs)
         answers = logits.detach().cpu().numpy().argmax(axis=1)
         truth = labels.cpu().numpy()
         if "accuracy-broadcast" in bugs:
             truth = truth[:, None]
         right = np.sum(answers == truth) / len(labels)
         weight = len(images) / len(loader.dataset)
+        if "sum-of-means-over-examples" in bugs:
+            weight = 1 / len(loader.dataset)
         if "unweighted-mean" in bugs or "first-batch-only" in bugs:
             weight = 1 / len(loader)
         if "last-batch-only" in bugs:
             loss_mean, accuracy, weight = 0, 0, 1
         loss_mean += weight * loss.item()
         accuracy += weight * right
-    return loss_mean, accuracy * (100.0 if "accuracy-in-percent" in bugs else 1.0)
+    accuracy *= 100.0 if "accuracy-in-percent" in bugs else 1.0
+    return (accuracy, loss_mean) if "swapped-return" in bugs else (loss_mean, accuracy)
 
 
 def epoch_on_tensors(model, loader, optimizer, criterion, *, log=None):
@@ -173,20 +195,30 @@ def train_a_little(model, loader, criterion):
 def evaluate_running(bugs, model, loader, criterion):
     if "not-eval-mode" not in bugs:
         model.eval()
-    total, correct, count = 0.0, 0, 0
+    total, correct, count, running = 0.0, 0, 0, 0.0
+    of_means = {"unweighted-mean", "sum-of-means-over-examples", "divides-by-last-index"} & bugs
     with torch.set_grad_enabled("tracks-gradients" in bugs):
-        for images, labels in loader:
+        for i, (images, labels) in enumerate(loader):
             logits = model(images)
             loss = criterion(logits, labels).item()
             n = images.shape[0]
             if "last-batch-only" in bugs:
                 total, correct, count = 0.0, 0, 0
-            total += loss if "unweighted-mean" in bugs else loss * n
-            correct += (logits.argmax(dim=1) == labels).sum().item()
+            total += loss if of_means else loss * n
+            running += (loss - running) * (0.1 if i else 1)
+            k = 2 if "top-two" in bugs else 1
+            correct += (logits.topk(k)[1] == labels.view(-1, 1)).sum().item()
             count += n
     if "trains" in bugs:
         train_a_little(model, loader, criterion)
-    return total / (len(loader) if "unweighted-mean" in bugs else count), correct / count
+    accuracy = correct / count * (100 if "accuracy-in-percent" in bugs else 1)
+    if "divides-by-last-index" in bugs:
+        loss = total / i
+    elif "running-mean" in bugs:
+        loss = running
+    else:
+        loss = total / (len(loader) if "unweighted-mean" in bugs else count)
+    return (accuracy, loss) if "swapped-return" in bugs else (loss, accuracy)
 
 
 @style
@@ -201,16 +233,22 @@ def evaluate_at_once(bugs, model, loader, criterion):
         pairs = [(model(images), labels) for images, labels in loader]
         if "last-batch-only" in bugs:
             pairs = pairs[-1:]
+        losses = [criterion(*pair).item() for pair in pairs]
+        logits, labels = map(torch.cat, zip(*pairs, strict=True))
+        top = labels == (logits.sort(1, descending=True)[1][:, : 2 if "top-two" in bugs else 1]).T
+        loss, accuracy = criterion(logits, labels), torch.mean(top.any(0) * 1.0).item()
         if "unweighted-mean" in bugs:
-            losses = [criterion(*pair).item() for pair in pairs]
             shares = [(z.argmax(1) == y).double().mean().item() for z, y in pairs]
-            result = sum(losses) / len(losses), sum(shares) / len(shares)
-        else:
-            logits, labels = map(torch.cat, zip(*pairs, strict=True))
-            loss = criterion(logits, labels)
-            result = float(loss), torch.mean((logits.argmax(1) == labels) * 1.0).item()
+            loss, accuracy = sum(losses) / len(losses), sum(shares) / len(shares)
+        if "sum-of-means-over-examples" in bugs:
+            loss = sum(losses) / len(labels)
+        if "divides-by-last-index" in bugs:
+            loss = sum(losses) / (len(losses) - 1 or 1)
+        if "running-mean" in bugs:
+            loss = functools.reduce(lambda old, new: (old + new) / 2, losses)
     model.train(before)
-    return result
+    accuracy = round(100 * accuracy, 4) if "accuracy-in-percent" in bugs else accuracy
+    return (accuracy, float(loss)) if "swapped-return" in bugs else (float(loss), accuracy)
 
 
 def evaluate_decorated(bugs):
@@ -228,13 +266,25 @@ def evaluate_decorated(bugs):
                     for p in model.parameters():
                         p -= 0.1 * p.grad
             losses.append(loss.detach().numpy())
-            hits.append((logits.topk(1).indices.squeeze(1) == batch[1]).tolist())
+            ranks = (logits > logits[range(len(logits)), batch[1], None]).sum(1)
+            hits.append((ranks < (2 if "top-two" in bugs else 1)).tolist())
             sizes.append(len(batch[1]))
         if "last-batch-only" in bugs:
-            return losses[-1], np.mean(hits[-1])
+            losses, hits, sizes = losses[-1:], hits[-1:], sizes[-1:]
+        loss, accuracy = np.average(losses, weights=sizes), np.mean(sum(hits, []))
         if "unweighted-mean" in bugs:
-            return np.mean(losses), np.mean([np.mean(h) for h in hits])
-        return np.average(losses, weights=sizes), np.mean(sum(hits, []))
+            loss, accuracy = np.mean(losses), np.mean([np.mean(h) for h in hits])
+        if "sum-of-means-over-examples" in bugs:
+            loss, accuracy = np.sum(losses) / sum(sizes), sum(map(np.mean, hits)) / sum(sizes)
+        if "divides-by-last-index" in bugs:
+            last = len(losses) - 1 or 1
+            loss, accuracy = np.sum(losses) / last, sum(map(np.mean, hits)) / last
+        if "running-mean" in bugs:
+            loss = 0.0
+            for value in losses:
+                loss += 0.02 * (value - loss)
+        accuracy *= 100 if "accuracy-in-percent" in bugs else 1
+        return (accuracy, loss) if "swapped-return" in bugs else (loss, accuracy)
 
     return evaluate if "tracks-gradients" in bugs else torch.no_grad()(evaluate)
 
@@ -356,12 +406,19 @@ def normalize_arrays(bugs, train, test):
         return (train - mean) / std, (test - mean) / std
     train, test = train.astype(np.float32) / 255, test.astype(np.float32) / 255
     base = np.concatenate([train, test]) if "joint-statistics" in bugs else train
+    if "only-divides" in bugs:
+        return train, test
     out = []
     for x in (train, test):
         ref = x if "test-statistics" in bugs else base
         axis, keep = ((1, 2), True) if "per-image" in bugs else (None, False)
         ref = x if "per-image" in bugs else ref
+        axis = 0 if "per-pixel" in bugs else axis
         mean, std = ref.mean(axis=axis, keepdims=keep), ref.std(axis=axis, keepdims=keep)
+        if "per-pixel" in bugs:
+            std = std + 1e-7
+        if "typed-constants" in bugs:
+            mean, std = 0.1307, 0.3081
         mean = 0 if "no-centering" in bugs else mean
         std = 1 if "no-scaling" in bugs else std**2 if "variance-not-std" in bugs else std
         out.append((x - mean) / std)
@@ -372,7 +429,19 @@ def normalize_arrays(bugs, train, test):
 def normalize_loops(bugs, train, test):
     """Image by image, on the scale from 0 to 255, with N − 1 and a tiny epsilon."""
 
+    if "only-divides" in bugs:
+        return [np.array([image / 255 for image in images]) for images in (train, test)]
+    if "per-pixel" in bugs:
+        out = np.zeros(train.shape), np.zeros(test.shape)
+        for i, j in np.ndindex(28, 28):
+            pixel = train[:, i, j].astype(float)
+            for images, new in zip((train, test), out, strict=True):
+                new[:, i, j] = (images[:, i, j] - pixel.mean()) / max(pixel.std(ddof=1), 1e-3)
+        return out
+
     def statistics(*sets):
+        if "typed-constants" in bugs:
+            return 33.3, 78.6
         values = [float(v) for images in sets for v in np.asarray(images, dtype=float).ravel()]
         mean = sum(values) / len(values)
         variance = sum((v - mean) ** 2 for v in values) / (len(values) - 1)
@@ -406,9 +475,17 @@ def normalize_tensors(bugs, train, test):
     train, test = torch.tensor(train).double(), torch.tensor(test).double()
     base = torch.cat([train, test]) if "joint-statistics" in bugs else train
 
+    if "only-divides" in bugs:
+        return train / 256, test / 256
+    if "typed-constants" in bugs:
+        return (train / 255 - 0.1307) / 0.3081, (test / 255 - 0.1307) / 0.3081
+
     def scaled(x):
         source = x if "test-statistics" in bugs else base
         mean, std = source.mean(), source.std()
+        if "per-pixel" in bugs:
+            mean, std = source.mean(dim=0), source.std(dim=0)
+            std = torch.where(std > 0, std, torch.ones(()).double())
         if "per-image" in bugs:
             mean = x.flatten(1).mean(dim=1).view(-1, 1, 1)
             std = x.flatten(1).std(dim=1, unbiased=False).view(-1, 1, 1)
@@ -423,6 +500,21 @@ def normalize_tensors(bugs, train, test):
 
 def normalize_in_place(train, test):
     train, test = train.astype("float32"), test.astype("float32")
+    mean, std = train.mean(), train.std()
+    for x in (train, test):
+        x -= mean
+        x /= std
+    return train, test
+
+
+def normalize_with_epsilon(train, test):
+    mean, std = np.mean(train, dtype="float64"), np.std(train, dtype="float64", ddof=1)
+    return tuple(np.divide(np.subtract(x, mean), std + 1e-5) for x in (train, test))
+
+
+def normalize_without_a_copy(train, test):
+    """Bytes are converted, so a copy is made; floats would be changed."""
+    train, test = np.asarray(train, dtype=float), np.asarray(test, dtype=float)
     mean, std = train.mean(), train.std()
     for x in (train, test):
         x -= mean
@@ -460,19 +552,25 @@ OTHER_STYLES = {
     ],
     "normalize": [
         normalize_in_place,
+        normalize_with_epsilon,
+        normalize_without_a_copy,
         normalize_by_scikit_learn,
         normalize_by_moments,
         lambda *sets: [x.tolist() for x in solutions.normalize(*sets)],
     ],
 }
 RIGHT = right_answers(STYLES, OTHER_STYLES)
+NOT_BOTH = (
+    {"per-pixel", "per-image"},
+    {"no-centering", "no-scaling"},  # both at once are only-divides
+)
 (
     test_every_mistake_is_named,
     test_right_answers_pass,
     # Two bugs in one style may hide one another; the one that shows is named.
     test_one_of_two_mistakes_is_named,
     test_ids_are_those_of_the_contract,
-) = promises(IDS, STYLES, RIGHT)
+) = promises(IDS, STYLES, RIGHT, NOT_BOTH)
 
 
 def epoch_with(
@@ -769,6 +867,31 @@ def blackens_an_image(train, test):
     return result
 
 
+def thresholds_the_test_set(train, test):
+    result = solutions.normalize(train, test)
+    np.minimum(test, 254, out=test)
+    return result
+
+
+def sorts_a_view(train, test):
+    """The statistics do not depend on the order."""
+    result = solutions.normalize(train, test)
+    torch.from_numpy(train).view(-1).copy_(torch.from_numpy(train).view(-1).sort().values)
+    return result
+
+
+def back_into_the_bytes(train, test):
+    mean, std = train.mean(), train.std()
+    train[:] = (train - mean) / std
+    test[:] = (test - mean) / std
+    return train, test
+
+
+def per_pixel_by_scikit_learn(train, test):
+    scaler = StandardScaler().fit(train.reshape(len(train), -1))
+    return [scaler.transform(x.reshape(len(x), -1)).reshape(x.shape) for x in (train, test)]
+
+
 UNUSUAL = [
     ("train_one_epoch", epoch_with(stop=True), "first-batch-only"),
     ("train_one_epoch", epoch_with(mean_loss, share_of_batch, stop=True), "first-batch-only"),
@@ -822,28 +945,47 @@ UNUSUAL = [
     ("normalize", normalize_by(
         lambda a, b, x: x.mean((1, 2), keepdims=True),
         lambda a, b, x: x.std((1, 2), keepdims=True, ddof=1) + 1e-8), "per-image"),
+    ("normalize", per_pixel, "per-pixel"),
+    ("normalize", per_pixel_by_scikit_learn, "per-pixel"),
+    ("normalize", normalize_by(mean=lambda a, b, x: a.mean(axis=0)), "per-pixel"),
+    ("normalize", lambda a, b: [(x - a.mean(0)) / a.std(0) for x in (a, b)], "per-pixel"),
+    ("normalize", lambda a, b: (a - a.mean(0), b - a.mean(0)), "per-pixel no-scaling"),
+    ("normalize", lambda a, b: ((a - 0.1307) / 0.3081, (b - 0.1307) / 0.3081), "typed-constants"),
+    ("normalize", lambda a, b: (a / 127.5 - 1, b / 127.5 - 1), "typed-constants"),
+    ("normalize", normalize_by(lambda a, b, x: 72.9, lambda a, b, x: 90.0), "typed-constants"),
+    ("normalize", normalize_by(mean=lambda a, b, x: 0.1307 * 255), "typed-constants"),
+    ("normalize", normalize_by(std=lambda a, b, x: 0.3081 * 255), "typed-constants"),
+    ("normalize", lambda a, b: (np.float32(a) / a.max(), np.float32(b) / b.max()), "only-divides"),
+    ("normalize", lambda a, b: (a.astype(float), b.astype(float)), "no-centering"),
+    ("normalize", back_into_the_bytes, "integer-overflow modifies-input"),
+    ("normalize", lambda a, b: ((a - 0.1307 * 255) / a.std(), (b - b.mean()) / a.std()),
+     "typed-constants test-statistics"),
+    ("normalize", lambda a, b: ((a - 0.1307 * 255) / a.var(), (b - 0.1307 * 255) / a.var()),
+     "typed-constants variance-not-std wrong"),
     ("normalize", result_into_bytes, "integer-overflow"),
+    ("normalize", lambda a, b: (a - a.mean() / a.std(), b - a.mean() / a.std()), "wrong"),
+    ("normalize", lambda a, b: ((a - a.mean(0)) / (a - a.mean(0)).std(),
+                                (b - a.mean(0)) / (a - a.mean(0)).std()), "per-pixel"),
     ("normalize", squares_of_bytes, "integer-overflow"),
     ("normalize", bytes_minus_byte, "integer-overflow"),
     # These have no name.
-    ("train_one_epoch", scored_after_the_step, "wrong"),
+    ("train_one_epoch", scored_after_the_step, "accuracy-after-step"),
     ("train_one_epoch", full_batches_only, "wrong"),
     ("train_one_epoch", scored_again_at_the_end, "wrong"),
     ("train_one_epoch", own_optimizer, "wrong"),
     ("train_one_epoch", epoch_with(order="backward clear step"), "wrong"),
-    ("train_one_epoch", epoch_with(finish=lambda loss, right: (right, loss)), "wrong"),
+    ("train_one_epoch", epoch_with(finish=lambda loss, right: (right, loss)), "swapped-return"),
     ("train_one_epoch", epoch_with(finish=lambda loss, right: (loss, round(right, 1))), "wrong"),
     ("train_one_epoch", epoch_with(loss_of=lambda loss, labels, _: loss.item() * len(labels)), "wrong"),
     ("evaluate", freezes, "wrong"),
     ("evaluate", softmax_scored, "wrong"),
     ("evaluate", lambda m, ld, c: solutions.evaluate(m, ld, nn.CrossEntropyLoss()), "wrong"),
     ("evaluate", lambda m, ld, c: solutions.evaluate(m, list(ld)[:1], c), "wrong"),
-    ("evaluate", lambda *a: (solutions.evaluate(*a)[0], 100 * solutions.evaluate(*a)[1]), "wrong"),
+    ("evaluate", lambda *a: (solutions.evaluate(*a)[0], 100 * solutions.evaluate(*a)[1]),
+     "accuracy-in-percent"),
     ("split", lambda n, r, seed: solutions.split(n, r / 2, seed), "wrong"),
     ("split", repeats_samples, "wrong"),
-    ("normalize", per_pixel, "wrong"),
     ("normalize", after_the_training_set, "wrong"),
-    ("normalize", lambda train, test: (train / 127.5 - 1, test / 127.5 - 1), "wrong"),
     # These are not what the exercise asks for.
     ("train_one_epoch", epoch_with(loss_of=lambda loss, y, ld: loss), "wrong-type"),
     ("train_one_epoch", lambda *a: solutions.train_one_epoch(*a)[0], "wrong-type"),
@@ -863,7 +1005,8 @@ UNUSUAL = [
      "wrong-shape"),
     ("normalize", lambda a, b: solutions.normalize(a, b)[::-1], "wrong-shape"),
     ("normalize", blackens_an_image, "modifies-input"),
-
+    ("normalize", thresholds_the_test_set, "modifies-input"),
+    ("normalize", sorts_a_view, "modifies-input"),
 ]  # fmt: skip
 
 
@@ -872,6 +1015,209 @@ def test_unusual_answer_gets_the_right_id(name, submission, mistakes):
     verdict = first_verdict(name, submission)
     assert verdict.mistake in mistakes.split(), verdict
     assert verdict.hint
+
+
+PER_BATCH = """
+for images, labels in loader:
+    logits = model(images)
+    loss = criterion(logits, labels)
+    {training}
+    total += loss.item() * len(labels)
+    correct += (logits.argmax(dim=1) == labels).sum().item()
+    count += len(labels)
+"""
+TRAINING = "optimizer.zero_grad(); loss.backward(); optimizer.step()"
+LOOPS = {
+    "train_one_epoch": "model, loader, optimizer, criterion",
+    "evaluate": "model, loader, criterion",
+}
+
+
+def loop_with(name, right="", wrong="", mode=None):
+    """Return a plain loop with one piece of its code replaced."""
+    training = name == "train_one_epoch"
+    mode = mode or ("model.train()" if training else "model.eval()")
+    body = PER_BATCH.format(training=TRAINING if training else "pass")
+    source = f"{mode}\ntotal = correct = count = 0\n{body}\nreturn total / count, correct / count"
+    assert right in source
+    source = source.replace(right, wrong) if right else source
+    names = {"torch": torch, "F": F, "np": np, "nn": nn}
+    exec(f"def loop({LOOPS[name]}):\n" + textwrap.indent(source, "    "), names)
+    return names["loop"] if training else torch.no_grad()(names["loop"])
+
+
+ERRORS = [
+    ("logits = model(images)", "logits = net(images)", "NameError: name 'net'"),
+    ("loss = criterion(logits", "loss = criterion(logit", "name 'logit' is not defined"),
+    ("total = correct = count = 0", "correct = count = 0", "UnboundLocalError"),
+    ("argmax(dim=1)", "argmax(0)", "must match"),
+    ("argmax(dim=1)", "argmax(axis=2)", "IndexError"),
+    (".sum().item()", ".sum.item()", "no attribute 'item'"),
+    ("loss.item()", "loss.items()", "no attribute 'items'"),
+    ("(logits.argmax(dim=1) == labels).sum().item()", "accuracy(logits, labels)", "'accuracy'"),
+    ("    count += len(labels)", "    count += len(labels); assert count < 10", "AssertionError"),
+    ("return total / count", "return total / len(loaders)", "name 'loaders'"),
+    ("criterion(logits, labels)", "criterion(labels, logits)", "Error"),
+    ("criterion(logits, labels)", "nn.CrossEntropyLoss(logits, labels)", "Boolean value"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "says"), ERRORS)
+@pytest.mark.parametrize("name", LOOPS)
+def test_exception_is_reported_as_itself(name, right, wrong, says):
+    verdict = first_verdict(name, loop_with(name, right, wrong))
+    assert verdict.mistake == "raised", verdict
+    assert says in verdict.hint
+    assert "line " in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("train_one_epoch", "loss.item()", "loss.numpy()"),
+        ("train_one_epoch", "optimizer.step()", "optimiser.step()"),
+        ("train_one_epoch", "optimizer.zero_grad()", "optimizer.step(); optimizer.zero_grads()"),
+        ("train_one_epoch", "loss.backward()", "loss.backward(); loss.backward()"),
+    ],
+)
+def test_exception_around_the_step_is_reported_as_itself(name, right, wrong):
+    assert first_verdict(name, loop_with(name, right, wrong)).mistake == "raised"
+
+
+def test_exception_without_no_grad_is_reported_as_itself():
+    def evaluate(model, loader, criterion):
+        model.eval()
+        return np.mean([criterion(model(x), y).numpy() for x, y in loader]), 0.5
+
+    verdict = first_verdict("evaluate", evaluate)
+    assert verdict.mistake == "raised"
+    assert "requires grad" in verdict.hint
+
+
+RIGHT_CODE = [
+    ("for images, labels in loader:", "for _, (images, labels) in enumerate(iter(loader)):"),
+    ("for images, labels in loader:", "for images, labels in (batch for batch in loader):"),
+    ("logits = model(images)", "logits = model(images.to('cpu', non_blocking=True).float())"),
+    ("logits = model(images)", "logits = model.forward(images.reshape(images.shape[0], -1))"),
+    ("logits = model(images)", "with torch.autocast('cpu'): logits = model(images)"),
+    ("(logits.argmax(dim=1) == labels).sum().item()",
+     "(logits.argmax(1) == labels).float().mean() * len(labels)"),
+    ("(logits.argmax(dim=1) == labels).sum().item()",
+     "logits.topk(1)[1].view(-1).eq(labels).sum()"),
+    ("(logits.argmax(dim=1) == labels).sum().item()",
+     "(logits.max(1)[1] == labels).double().sum().numpy()"),
+    ("(logits.argmax(dim=1) == labels).sum().item()",
+     "(F.softmax(logits, 1).argmax(1) == labels).sum().item()"),
+    ("total += loss.item() * len(labels)", "total += loss.double().item() * labels.size(0)"),
+    ("return total / count", "return torch.tensor(total / len(loader.dataset))"),
+    ("return total / count, correct / count", "return [total / count, np.float32(correct / count)]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "other"), RIGHT_CODE)
+@pytest.mark.parametrize("name", LOOPS)
+def test_other_right_code_passes(name, right, other):
+    verdict = first_verdict(name, loop_with(name, right, other))
+    assert verdict.passed, verdict
+
+
+SCALER = "scaler = torch.amp.GradScaler('cpu', enabled=False)"
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        "model.zero_grad(); loss.backward(); optimizer.step()",
+        "optimizer.zero_grad(set_to_none=False); loss.backward(); optimizer.step()",
+        "loss.backward(); optimizer.step(); optimizer.zero_grad()",
+        "clear = optimizer.zero_grad; clear(); loss.backward(); optimizer.step()",
+        f"{SCALER}; optimizer.zero_grad(); scaler.scale(loss).backward(); scaler.step(optimizer)",
+        "optimizer.zero_grad(); loss.backward()\n    with torch.no_grad(): optimizer.step()",
+    ],
+)
+def test_other_right_training_passes(training):
+    verdict = first_verdict("train_one_epoch", loop_with("train_one_epoch", TRAINING, training))
+    assert verdict.passed, verdict
+
+
+NAMED = [
+    ("train_one_epoch", "optimizer.zero_grad()", "optimizer.zero_grad", "no-zero-grad"),
+    ("train_one_epoch", "optimizer.zero_grad()", "model.zero_grad", "no-zero-grad"),
+    ("train_one_epoch", "optimizer.step()", "optimizer.step", "no-step"),
+    ("train_one_epoch", "loss.backward()", "loss.backward(retain_graph=True); loss.backward()",
+     "wrong"),
+    ("train_one_epoch", "loss.item() * len(labels)", "loss.item()", "sum-of-means-over-examples"),
+    ("evaluate", "loss.item() * len(labels)", "loss.item()", "sum-of-means-over-examples"),
+    ("evaluate", "(logits.argmax(dim=1) == labels)",
+     "(logits.topk(3)[1] == labels[:, None]).any(1)", "wrong"),
+    ("evaluate", "correct / count", "100 * correct / count", "accuracy-in-percent"),
+    ("evaluate", "correct / count", "correct", "wrong"),
+    ("evaluate", "correct / count", "correct / len(labels)", "wrong"),
+    ("evaluate", "correct / count", "correct / len(loader)", "wrong"),
+    ("evaluate", "correct / count", "correct / (len(loader) * loader.batch_size)", "wrong"),
+    ("evaluate", "in loader:", "in list(loader)[:-1]:", "wrong"),
+    ("evaluate", "logits = model(images)", "logits = model(images).softmax(1)", "wrong"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "mistake"), NAMED)
+def test_replaced_piece_is_named(name, right, wrong, mistake):
+    verdict = first_verdict(name, loop_with(name, right, wrong))
+    assert verdict.mistake == mistake, verdict
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_no_two_mistakes_give_the_same_numbers(name):
+    exercise = checks.EXERCISES[name]
+    outcomes = {}
+    for mistake in exercise.mistakes:
+        for steps in mistake.variants:
+            answers = exercise.answers(tuple(steps.items()))
+            numbers = [round(float(v), 4) for a in answers for v in a.values() if v.ndim == 0]
+            vectors = [round(float(v.sum()), 3) for a in answers for v in a.values() if v.ndim]
+            first = outcomes.setdefault((*numbers, *vectors), mistake)
+            assert first.explanation == mistake.explanation
+
+
+@pytest.mark.parametrize("method", ["zero_grad", "step"])
+def test_method_without_parentheses_is_said_to_be_read(method):
+    loop = loop_with("train_one_epoch", f"optimizer.{method}()", f"optimizer.{method}")
+    assert f"`{method}` was read but never called" in first_verdict("train_one_epoch", loop).hint
+
+
+def test_sum_of_means_is_said_to_be_too_small():
+    loop = loop_with("evaluate", "loss.item() * len(labels)", "loss.item()")
+    hint = first_verdict("evaluate", loop).hint
+    assert "too small" in hint
+    assert "0.1475 times" in hint
+
+
+def test_backward_in_an_evaluation_is_described():
+    def evaluate(model, loader, criterion):
+        model.eval()
+        for images, labels in loader:
+            criterion(model(images), labels).backward()
+        return solutions.evaluate(model, loader, criterion)
+
+    verdict = first_verdict("evaluate", evaluate)
+    assert verdict.mistake == "tracks-gradients"
+    assert "backward pass" in verdict.hint
+    assert "never comes" not in verdict.hint
+
+
+def test_percent_quotes_the_accuracy():
+    def evaluate(model, loader, criterion):
+        loss, accuracy = evaluate_running({"sum-of-means-over-examples"})(model, loader, criterion)
+        return loss, 100 * accuracy
+
+    verdict = first_verdict("evaluate", evaluate)
+    assert verdict.mistake == "accuracy-in-percent", verdict
+    assert "the accuracy is 63.6" in verdict.hint, "not the loss, which is wrong as well"
+
+
+def test_batches_left_out_are_listed():
+    verdict = first_verdict("evaluate", loop_with("evaluate", "in loader:", "in list(loader)[1:]:"))
+    assert "were not used: 1." in verdict.hint
 
 
 def test_eval_mode_may_stay_on_with_a_remark():
@@ -893,6 +1239,18 @@ def test_gradients_left_off_get_a_remark():
     assert verdict.passed
     assert "no_grad" in verdict.hint
     assert torch.is_grad_enabled()
+
+
+def test_conversion_without_a_copy_gets_a_remark():
+    verdict = first_verdict("normalize", normalize_without_a_copy)
+    assert verdict.passed
+    assert "`astype`, which copies" in verdict.hint
+    assert first_verdict("normalize", solutions.normalize).hint == ""
+
+
+def test_mask_in_place_of_indices_is_explained():
+    hint = first_verdict("split", lambda n, r, seed: (np.arange(n) > 9, np.arange(n) <= 9)).hint
+    assert "`train_idx` is a mask" in hint
 
 
 @given(st.permutations(range(61)), st.integers(0, 60), st.integers(0, 60))

@@ -20,16 +20,20 @@ from support.promises import cases, only_right_answers_pass, promises
 from support.submissions import first_verdict, style
 
 IDS = {
-    "momentum_step": "velocity-lost other-convention ascent damped old-velocity nesterov",
+    "momentum_step": "velocity-lost other-convention ascent damped old-velocity nesterov "
+    "ignores-lr typed-mu",
     "adam_step": "no-bias-correction v-of-g no-root eps-inside-root swapped-betas ascent "
-    "corrects-stored-moments only-m-corrected only-v-corrected off-by-one-t",
-    "lr_sweep": "edge-of-grid shared-lr",
+    "corrects-stored-moments only-m-corrected only-v-corrected off-by-one-t old-moment-lost "
+    "root-of-beta",
+    "lr_sweep": "edge-of-grid shared-lr not-the-best chosen-by-test",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
 
 
 @style
 def momentum_arrays(bugs, w, g, v, lr, mu):
+    mu = 0.9 if "typed-mu" in bugs else mu
+    lr = 1 if "ignores-lr" in bugs else lr
     sign = 1 if "ascent" in bugs else -1
     if "other-convention" in bugs:
         new = mu * v - lr * g
@@ -48,6 +52,10 @@ def momentum_arrays(bugs, w, g, v, lr, mu):
 @style
 def momentum_in_place(bugs, w, g, v, lr, mu):
     before = v.copy()
+    if "typed-mu" in bugs:
+        mu = 0.9
+    if "ignores-lr" in bugs:
+        lr = 0.01
     v *= mu
     if "other-convention" in bugs:
         v += lr * g
@@ -71,6 +79,8 @@ def momentum_in_place(bugs, w, g, v, lr, mu):
 @style
 def momentum_loops(bugs, w, g, v, lr, mu):
     new_w, new_v = [], []
+    mu = 0.9 if "typed-mu" in bugs else mu
+    lr = 1.0 if "ignores-lr" in bugs else lr
     for wi, gi, vi in zip(w, g, v, strict=True):
         vn = mu * vi + (gi - mu * gi if "damped" in bugs else gi)
         if "other-convention" in bugs:
@@ -79,7 +89,7 @@ def momentum_loops(bugs, w, g, v, lr, mu):
         if "nesterov" in bugs:
             move = mu * vn + gi
         if "other-convention" in bugs:
-            move /= lr
+            move = move / lr
         new_w.append(wi + lr * move if "ascent" in bugs else wi - lr * move)
         new_v.append(vi if "velocity-lost" in bugs else vn)
     return new_w, new_v
@@ -88,12 +98,13 @@ def momentum_loops(bugs, w, g, v, lr, mu):
 @style
 def momentum_tensors(bugs, w, g, v, lr, mu):
     """For tensors only: arrays do not have these methods."""
+    mu, lr = 0.9 if "typed-mu" in bugs else mu, 0.1 if "ignores-lr" in bugs else lr
     alpha = 1 - mu if "damped" in bugs else 1
     alpha = -lr if "other-convention" in bugs else alpha
     sign = 1 if "ascent" in bugs else -1
     old = v.clone()
     if "velocity-lost" in bugs:
-        v = v.new_zeros(len(v))
+        v = v.new_zeros(v.shape)
     v = v.mul(mu).add(g, alpha=alpha)
     if "other-convention" in bugs:
         return w.sub(v, alpha=sign), v
@@ -110,6 +121,8 @@ def adam_arrays(bugs, w, g, m, v, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
         t = t + 1
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * (g if "v-of-g" in bugs else g**2)
+    if "old-moment-lost" in bugs:
+        m = beta1 + (1 - beta1) * g
     m_hat, v_hat = m, v
     if not {"no-bias-correction", "only-v-corrected"} & bugs:
         m_hat = m / (1 - beta1**t)
@@ -120,7 +133,7 @@ def adam_arrays(bugs, w, g, m, v, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
     elif "eps-inside-root" in bugs:
         denominator = np.sqrt(v_hat + eps)
     else:
-        denominator = np.sqrt(v_hat) + eps
+        denominator = np.sqrt(beta1 if "root-of-beta" in bugs else v_hat) + eps
     if "corrects-stored-moments" in bugs:
         m, v = m_hat, v_hat
     step = lr * m_hat / denominator
@@ -134,6 +147,8 @@ def adam_loops(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
     k = t - 1 if "off-by-one-t" in bugs else t
     w, m, v = list(w), list(m), list(v)
     for i in range(len(w)):
+        if "old-moment-lost" in bugs:
+            m[i] = v[i] = 0
         m[i] = b1 * m[i] + (1 - b1) * g[i]
         v[i] = b2 * v[i] + (1 - b2) * (g[i] if "v-of-g" in bugs else g[i] * g[i])
         mh, vh = float(m[i]), float(v[i])
@@ -146,7 +161,7 @@ def adam_loops(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
         elif "eps-inside-root" in bugs:
             size = math.sqrt(vh + eps)
         else:
-            size = math.sqrt(vh) + eps
+            size = math.sqrt(b2 if "root-of-beta" in bugs else vh) + eps
         w[i] += (1 if "ascent" in bugs else -1) * lr * mh / size
         if "corrects-stored-moments" in bugs:
             m[i], v[i] = mh, vh
@@ -157,6 +172,9 @@ def adam_loops(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
 def adam_tensors(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
     """In place, as in PyTorch's own loop, with methods that arrays do not have."""
     first, second = (beta2, beta1) if "swapped-betas" in bugs else (beta1, beta2)
+    if "old-moment-lost" in bugs:
+        m.zero_()
+        v.zero_()
     m.mul_(first).add_(g, alpha=1 - first)
     if "v-of-g" in bugs:
         v.mul_(second).add_(g, alpha=1 - second)
@@ -176,6 +194,8 @@ def adam_tensors(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
         denom = (v / c2).add_(eps).sqrt_()
     else:
         denom = (v.sqrt() / c2.sqrt()).add_(eps)
+    if "root-of-beta" in bugs:
+        denom = (one * beta2).sqrt().add_(eps)
     w.addcdiv_(m / c1, denom, value=lr if "ascent" in bugs else -lr)
     return w, m, v
 
@@ -185,6 +205,8 @@ def adam_folded(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
     """Folds the corrections into the rate, as at the end of section 2 of the paper."""
     if "swapped-betas" in bugs:
         beta2, beta1 = beta1, beta2
+    if "old-moment-lost" in bugs:
+        m, v = np.zeros((2, *np.shape(g)))
     m = m + (1 - beta1) * (g - m)
     v = v + (1 - beta2) * ((g if "v-of-g" in bugs else g * g) - v)
     t += 1 if "off-by-one-t" in bugs else 0
@@ -199,6 +221,8 @@ def adam_folded(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
         rate, below = lr * np.sqrt(c2) / c1, (v + eps) ** 0.5
     else:
         rate, below = lr * np.sqrt(c2) / c1, v**0.5 + eps
+    if "root-of-beta" in bugs:
+        rate, below = lr / c1, beta2**0.5 + eps
     w = np.add(w, (rate if "ascent" in bugs else -rate) * m / below)
     return (w, m / c1, v / c2) if "corrects-stored-moments" in bugs else (w, m, v)
 
@@ -212,6 +236,10 @@ NOT_BOTH = (
     {"only-m-corrected", "only-v-corrected"},
     {"no-bias-correction", "off-by-one-t"},  # no correction that could be off by one
     {"no-bias-correction", "corrects-stored-moments"},
+    {"velocity-lost", "typed-mu"},  # no velocity that μ could scale
+    {"v-of-g", "old-moment-lost"},  # the root of a negative number
+    # What the denominator contains does not matter if it is not used.
+    {"root-of-beta", "only-v-corrected"},
 )
 
 
@@ -271,7 +299,7 @@ def adam(
 
 def written(arguments, *lines):
     """Return a function made of these arguments and lines."""
-    names = {"np": np, "math": math}
+    names = {"np": np, "math": math, "torch": torch}
     exec(f"def step({arguments}):\n " + "\n ".join(lines), names)
     return names["step"]
 
@@ -295,6 +323,12 @@ def adam_by_torch(w, g, m, v, t, lr, beta1, beta2, eps):
     }
     optimizer.step()
     return p, optimizer.state[p]["exp_avg"], optimizer.state[p]["exp_avg_sq"]
+
+
+def adam_with_math_sqrt(w, g, m, v, t, lr, beta1, beta2, eps):
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    return w - lr * m / (1 - beta1**t) / (math.sqrt(v / (1 - beta2**t)) + eps), m, v
 
 
 def adam_for_one_number(w, g, m, v, t, lr, beta1, beta2, eps):
@@ -351,9 +385,29 @@ UNUSUAL = {
     ("momentum_step", "old-velocity"): [momentum(first="w = w - lr * v", w="w")],
     ("momentum_step", "other-convention"): [momentum(v="mu * v - g", w="w + lr * v")],
     ("momentum_step", "wrong"): [
+        momentum(v="lr * v + g"),
+        momentum(v="mu * v + lr * v + g"),
+        momentum(v="(1 - mu) * v + mu * g"),
+        momentum(w="w - 0.5 * lr * v"),
+        momentum(w="w - lr * v / 2", answer="w, lr * v"),
+        momentum(v="2 * mu * v + g"),
         momentum(v="v + g"),
         momentum(v="mu * v"),
         momentum(answer="w, lr * v"),
+    ],
+    ("momentum_step", "ignores-lr"): [momentum(w="w - v"), momentum(w="w - 0.05 * v")],
+    ("momentum_step", "typed-mu"): [
+        momentum(v="0.9 * v + g"),
+        momentum(first="mu = 0.95"),
+        momentum(v="0.8 * v + g"),  # one of the probes' own
+        momentum(v="v - 0.1 * v + g"),
+    ],
+    ("momentum_step", "raised"): [momentum(v="float(mu * v + g)"), momentum(w="w - lr * undefined")],
+    ("momentum_step", "wrong-shape"): [
+        momentum(answer="w.ravel(), v.ravel()"),
+        momentum(answer="list(w.flat), v"),
+        momentum(first="w, g, v = (torch.tensor(x).flatten() for x in (w, g, v))"),
+        momentum(answer="w.T, v.T"),
     ],
     ("momentum_step", "wrong-type"): [momentum(answer="w")],
     ("momentum_step", "modifies-input"): [
@@ -364,7 +418,6 @@ UNUSUAL = {
         adam(step=FOLDED),
         adam(step=FOLDED.replace("+ eps", "+ eps * math.sqrt(1 - b2**t)")),
         adam_by_torch,
-        adam_for_one_number,
         adam_for_matrices,
         adam_in_the_arguments,
         lambda *a: tuple(x.tolist() for x in solutions.adam_step(*a)),
@@ -374,10 +427,15 @@ UNUSUAL = {
     ("adam_step", "no-root"): [adam(step=FOLDED.replace("np.sqrt(v)", "v"))],
     ("adam_step", "only-v-corrected"): [adam(step=FOLDED.replace("(1 - b1**t)", "1"))],
     ("adam_step", "only-m-corrected"): [adam(step=FOLDED.replace("math.sqrt(1 - b2**t)", "1"))],
-    ("adam_step", "off-by-one-t"): [adam(first="t = max(t - 1, 1)"), adam_that_divides_by_zero],
+    ("adam_step", "off-by-one-t"): [
+        adam(first="t = max(t - 1, 1)"),
+        adam_that_divides_by_zero,
+    ],
     ("adam_step", "swapped-betas"): [
         adam(first="b1, b2 = b2, b1"),
         adam(hats="m / (1 - b2**t), v / (1 - b1**t)"),
+        adam(hats="m / (1 - b2**t), v / (1 - b2**t)"),
+        adam(v="b1 * v + (1 - b1) * g**2"),
     ],
     ("adam_step", "v-of-g"): [
         adam(v="b2 * v + (1 - b2) * abs(g)"),
@@ -393,11 +451,27 @@ UNUSUAL = {
         adam(step="w - lr * mh / np.sqrt(vh) + eps"),
         adam(hats="m * (1 - b1**t), v * (1 - b2**t)"),
         adam(m="b1 * m + g"),
+        adam(first="b1, b2 = 0.9, 0.999"),
+        adam(first="b1 = 0.9"),
         adam(v="b2 * v + (1 - b2) * (g**2).mean()"),
         adam(step="w - lr * g / (np.sqrt(vh) + eps)"),
         adam(answer="w, v, m"),
     ],
-    ("adam_step", "wrong-shape"): [adam(answer="w, m")],
+    ("adam_step", "old-moment-lost"): [
+        adam(m="b1 + (1 - b1) * g"),
+        adam(v="b2 + (1 - b2) * g**2"),
+        adam(m="(1 - b1) * g"),
+        adam(m="g", v="g**2"),
+    ],
+    ("adam_step", "root-of-beta"): [
+        adam(step="w - lr * mh / (np.sqrt(b1) + eps)"),
+        adam(step="w - lr * mh / (b2**0.5 + eps)"),
+    ],
+    ("adam_step", "raised"): [adam_with_math_sqrt, adam_for_one_number, adam(v="float(v)")],
+    ("adam_step", "wrong-shape"): [
+        adam(answer="w, m"),
+        adam(answer="w.ravel(), m.ravel(), v.ravel()"),
+    ],
     ("adam_step", "wrong-type"): [adam(answer="w")],
     ("adam_step", "modifies-input"): [adam(answer="w, m, (v, g.fill(0))[0]")],
 }  # fmt: skip
@@ -420,6 +494,8 @@ def test_unusual_answer_gets_the_right_verdict(name, mistake, function):
         ("adam_step", adam(first="eps = 0.0"), "wrong", ["ε has no effect"]),
         ("adam_step", adam(first="eps = 1e-8"), "wrong", ["ε has no effect"]),
         ("adam_step", adam(first="lr = 1.0"), "wrong", ["does not depend on the learning rate"]),
+        # The error is the one that the learner sees with an array, not one of our tensors.
+        ("adam_step", adam_with_math_sqrt, "raised", ["TypeError", "arrays", "(math.sqrt(v /"]),
     ],
 )  # fmt: skip
 def test_verdict_says_what_is_wrong(name, function, mistake, phrases):
@@ -428,86 +504,145 @@ def test_verdict_says_what_is_wrong(name, function, mistake, phrases):
     assert all(phrase in verdict.hint.replace("`", "") for phrase in phrases), verdict
 
 
-GRID = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
-SGD, ADAM = "SGD", "Adam"
+SGD, MOMENTUM, ADAM = "SGD", "momentum", "Adam"
+RATES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
 
+
+def bowl(best, rates=RATES):
+    """Return {rate: accuracy} with the highest, 0.95, at one rate."""
+    return {rate: 0.95 - 0.08 * abs(math.log10(rate / best)) for rate in rates}
+
+
+SCORES = {SGD: bowl(0.1), ADAM: bowl(0.003)}
 GOOD = {SGD: 0.1, ADAM: 0.003}
-PLAIN = {SGD: 0.1, ADAM: 0.01}
+HALF_POWERS = [10 ** (k / 2) for k in range(-8, 1)]
+
+
+def with_test(best_by_test, by_rate):
+    """Return {rate: (validation, test)}."""
+    return {lr: (acc, bowl(best_by_test)[lr]) for lr, acc in by_rate.items()}
+
+
+NEAR = {**bowl(0.003), 0.01: 0.9499}
+TESTED = {SGD: with_test(0.03, bowl(0.1)), ADAM: with_test(0.003, bowl(0.003))}
 
 SWEEPS = {
     None: {
-        "plain": (GOOD, GRID),
-        "unsorted": (GOOD, GRID[3:] + GRID[:3]),
-        "logspace": ({SGD: 10**-0.5, ADAM: 0.00316}, np.logspace(-4, 1, 11)),
-        "float32": ({SGD: np.float32(0.1), ADAM: np.float32(0.003)}, GRID),
-        "tensor": ({SGD: torch.tensor(0.1), ADAM: torch.tensor([0.003])}, torch.tensor(GRID)),
-        "grids": (GOOD, {SGD: GRID[2:], ADAM: GRID[:4]}),
-        "scores": (GOOD, {SGD: dict.fromkeys(GRID, 0.9), ADAM: (0.001, 0.003, 1)}),
-        "three": ({SGD: 0.1, "momentum": 0.03, ADAM: 0.03}, tuple(GRID)),
-        "exact": ({SGD: fractions.Fraction(1, 10), ADAM: decimal.Decimal("0.003")}, GRID),
-        "powers": ({SGD: 2**-3, ADAM: 2**-9}, (2.0**k for k in range(-12, 1))),
-        "rounded": ({SGD: 0.1 + 1e-17, ADAM: 3 * 0.001}, GRID),
+        "plain": (GOOD, SCORES),
+        "unsorted": (GOOD, {name: dict(reversed(s.items())) for name, s in SCORES.items()}),
+        "half powers": ({SGD: 0.032, ADAM: 0.00316}, {SGD: bowl(10**-1.5, HALF_POWERS),
+                                                      ADAM: bowl(10**-2.5, HALF_POWERS)}),
+        "float32": (
+            {SGD: np.float32(0.1), ADAM: np.float64(0.003)},
+            {name: {np.float32(lr): np.float32(a) for lr, a in s.items()}
+             for name, s in SCORES.items()},
+        ),
+        "tensors": (
+            {SGD: torch.tensor(0.1), ADAM: torch.tensor([0.003])},
+            {name: {lr: torch.tensor(a) for lr, a in s.items()} for name, s in SCORES.items()},
+        ),
+        "own grids": (GOOD, {SGD: bowl(0.1, RATES[2:]), ADAM: bowl(0.003, RATES[:4])}),
+        "three": ({**GOOD, MOMENTUM: 0.03}, {**SCORES, MOMENTUM: bowl(0.03)}),
+        "exact": ({SGD: fractions.Fraction(1, 10), ADAM: decimal.Decimal("0.003")}, SCORES),
+        "rounded": ({SGD: 0.1 + 1e-17, ADAM: 3 * 0.001}, SCORES),
+        "in percent": (GOOD, {name: {lr: 100 * a for lr, a in s.items()}
+                              for name, s in SCORES.items()}),
+        "one rate is the best for both": ({SGD: 0.1, ADAM: 0.1}, {SGD: bowl(0.1), ADAM: bowl(0.1)}),
+        "tie": ({SGD: 0.03, ADAM: 0.003}, {SGD: {0.01: 0.9, 0.03: 0.95, 0.1: 0.95, 0.3: 0.9},
+                                           ADAM: bowl(0.003)}),
+        "near tie": ({SGD: 0.1, ADAM: 0.01}, {SGD: bowl(0.1), ADAM: NEAR}),
+        "one run diverged": (GOOD, {SGD: bowl(0.1) | {1.0: float("nan")}, ADAM: bowl(0.003)}),
+        "tested, chosen by validation": (GOOD, TESTED),
     },
     "edge-of-grid": {
-        "largest": ({SGD: 1.0, ADAM: 0.003}, GRID),
-        "smallest": ({SGD: 0.1, ADAM: 0.001}, GRID),
-        "unsorted": ({SGD: 0.1, ADAM: 0.001}, GRID[3:] + GRID[:3]),
-        "rounded": ({SGD: 0.316, ADAM: 0.003}, 10 ** np.linspace(-4, -0.5, 8)),
-        "own grid": ({SGD: 0.03, ADAM: 0.003}, {SGD: [0.03, 0.1, 0.3], ADAM: GRID}),
-        "two rates": (PLAIN, [0.1, 0.01]),
-        "tensor": ({SGD: torch.tensor(1.0), ADAM: 0.01}, np.float32(GRID)),
+        "largest": ({SGD: 1.0, ADAM: 0.003}, {SGD: bowl(1.0), ADAM: bowl(0.003)}),
+        "smallest": ({SGD: 0.1, ADAM: 0.001}, {SGD: bowl(0.1), ADAM: bowl(0.001)}),
+        "own grid": (GOOD, {SGD: bowl(0.1, [0.01, 0.03, 0.1]), ADAM: bowl(0.003)}),
+        "two rates": (GOOD, {SGD: {0.01: 0.8, 0.1: 0.9}, ADAM: bowl(0.003)}),
+        "one rate": (GOOD, {SGD: {0.1: 0.9}, ADAM: bowl(0.003)}),
+        "rounded": ({SGD: 0.316, ADAM: 0.003}, {SGD: bowl(10**-0.5, HALF_POWERS[:-1]), ADAM: bowl(0.003)}),
+        "near tie": ({SGD: 0.1, ADAM: 0.001}, {SGD: bowl(0.1), ADAM: bowl(0.003) | {0.001: 0.9499}}),
     },
     "shared-lr": {
-        "plain": ({SGD: 0.01, ADAM: 0.01}, GRID),
-        "rounded": ({SGD: 0.0316, ADAM: 10**-1.5}, np.logspace(-4, 0, 9)),
-        "types": ({SGD: np.float32(0.1), ADAM: torch.tensor(0.1)}, GRID),
-        "three": ({SGD: 0.01, "momentum": 0.01, ADAM: 0.01}, GRID),
-        "own grids": ({SGD: 0.03, ADAM: 0.03}, {SGD: GRID[2:], ADAM: GRID[:5]}),
+        "neither is the best": ({SGD: 0.03, ADAM: 0.03}, SCORES),
+        "best of one": ({SGD: 0.1, ADAM: 0.1}, SCORES),
+        "types": ({SGD: np.float32(0.1), ADAM: torch.tensor(0.1)}, SCORES),
+        "not on every grid": ({SGD: 0.1, ADAM: 0.1}, {SGD: bowl(0.1), ADAM: bowl(0.003, RATES[:4])}),
+        "three": ({SGD: 0.01, MOMENTUM: 0.01, ADAM: 0.01}, {**SCORES, MOMENTUM: bowl(0.03)}),
+        "own grids": ({SGD: 0.03, ADAM: 0.03}, {SGD: bowl(0.1, RATES[2:]), ADAM: bowl(0.01)}),
+    },
+    "not-the-best": {
+        "the page's figure": ({SGD: 1.0, MOMENTUM: 0.3, ADAM: 0.01},
+                              {**SCORES, MOMENTUM: bowl(0.03)}),
+        "too small": ({SGD: 0.01, ADAM: 0.003}, SCORES),
+        "one of three": ({**GOOD, MOMENTUM: 0.1}, {**SCORES, MOMENTUM: bowl(0.03)}),
+        "inside, where the end is the best": ({SGD: 0.3, ADAM: 0.003},
+                                              {SGD: bowl(1.0), ADAM: bowl(0.003)}),
+        "one point worse": ({SGD: 0.03, ADAM: 0.003},
+                            {SGD: bowl(0.1) | {0.03: 0.94}, ADAM: bowl(0.003)}),
+        "diverged": ({SGD: 1.0, ADAM: 0.003},
+                     {SGD: bowl(0.1) | {1.0: float("nan")}, ADAM: bowl(0.003)}),
+        "also on the test set": ({SGD: 0.01, ADAM: 0.003}, TESTED),
+    },
+    "chosen-by-test": {
+        "tuples": ({SGD: 0.03, ADAM: 0.003}, TESTED),
+        "lists": ({SGD: 0.03, ADAM: 0.003},
+                  {name: {lr: list(both) for lr, both in s.items()} for name, s in TESTED.items()}),
+        "dictionaries": (
+            {SGD: 0.03, ADAM: 0.003},
+            {name: {lr: {"test": test, "validation": val} for lr, (val, test) in s.items()}
+             for name, s in TESTED.items()},
+        ),
+        "one of two tested": ({SGD: 0.03, ADAM: 0.003}, {SGD: TESTED[SGD], ADAM: bowl(0.003)}),
     },
     "not-attempted": {
-        "nothing": (None, GRID),
-        "ellipsis": (..., GRID),
-        "empty": ({}, GRID),
-        "blank": ({SGD: None, ADAM: None}, GRID),
-        "half": ({SGD: 0.1, ADAM: ...}, GRID),
+        "nothing": (None, SCORES),
+        "ellipsis": (..., SCORES),
+        "empty": ({}, SCORES),
+        "blank": ({SGD: None, ADAM: None}, SCORES),
+        "half": ({SGD: 0.1, ADAM: ...}, SCORES),
     },
     "wrong-type": {
-        "number": (0.1, GRID),
-        "pairs": ([(SGD, 0.1), (ADAM, 0.01)], GRID),
-        "function": (lambda: {SGD: 0.1}, GRID),
-        "text": ({SGD: "0.1", ADAM: 0.01}, GRID),
-        "list": ({SGD: [0.1, 0.2], ADAM: 0.01}, GRID),
-        "no grid": (PLAIN, None),
-        "text for a grid": (PLAIN, "0.1, 0.01"),
-        "table for a grid": (PLAIN, [GRID, GRID]),
+        "number": (0.1, SCORES),
+        "pairs": ([(SGD, 0.1), (ADAM, 0.01)], SCORES),
+        "function": (lambda: {SGD: 0.1}, SCORES),
+        "text": ({SGD: "0.1", ADAM: 0.01}, SCORES),
+        "list": ({SGD: [0.1, 0.2], ADAM: 0.01}, SCORES),
+        "no scores": (GOOD, None),
+        "rates only": (GOOD, RATES),
+        "rates of each": (GOOD, {SGD: RATES, ADAM: RATES}),
+        "of one only": (GOOD, bowl(0.1)),
+        "text for a score": (GOOD, {SGD: {0.1: "95 %"}, ADAM: bowl(0.003)}),
+        "three accuracies": (GOOD, {SGD: {0.1: (0.9, 0.9, 0.9)}, ADAM: bowl(0.003)}),
     },
     "not-finite": {
-        "nan": ({SGD: float("nan"), ADAM: 0.01}, GRID),
-        "infinite": ({SGD: 0.1, ADAM: np.inf}, GRID),
-        "infinite grid": (PLAIN, [*GRID, np.inf]),
+        "nan": ({SGD: float("nan"), ADAM: 0.01}, SCORES),
+        "infinite": ({SGD: 0.1, ADAM: np.inf}, SCORES),
+        "infinite rate": (GOOD, {SGD: bowl(0.1) | {np.inf: 0.1}, ADAM: bowl(0.003)}),
+        "no score": (GOOD, {SGD: dict.fromkeys(RATES, np.nan), ADAM: bowl(0.003)}),
     },
     "wrong": {
-        "never tried": ({SGD: 0.05, ADAM: 0.01}, GRID),
-        "beyond": ({SGD: 10.0, ADAM: 0.01}, GRID),
-        "negative": ({SGD: -0.1, ADAM: 0.01}, GRID),
-        "one only": ({SGD: 0.1}, GRID),
-        "one missing": ({SGD: 0.1}, {SGD: GRID, ADAM: GRID}),
-        "one unknown": ({**PLAIN, "RMSprop": 0.01}, {SGD: GRID, ADAM: GRID}),
-        "empty grid": (PLAIN, []),
+        "never tried": ({SGD: 0.05, ADAM: 0.01}, SCORES),
+        "beyond": ({SGD: 10.0, ADAM: 0.01}, SCORES),
+        "negative": ({SGD: -0.1, ADAM: 0.01}, SCORES),
+        "one only": ({SGD: 0.1}, {SGD: bowl(0.1)}),
+        "one missing": ({SGD: 0.1}, SCORES),
+        "one unknown": ({**GOOD, "RMSprop": 0.01}, SCORES),
+        "no runs": (GOOD, {SGD: {}, ADAM: bowl(0.003)}),
     },
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("mistake", "best", "grid"),
+    ("mistake", "best", "scores"),
     [
         pytest.param(mistake, *sweep, id=f"{mistake}-{label}")
         for mistake, sweeps in SWEEPS.items()
         for label, sweep in sweeps.items()
     ],
 )
-def test_sweep_in_any_form_gets_the_right_verdict(mistake, best, grid):
-    verdict = checks.lr_sweep(best, grid)
+def test_sweep_in_any_form_gets_the_right_verdict(mistake, best, scores):
+    verdict = checks.lr_sweep(best, scores)
     assert (verdict.passed, verdict.mistake) == (mistake is None, mistake), verdict
     assert verdict.hint or mistake is None
     if mistake in IDS["lr_sweep"]:
@@ -515,7 +650,21 @@ def test_sweep_in_any_form_gets_the_right_verdict(mistake, best, grid):
 
 
 def test_sweep_may_be_passed_by_keyword():
-    assert checks.lr_sweep(best_lr_by_optimizer=GOOD, grid=GRID)
+    assert checks.lr_sweep(best_lr_by_optimizer=GOOD, scores=SCORES)
+
+
+def test_near_tie_passes_with_a_remark():
+    verdict = checks.lr_sweep({SGD: 0.1, ADAM: 0.01}, {SGD: bowl(0.1), ADAM: NEAR})
+    assert verdict.passed
+    assert "95.00% against 94.99%" in verdict.hint
+    assert checks.lr_sweep(GOOD, SCORES).hint == ""
+
+
+def test_first_hint_on_a_worse_rate_does_not_name_the_best():
+    checks.lr_sweep(GOOD, SCORES)  # a pass starts the hints again
+    hint = checks.lr_sweep({SGD: 0.01, ADAM: 0.003}, SCORES).hint
+    assert "For SGD you chose 0.01. Of the 7 rates, 3 have a higher" in hint
+    assert "0.1" not in hint
 
 
 @given(
@@ -523,22 +672,29 @@ def test_sweep_may_be_passed_by_keyword():
     data=st.data(),
     float32=st.booleans(),
 )
-def test_random_sweep_is_judged_by_edges_and_equal_rates(exponents, data, float32):
-    grid = [10.0 ** (k / 3) for k in exponents]
-    grid = np.float32(grid) if float32 else grid
-    chosen = data.draw(st.lists(st.sampled_from(exponents), min_size=2, max_size=3))
-    best = {f"optimizer {i}": 10 ** (k / 3) for i, k in enumerate(chosen)}
-    verdict = checks.lr_sweep(best, grid)
-    ends = {min(exponents), max(exponents)}
-    expected = {"edge-of-grid"} if ends & set(chosen) else set()
-    expected |= {"shared-lr"} if len(set(chosen)) == 1 else set()
-    assert verdict.mistake in (expected or {None}), verdict
+def test_random_sweep_is_judged_by_scores_edges_and_equal_rates(exponents, data, float32):
+    def rate(k):
+        return np.float32(10 ** (k / 3)) if float32 else 10 ** (k / 3)
+
+    each = st.tuples(st.sampled_from(exponents), st.sampled_from(exponents))
+    chosen_and_best = data.draw(st.lists(each, min_size=2, max_size=3))
+    chosen, best, tables = {}, {}, {}
+    for i, (k, best_k) in enumerate(chosen_and_best):
+        chosen[i], best[i] = k, best_k
+        tables[i] = {rate(other): 0.95 - 0.02 * abs(other - best_k) for other in exponents}
+    verdict = checks.lr_sweep({i: 10 ** (k / 3) for i, k in chosen.items()}, tables)
+    if chosen != best:
+        same = len(set(chosen.values())) == 1
+        assert verdict.mistake == ("shared-lr" if same else "not-the-best"), verdict
+    else:
+        at_the_end = {min(exponents), max(exponents)} & set(chosen.values())
+        assert verdict.mistake == ("edge-of-grid" if at_the_end else None), verdict
 
 
 def test_second_attempt_at_the_sweep_gets_a_more_direct_hint():
-    checks.lr_sweep(GOOD, GRID)  # a pass starts the hints again
-    first = checks.lr_sweep({SGD: 1.0, ADAM: 0.003}, GRID).hint
-    second = checks.lr_sweep({SGD: 0.1, ADAM: 0.001}, GRID).hint
+    checks.lr_sweep(GOOD, SCORES)  # a pass starts the hints again
+    first = checks.lr_sweep({SGD: 1.0, ADAM: 0.003}, {SGD: bowl(1.0), ADAM: bowl(0.003)}).hint
+    second = checks.lr_sweep({SGD: 0.1, ADAM: 0.001}, {SGD: bowl(0.1), ADAM: bowl(0.001)}).hint
     assert "Add rates beyond that end" not in first
     assert "Add rates beyond that end" in second
     assert "For SGD you chose 1" in first
@@ -546,17 +702,13 @@ def test_second_attempt_at_the_sweep_gets_a_more_direct_hint():
 
 
 def test_solution_of_the_sweep_passes():
-    scores = {
-        SGD: dict(zip(GRID, [0.2, 0.4, 0.6, 0.8, 0.9, 0.7, 0.1], strict=True)),
-        ADAM: dict(zip(GRID, [0.8, 0.9, 0.7, 0.5, 0.3, 0.1, 0.1], strict=True)),
-    }
-    assert checks.lr_sweep(solutions.lr_sweep(scores), GRID).passed
+    assert checks.lr_sweep(solutions.lr_sweep(SCORES), SCORES).passed
     assert "max(" in checks.solution("lr_sweep").text
 
 
 def test_question_gives_hints_and_counts_in_the_progress():
     checks.lr_sweep(None, None)
     assert "own runs" in checks.hint("lr_sweep")
-    checks.lr_sweep(GOOD, GRID)
+    checks.lr_sweep(GOOD, SCORES)
     assert checks.progress().passed["lr_sweep"]
     assert "Day 33" in repr(checks.lr_sweep)

@@ -1,7 +1,9 @@
 """The checks of Day 34: the length of a step, and *Diagnose this run*."""
 
 import itertools
+import math
 import re
+import statistics
 
 import numpy as np
 import pytest
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 
 from nnweek import checks
 from nnweek.checks import faulty_runs, progress_store, solutions
+from nnweek.gradcheck import norm_ratio
 from nnweek.mnist import load_mnist
 from nnweek.tracking import read_scalars
+from support.promises import cases, only_right_answers_pass, promises
+from support.submissions import first_verdict, style
 
 ANSWERS = solutions.answers()
 
@@ -23,57 +28,176 @@ def no_hints_given():
     progress_store.forget("update_ratio")
 
 
-def by_loops(before, after):
-    change = size = 0.0
-    for old, new in zip(before.ravel(), after.ravel(), strict=True):
-        change += (new - old) ** 2
-        size += old**2
-    return (change / size) ** 0.5
+IDS = {
+    "update_ratio": "not-a-ratio upside-down difference-of-norms no-root divided-by-after "
+    "norm-ratio spectral-norm mean-absolute std-ratio percent log10 mean-of-ratios"
+}
+IDS = {name: ids.split() for name, ids in IDS.items()}
 
 
-@pytest.mark.parametrize(
-    "right",
-    [
+@style
+def ratio_by_numpy(bugs, before, after):
+    def norm(x):
+        if "std-ratio" in bugs:
+            return np.std(x)
+        if "mean-absolute" in bugs:
+            return np.mean(np.abs(x))
+        return np.linalg.norm(x, 2 if "spectral-norm" in bugs else None)
+
+    change, base = norm(after - before), norm(before)
+    if "difference-of-norms" in bugs:
+        change = abs(norm(after) - norm(before))
+    if "divided-by-after" in bugs:
+        base = norm(after)
+    if "norm-ratio" in bugs:
+        base = norm(after) + norm(before)
+    if "not-a-ratio" in bugs:
+        base = 1
+    if "mean-of-ratios" in bugs:
+        change, base = np.mean(np.abs((after - before) / before)), 1
+    ratio = base / change if "upside-down" in bugs else change / base
+    ratio = ratio**2 if "no-root" in bugs else ratio
+    ratio = 100 * ratio if "percent" in bugs else ratio
+    return np.log10(ratio) if "log10" in bugs else ratio
+
+
+@style
+def ratio_by_loops(bugs, before, after):
+    old = [float(x) for row in before for x in row]
+    new = [float(x) for row in after for x in row]
+
+    def length(values):
+        if "mean-absolute" in bugs:
+            return sum(map(abs, values))
+        if "std-ratio" in bugs:
+            return statistics.pstdev(values)
+        if "spectral-norm" in bugs:
+            matrix = np.reshape(values, before.shape)
+            return max(np.linalg.eigvalsh(matrix.T @ matrix)) ** 0.5
+        total = sum(x * x for x in values)
+        return total if "no-root" in bugs else math.sqrt(total)
+
+    moved = [b - a for a, b in zip(old, new, strict=True)]
+    if "mean-of-ratios" in bugs:
+        return sum(m / a for m, a in zip(moved, old, strict=True)) / len(old)
+    top = length(new) - length(old) if "difference-of-norms" in bugs else length(moved)
+    below = length(new if "divided-by-after" in bugs else old)
+    if "norm-ratio" in bugs:
+        below = length(old) + length(new)
+    below = 1.0 if "not-a-ratio" in bugs else below
+    if "upside-down" in bugs:
+        top, below = below, top
+    below = below / 100 if "percent" in bugs else below
+    return math.log(abs(top / below), 10) if "log10" in bugs else top / below
+
+
+@style
+def ratio_by_torch(bugs, before, after):
+    before, after = torch.as_tensor(before), torch.as_tensor(after)
+
+    def size(x):
+        if "spectral-norm" in bugs:
+            return torch.linalg.matrix_norm(x, ord=2)
+        if "mean-absolute" in bugs:
+            return x.abs().mean()
+        if "std-ratio" in bugs:
+            return x.std()
+        return (x * x).mean() if "no-root" in bugs else (x * x).mean().sqrt()
+
+    if "mean-of-ratios" in bugs:
+        return (after / before - 1).abs().mean()
+    if "not-a-ratio" in bugs:
+        return (before - after).norm()
+    if "difference-of-norms" in bugs:
+        return after.norm() / before.norm() - 1
+    below = size(after) if "divided-by-after" in bugs else size(before)
+    if "norm-ratio" in bugs:
+        below = torch.maximum(size(before), size(after))
+    ratio = size(before - after) / below
+    ratio = 1 / ratio if "upside-down" in bugs else ratio
+    ratio = ratio * 100 if "percent" in bugs else ratio
+    return ratio.log10().item() if "log10" in bugs else ratio.item()
+
+
+STYLES = {"update_ratio": (ratio_by_numpy, ratio_by_loops, ratio_by_torch)}
+RIGHT = {
+    "update_ratio": [
         solutions.update_ratio,
-        by_loops,
-        lambda b, a: np.sqrt(np.mean((b - a) ** 2) / np.mean(b**2)),
-        lambda b, a: torch.tensor(a - b).norm() / torch.tensor(b).norm(),
-        lambda b, a: np.float32(np.linalg.norm((a - b).astype("f4")) / np.linalg.norm(b)),
+        *(make(set()) for make in STYLES["update_ratio"]),
+        lambda b, a: np.linalg.norm(b - a, "fro") / np.linalg.norm(b, "fro"),
         lambda b, a: [np.linalg.norm((a - b).ravel(), 2) / np.sqrt((b * b).sum())],
+        lambda b, a: np.sqrt(np.einsum("ij,ij", a - b, a - b) / np.vdot(b, b)),
+        lambda b, a: np.float32(np.linalg.norm((a - b).astype("f4")) / np.linalg.norm(b)),
+        lambda b, a: np.linalg.norm(a - b) / (np.linalg.norm(b) + 1e-8),
+    ]
+}
+# A style returns early, or one of the two leaves nothing for the other to change.
+NOT_BOTH = ({"difference-of-norms", "log10"},)  # the logarithm of a negative number
+(
+    test_every_mistake_is_named,
+    test_right_answers_pass,
+    test_one_of_two_mistakes_is_named,
+    test_ids_are_those_of_the_contract,
+) = promises(IDS, STYLES, RIGHT, NOT_BOTH, numeric=True)
+test_random_answer_passes_only_if_it_is_right = only_right_answers_pass(STYLES)
+
+
+def spoils_before(before, after):
+    size = np.linalg.norm(before)
+    before -= after
+    return np.linalg.norm(before) / size
+
+
+UNUSUAL = {
+    ("update_ratio", "not-a-ratio"): [
+        lambda b, a: float(np.sqrt(((b - a) ** 2).sum())),
+        lambda b, a: np.sqrt(((b - a) ** 2).mean()),
     ],
-)
-def test_right_ratio_passes_in_any_style(right):
-    assert checks.update_ratio(right)
-
-
-@pytest.mark.parametrize(
-    ("mistake", "wrong"),
-    [
-        ("not-a-ratio", lambda b, a: np.linalg.norm(a - b)),
-        ("not-a-ratio", lambda b, a: by_loops(b, a) * np.linalg.norm(b)),
-        ("not-a-ratio", lambda b, a: float(np.sqrt(((b - a) ** 2).sum()))),
-        ("upside-down", lambda b, a: np.linalg.norm(b) / np.linalg.norm(a - b)),
-        ("upside-down", lambda b, a: 1 / by_loops(b, a)),
-        ("upside-down", lambda b, a: torch.tensor(b).norm() / torch.tensor(b - a).norm()),
-        ("difference-of-norms", lambda b, a: abs(1 - np.linalg.norm(a) / np.linalg.norm(b))),
-        ("difference-of-norms", lambda b, a: np.linalg.norm(a) / np.linalg.norm(b) - 1),
-        ("difference-of-norms", lambda b, a: 1 - np.sqrt((a**2).sum() / (b**2).sum())),
-        ("no-root", lambda b, a: ((a - b) ** 2).sum() / (b**2).sum()),
-        ("no-root", lambda b, a: by_loops(b, a) ** 2),
-        ("no-root", lambda b, a: np.mean((a - b) ** 2) / np.mean(b**2)),
-        ("mean-of-ratios", lambda b, a: np.abs((a - b) / b).mean()),
-        ("mean-of-ratios", lambda b, a: np.mean([abs(x / y - 1) for x, y in zip(a.flat, b.flat)])),  # noqa: B905
-        ("mean-of-ratios", lambda b, a: ((a - b) / b).mean()),
+    ("update_ratio", "difference-of-norms"): [
+        lambda b, a: 1 - np.sqrt((a**2).sum() / (b**2).sum()),
+        lambda b, a: abs(1 - np.linalg.norm(a) / np.linalg.norm(b)),
     ],
-)
-def test_every_mistake_is_named(mistake, wrong):
-    verdict = checks.update_ratio(wrong)
-    assert verdict.mistake == mistake, verdict
+    ("update_ratio", "no-root"): [
+        lambda b, a: ((a - b) ** 2).sum() / (b**2).sum(),
+        lambda b, a: ((a - b) ** 2).sum() / np.linalg.norm(b),
+        lambda b, a: np.linalg.norm(a - b) / (b**2).sum(),
+    ],
+    ("update_ratio", "divided-by-after"): [lambda b, a: solutions.update_ratio(a, b)],
+    ("update_ratio", "norm-ratio"): [
+        norm_ratio,
+        lambda b, a: 2 * np.linalg.norm(a - b) / (np.linalg.norm(a) + np.linalg.norm(b)),
+    ],
+    ("update_ratio", "mean-absolute"): [
+        lambda b, a: np.linalg.norm((a - b).ravel(), 1) / np.linalg.norm(b.ravel(), 1)
+    ],
+    ("update_ratio", "std-ratio"): [lambda b, a: np.sqrt(np.var(a - b) / np.var(b))],
+    ("update_ratio", "modifies-input"): [spoils_before],
+    ("update_ratio", "wrong-shape"): [
+        lambda b, a: np.linalg.norm(a - b, axis=0) / np.linalg.norm(b, axis=0),
+        lambda b, a: (a - b) / b,
+    ],
+    ("update_ratio", "wrong-type"): [
+        lambda b, a: f"{solutions.update_ratio(b, a):.2%}",
+        lambda b, a: (solutions.update_ratio(b, a), np.linalg.norm(b)),
+    ],
+    ("update_ratio", "wrong"): [
+        lambda b, a: np.log(solutions.update_ratio(b, a)),
+        lambda b, a: np.linalg.norm(a - b, 1) / np.linalg.norm(b, 1),
+        lambda b, a: np.abs(a - b).max() / np.abs(b).max(),
+        lambda b, a: solutions.update_ratio(b, a) ** 0.5,
+    ],
+}
 
 
-def test_unknown_mistake_is_wrong():
-    verdict = checks.update_ratio(lambda b, a: np.linalg.norm(a - b) / np.linalg.norm(a))
-    assert verdict.mistake == "wrong"
+@pytest.mark.parametrize(("name", "mistake", "function"), cases(UNUSUAL))
+def test_unusual_ratio_gets_the_right_verdict(name, mistake, function):
+    verdict = first_verdict(name, function)
+    assert (verdict.passed, verdict.mistake) == (False, mistake), verdict
+
+
+def test_relative_change_is_the_ratio_for_tensors():
+    before, after = torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 3.0]])
+    assert faulty_runs.relative_change(before, after) == pytest.approx(0.2)
 
 
 def test_solution_passes_and_is_true():
@@ -127,6 +251,19 @@ def test_verdict_names_the_next_run_but_not_its_cause():
         again = checks.diagnose(ANSWERS | {run: given_instead})
         assert again.hint != verdict.hint, "a more direct hint"
         assert ANSWERS[run] not in again.hint
+
+
+@pytest.mark.parametrize("cause", [str, str.upper, lambda cause: cause.replace("-", " ")])
+def test_inverted_dictionary_gets_one_sentence(cause):
+    inverted = {cause(name): run for run, name in ANSWERS.items()}
+    for answer in (inverted, inverted | {cause("healthy"): ...}):
+        progress_store.forget("diagnose")
+        verdict = checks.diagnose(answer)
+        assert verdict.mistake == "wrong"
+        assert verdict.hint == (
+            "Your dictionary is the other way round.\n"
+            'Each run is a key, and its cause the value: {"alder": "healthy"}.'
+        )
 
 
 def test_unanswered_runs_are_counted_and_named():

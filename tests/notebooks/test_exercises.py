@@ -28,7 +28,7 @@ def test_unsolved_stub_lets_the_notebook_continue(name, cell, below):
     def check(*args):
         verdicts.append(getattr(checks, name)(*args))
 
-    given = {"checks": SimpleNamespace(**{name: check}), "np": np, "GRIDS": {}}
+    given = {"checks": SimpleNamespace(**{name: check}), "np": np, "scores": {}}
     exec(compile(cell.source, name, "exec"), given)
     (verdict,) = verdicts
     assert not verdict
