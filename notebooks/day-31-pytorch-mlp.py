@@ -864,8 +864,9 @@ checks.train_step(train_step)
 #     optimizer.zero_grad()  # forget the last batch's gradients
 #     logits = model(images)
 #     loss = criterion(logits, labels)
-#     loss.backward()  # fill every parameter's .grad
-#     optimizer.step()  # move every parameter
+#     # Fill every parameter's .grad, then move every parameter.
+#     loss.backward()
+#     optimizer.step()
 #     return loss.item()  # a plain number, so that the graph can go
 # ```
 # </details>

@@ -529,11 +529,11 @@ checks.train_one_epoch(train_one_epoch)
 #     model.train()
 #     total_loss, total_correct, total_count = 0.0, 0, 0
 #     for images, labels in loader:
-#         optimizer.zero_grad()  # forget the last batch's gradients
+#         optimizer.zero_grad()
 #         logits = model(images)
 #         loss = criterion(logits, labels)
-#         loss.backward()  # fill every parameter's .grad
-#         optimizer.step()  # move every parameter
+#         loss.backward()
+#         optimizer.step()
 #         # The batch's mean, weighted by its size: the last batch may be smaller.
 #         total_loss += loss.item() * len(labels)
 #         total_correct += (logits.argmax(dim=1) == labels).sum().item()

@@ -804,9 +804,9 @@ checks.progress()
 # | softmax | $p_c = e^{s_c - \max s} / \sum_k e^{s_k - \max s}$ | $(N, C)$ |
 # | loss | $-\frac{1}{N} \sum_i \log p_{i, y_i}$ | a number |
 # | at the scores | $\delta_2 = (p - Y) / N$ | $(N, C)$ |
-# | second layer | $a_1^\top \delta_2$, $\sum_i \delta_{2, i}$ | $(H, C)$, $(C)$ |
+# | second layer | $a_1^\top \delta_2$, $\sum_i \delta_{2, i}$ | $(H, C)$, $(1, C)$ |
 # | at the hidden layer | $\delta_1 = (\delta_2 W_2^\top) \odot [z_1 > 0]$ | $(N, H)$ |
-# | first layer | $X^\top \delta_1$, $\sum_i \delta_{1, i}$ | $(D, H)$, $(H)$ |
+# | first layer | $X^\top \delta_1$, $\sum_i \delta_{1, i}$ | $(D, H)$, $(1, H)$ |
 #
 # **Steps.** $g$ gradient, $\eta$ learning rate.
 #
@@ -829,7 +829,7 @@ checks.progress()
 #
 # A quiz over the whole week. Cover the answers; a wrong one means that its day deserves another look.
 #
-# **1.** (Day 29) Your bias gradient has shape $(N, H)$, the bias $(H)$. What was forgotten?
+# **1.** (Day 29) Your bias gradient has shape $(N, H)$, the bias $(1, H)$. What was forgotten?
 #
 # - a) The transpose.
 # - b) The sum over the examples.

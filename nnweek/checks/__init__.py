@@ -10,8 +10,9 @@ its name to the lists below.
 
 A check passes through these modules, none of which imports a later one: `errors` (what an
 exception means), `global_state` (save it and put it back), `sandbox` (call a function safely),
-`comparing` (numbers), `wording` (sentences), `running` (probes and
-observations), `recognising` (which mistake it is), `exercise` (declarations). Then come
+`comparing` (numbers), `wording` (sentences), `running` (probes and observations),
+`recognising` (which mistake it is), `prerequisites` (a function that uses other answers),
+`exercise` (declarations). Then come
 `loops` (what Days 31 and 32 share) and one module of exercises per day. `instrumented_loops`
 and `instrumented_networks` record what PyTorch code does, `faulty_runs` logs the runs that
 Day 34 diagnoses, and `progress_store` keeps what has passed.

@@ -500,6 +500,14 @@ def _through_softmax(error, p):
     return p * (error - _row_sum(p * error))
 
 
+def _last_outer(inputs, d):
+    return np.outer(inputs[-1], d[-1])
+
+
+def _last(d):
+    return d[-1]
+
+
 def _backward_probes():
     rng = np.random.default_rng(32)
     # The first batch has no example of the last class, the second has one of every class.
@@ -752,8 +760,9 @@ backward = Exercise(
             "computed.",
             "After the second example, what is left of the gradient of the first?",
             "Start each gradient with zeros before the loop, and add to it with `+=` inside.",
-            variants=both_or_one(
-                weights=lambda inputs, d: np.outer(inputs[-1], d[-1]), bias=lambda d: d[-1]
+            variants=(
+                *both_or_one(weights=_last_outer, bias=_last),
+                {"weights": _last_outer, "bias": _last, "examples": one},
             ),
             finding=SOME_RIGHT,
             slip=(
@@ -767,7 +776,7 @@ backward = Exercise(
             "respect to the scores.",
             "With respect to what is p − one-hot the gradient: to the scores, or to p?",
             "Softmax and cross-entropy together give p − one-hot; no Jacobian is left to apply.",
-            variants=({"through": _through_softmax},),
+            variants=({"through": _through_softmax}, {"through": _through_softmax, "factor": 2}),
             finding=SOME_RIGHT,
             slip=(
                 "dscores /= N",
@@ -982,7 +991,8 @@ def _one_sided(observations):
 
     On a quadratic, (f(x + h) − f(x)) / h exceeds the slope by exactly h/2 times the curvature.
     Example: for f(x) = x² at x = 1, h = 0.1 gives 2.1, and 0.1/2 · 2 is the excess of 0.1. The
-    probe that passes no `eps` has a curvature per entry; one h must explain all entries.
+    probe that passes no `eps` has a curvature per entry; one h must explain all entries. A second
+    derivative, which is the curvature itself, looks like a step of 2.
     """
     steep = next(o for o in observations if len(o.probe.args) == 2)
     got, right = steep.outputs.get("gradient"), steep.right["gradient"]
@@ -991,7 +1001,7 @@ def _one_sided(observations):
     excess, curvature = got - right, steep.probe.args[0].curvature
     h = 2 * (excess * curvature).sum() / (curvature**2).sum()  # least squares
     unexplained = np.abs(excess - h / 2 * curvature).max()
-    return abs(h) > 1e-8 and unexplained < 1e-2 * np.abs(excess).max()
+    return 1e-8 < abs(h) < 0.3 and unexplained < 1e-2 * np.abs(excess).max()
 
 
 def _not_restored(observations):
@@ -1184,18 +1194,8 @@ numerical_gradient = Exercise(
 )
 
 
-def _every(i, n):
-    return True
-
-
-def _sgd_step(
-    params, grads, lr, *, sign=-1, rate=identity, start=identity, moves=_every, finish=identity
-):
-    updated = [
-        start(p) + sign * rate(lr) * g if moves(i, len(params)) else p
-        for i, (p, g) in enumerate(zip(params, grads, strict=True))
-    ]
-    return finish(updated)
+def _sgd_step(params, grads, lr, *, sign=-1, rate=identity, start=identity, finish=identity):
+    return finish([start(p) + sign * rate(lr) * g for p, g in zip(params, grads, strict=True)])
 
 
 def _sgd_probes():
@@ -1248,6 +1248,19 @@ def _multiple_of_gradient(observations):
         if np.abs(got - factor * g).max() > 1e-5 or abs(factor) < 1e-6:
             return False
     return bool(updates)
+
+
+def _moved(condition):
+    """Make a `detect` from a condition on which parameters moved: a list of Booleans per probe."""
+
+    def detect(observations):
+        moved = iter([not close(got, p) for p, _, got in _updates(observations)])
+        return any(o.wrong for o in observations) and all(
+            each and condition(each)
+            for each in [[*itertools.islice(moved, len(o.right))] for o in observations]
+        )
+
+    return detect
 
 
 _UNCHANGED = "A parameter came back unchanged: {where} is {got}, where {expected} was expected."
@@ -1303,7 +1316,8 @@ sgd_step = Exercise(
             "Only the first parameter was updated.",
             "How many of the arrays in the list changed, and how many came back?",
             "Every parameter takes its step; a `return` inside the loop ends it too early.",
-            variants=({"moves": lambda i, n: i == 0}, {"finish": lambda updated: updated[:1]}),
+            variants=({"finish": lambda updated: updated[:1]},),
+            detect=_moved(lambda moved: moved[0] and not any(moved[1:])),
             finding=SOME_RIGHT,
             slip=(
                 "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
@@ -1312,10 +1326,11 @@ sgd_step = Exercise(
         ),
         Mistake(
             "wrong",
-            "No parameter moved. Assigning to the loop variable does not change the list.",
+            "No parameter moved. If there is a loop, assigning to its variable does not change the "
+            "list.",
             "After `p = p - …` inside a loop, what does the list contain?",
             "Collect the new arrays in a new list and return that.",
-            variants=({"moves": lambda i, n: False},),
+            detect=_moved(lambda moved: not any(moved)),
             finding=_UNCHANGED,
             slip=(
                 "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
@@ -1327,14 +1342,20 @@ sgd_step = Exercise(
             "Only the last parameter was updated.",
             "Which lines are inside the loop, and which come after it?",
             "Each parameter has to be updated and kept inside the loop.",
-            variants=(
-                {"moves": lambda i, n: i == n - 1},
-                {"finish": lambda updated: updated[-1:]},
-            ),
+            variants=({"finish": lambda updated: updated[-1:]},),
+            detect=_moved(lambda moved: moved[-1] and not any(moved[:-1])),
             slip=(
                 "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
                 "for p, g in zip(params, grads, strict=True):\n        new = [p - lr * g]\n    return new",
             ),
+        ),
+        Mistake(
+            "wrong",
+            "Some of the parameters did not move at all.",
+            "Over which indices does your loop run? Are the first and the last among them?",
+            "Every parameter takes its step.",
+            detect=_moved(lambda moved: not all(moved)),
+            finding=SOME_RIGHT,
         ),
     ),
     hints=(

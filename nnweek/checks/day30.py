@@ -50,19 +50,20 @@ def _by_sign(observations):
 
 
 def _leaks(observations):
-    """Return the slope for z < 0 if it is never 0 there and right for z > 0, else None."""
+    """Return the slope for z < 0 if it is one number other than 0, and right for z > 0."""
     if parts := _by_sign(observations):
         _, above, _, below = parts
-        if close(above, np.ones_like(above)) and below.all():
+        if close(above, np.ones_like(above)) and below.all() and close(below, below[:1]):
             return {"leak": f"{below[0]:.4g}"}
     return None
 
 
 def _returns_values(observations):
-    """Return whether these are values of a (perhaps leaky) ReLU: z for z > 0 but not for z < 0."""
+    """Return whether these are values of a ReLU, or of a leaky one: z for z > 0, else 0 or c·z."""
     if parts := _by_sign(observations):
         positive, above, negative, below = parts
-        return close(above, positive) and not close(below, negative)
+        leak = (below / negative).mean()
+        return close(above, positive) and 0 <= leak < 0.9 and close(below, leak * negative)
     return False
 
 
@@ -186,15 +187,16 @@ def _overflows(observations):
 def _clipped(observations):
     """Return where the sigmoid stops changing, as if z were clipped to ±c.
 
-    The sigmoid of −z and one without brackets, 1 + exp(−z), are tried too.
+    The sigmoid of −z, one without brackets, 1 + exp(−z), and those of |z| and −|z| are tried too.
     """
     if any(o.outputs.get("sigmoid", np.zeros(0)).shape != o.right["sigmoid"].shape
            for o in observations[:3]):  # fmt: skip
         return None
     z = np.concatenate([o.probe.args[0].ravel() for o in observations[:3]])
     got = np.concatenate([o.outputs["sigmoid"].ravel() for o in observations[:3]])
+    of_size = np.where(z < 0, 1 - got, got)  # σ(z) if `got` is σ(|z|)
     for farthest in (np.argmin(z), np.argmax(z)):
-        for values in (got, 1 - got, 1 / got):
+        for values in (got, 1 - got, 1 / got, of_size, 1 - of_size):
             if c := _clip(z, values, farthest):
                 beyond = f"{'Below' if c < 0 else 'Above'} z = {c:.3g}".replace("-", "−")
                 far = f"{z[farthest]:.3g}".replace("-", "−")
@@ -480,9 +482,27 @@ def _he_normal(got, wanted):
 
     Each band is at least six standard errors wide, so a right answer never fails by chance.
     """
-    if not _same_spread(got, wanted):
-        return False
-    return bool(2.1 < _kurtosis(got) < 3.5 and np.unique(got).size > 0.9 * got.size)
+    return _scaled_otherwise(got, wanted) and bool(_kurtosis(got) > 2.1)
+
+
+def _scaled_otherwise(got, wanted):
+    """Return whether `got` may be drawn as `wanted` is, or uniformly with the same spread.
+
+    A normal draw that is clipped at one standard deviation, or half of which is 0, has the spread
+    of half the variance, but another shape.
+    """
+    return (
+        _same_spread(got, wanted)
+        and bool(1.7 < _kurtosis(got) < 3.5)
+        and not _many_are_equal(got, wanted)
+    )
+
+
+def _many_are_equal(draw, right):
+    """Return whether there are fewer distinct numbers than in a right draw, of float16 at least."""
+    if (draw == draw.astype(np.float16)).all():
+        right = right.astype(np.float16)
+    return np.unique(draw).size < 0.9 * np.unique(right).size
 
 
 def _kurtosis(draw):
@@ -566,7 +586,7 @@ init_weights = Exercise(
     right=_init_weights,
     outputs=("weights",),
     probes=_init_probes,
-    matches=_same_spread,
+    matches=_scaled_otherwise,
     mistakes=(
         Mistake(
             "integer-division",
@@ -632,10 +652,18 @@ init_weights = Exercise(
             "Which rule was made for ReLU, and which number does it divide by?",
             "The variance is 2 / fan_in.",
             lambda i, o: np.sqrt(2 / (i + o)),
-            lambda i, o: np.sqrt(1 / (i + o)),
             lambda i, o: np.sqrt(4 / (i + o)),
             lambda i, o: np.sqrt(6 / (i + o)),
             slip=("2 / fan_in", "2 / (fan_in + fan_out)"),
+        ),
+        _wrong_scale(
+            "wrong",
+            "The variance is 1 / (fan_in + fan_out). He's rule for ReLU depends on the number of "
+            "inputs only, and has a 2 in it.",
+            "How many terms does the sum in one hidden unit have?",
+            "The variance is 2 / fan_in.",
+            lambda i, o: np.sqrt(1 / (i + o)),
+            slip=("2 / fan_in", "1 / (fan_in + fan_out)"),
         ),
         _wrong_scale(
             "missing-two",
@@ -698,10 +726,13 @@ init_weights = Exercise(
         ),
         Mistake(
             "wrong",
-            "Many entries are equal, and units with equal weights compute the same.",
-            "How many numbers do you draw, and how many entries does the array have?",
-            "Draw (fan_in, fan_out) numbers, one per entry.",
-            detect=_when(lambda draws: np.unique(draws[0]).size <= 0.9 * draws[0].size),
+            "Many entries are equal. A normal distribution hardly ever gives the same number twice.",
+            "Which numbers occur more than once? How many numbers do you draw, and how many entries "
+            "does the array have?",
+            "Draw one number per entry, and change them by a common factor only.",
+            detect=lambda observations: _when(
+                lambda draws: _many_are_equal(draws[0], observations[0].right["weights"])
+            )(observations),
             finding="Only {distinct} of the entries are distinct.",
         ),
         Mistake(
@@ -928,8 +959,8 @@ def _answers(observations):
 
 def _always(answer):
     def detect(observations):
-        given = [bool(o.outputs["the answer"]) for o in observations if "the answer" in o.outputs]
-        return set(given) == {answer} and {"errors": _errors(observations)}
+        given = {o.outputs.get("the answer", np.array(None)).item() for o in observations}
+        return given == {answer} and {"errors": _errors(observations)}
 
     return detect
 

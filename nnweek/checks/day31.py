@@ -201,7 +201,7 @@ mlp = Exercise(
             "What do the rows of your output sum to? May a logit be negative?",
             _LAST_IS_LINEAR,
             variants=({"finish": loops.softmax_rows},),
-            detect=_of_logits(loops.sums_to_one),
+            detect=_of_logits(lambda got: loops.sums_to_one(got) and 0 < got.min() < got.max() < 1),
             slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.Softmax(dim=1),"),
         ),
         Mistake(
@@ -221,7 +221,12 @@ mlp = Exercise(
             "What is the smallest of your outputs? May a logit be negative?",
             "A ReLU belongs after each hidden layer, not after the last layer.",
             variants=({"finish": lambda z: z.relu()},),
-            detect=_of_logits(lambda got: got.min() == 0 and (got == 0).mean() > 0.1),
+            detect=_of_logits(
+                lambda got: (
+                    # A clamp, or a one-hot vector, repeats its maximum as well.
+                    got.min() == 0 and (got == 0).mean() > 0.1 and (got == got.max()).sum() == 1
+                )
+            ),
             slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.ReLU(),"),
         ),
         Mistake(
@@ -297,7 +302,9 @@ mlp = Exercise(
             "Which call in `forward` takes a tensor out of the graph?",
             "`forward` needs no `detach()`, no `.data` and no `no_grad()`; the evaluation loop "
             "turns recording off, not the network.",
-            detect=_of_network(lambda log: log.cut),
+            detect=lambda observations: (
+                not observations[0].wrong and _of_network(lambda log: log.cut)(observations)
+            ),
             finding="The logits are right, but some of the network's weights get no gradient from "
             "them.",
         ),

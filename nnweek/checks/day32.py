@@ -667,16 +667,18 @@ def _try_normalize(function, train, test):
 def _normalize_probes():
     rng = np.random.default_rng(32)
 
-    def digits(n, ink, share):
-        """Images with a dark background, each with its own brightness."""
+    def digits(n, ink, share, least, most):
+        """Images with a uniform background, each with its own brightness."""
         strength = rng.uniform(0.5, 1, size=(n, 1, 1)) * ink
         inked = rng.random((n, 28, 28)) < share * rng.uniform(0.7, 1.3, size=(n, 1, 1))
         pixels = inked * strength * rng.uniform(0.6, 1, size=(n, 28, 28))
-        pixels[0, 0, :2] = 0, 255
+        pixels = np.clip(pixels, least, most)
+        pixels[0, 0, :2] = least, most
         return pixels.astype(np.uint8)
 
-    for n, m in ((12, 5), (8, 8)):
-        train, test = digits(n, 255, 0.2), digits(m, 180, 0.35)
+    # The second images have no pixel of 0 or 255, and so much ink that their median is ink.
+    for n, m, share, least, most in ((12, 5, 0.2, 0, 255), (8, 8, 0.6, 10, 240)):
+        train, test = digits(n, 255, share, least, most), digits(m, 180, 0.35, least, most)
         yield Probe((train, test), {"N": n, "M": m}, accept=_nearly)
 
 
@@ -696,9 +698,10 @@ def _nearly(got, wanted):
 
 
 def _on_a_line(condition):
-    """Make a `detect` from a condition on slopes, offsets and means: new = slope · old + offset.
+    """Make a `detect` from a condition on lines, new = slope · old + offset.
 
-    There is one of each per probe, and each probe has other statistics.
+    It gets the slopes, the offsets, and the means, minima and maxima of the new images: one of each
+    per probe, and each probe has other statistics.
     """
 
     def detect(observations):
@@ -710,13 +713,13 @@ def _on_a_line(condition):
             slope, offset = np.polyfit(old.ravel(), new.ravel(), 1)
             if slope <= 0 or np.abs(slope * old + offset - new).max() > 1e-4 * np.abs(new).max():
                 return False
-            lines.append((slope, offset, new.mean()))
+            lines.append((slope, offset, new.mean(), new.min(), new.max()))
         return bool(condition(*np.transpose(lines)))
 
     return detect
 
 
-def _without_offset(slopes, offsets, _):
+def _without_offset(slopes, offsets, *_):
     return (abs(offsets) < 1e-4 * slopes).all()
 
 
@@ -725,8 +728,13 @@ def _are(slopes, *units):
     return any(abs(unit * slopes - 1).max() < 1e-4 for unit in units)
 
 
+def _only_divided(slopes, offsets, means, least, most):
+    """Return whether the images were divided by 255, or by their largest pixel."""
+    return _without_offset(slopes, offsets) and (_are(slopes, 255, 256) or _are(most, 1))
+
+
 def _same(numbers):
-    return np.ptp(numbers) < 1e-4 * np.abs(numbers).max()
+    return np.ptp(numbers) <= 1e-4 * np.abs(numbers).max()
 
 
 def _overflowed(observations):
@@ -820,12 +828,12 @@ normalize = Exercise(
         ),
         Mistake(
             "only-divides",
-            "This is a division by 255 and no more. The images are between 0 and 1, but their mean is "
-            "not 0 and their standard deviation is not 1.",
+            "This is a division by 255, or by the largest pixel, and no more. The images are between "
+            "0 and 1, but their mean is not 0 and their standard deviation is not 1.",
             "What are the mean and the standard deviation of what you return for the training set?",
             "Subtract the mean of the training set, then divide by its standard deviation.",
             variants=({"mean": zero, "std": one},),
-            detect=_on_a_line(lambda *lines: _without_offset(*lines) and _are(lines[0], 255, 256)),
+            detect=_on_a_line(_only_divided),
             slip=("(train - mean) / std, (test - mean) / std", "train, test"),
         ),
         Mistake(
@@ -845,7 +853,7 @@ normalize = Exercise(
             "Divide by the standard deviation after you subtract the mean.",
             variants=({"std": one}, {"std": one, "unit": 1}),
             detect=_on_a_line(
-                lambda slopes, _, means: _are(slopes, 1, 255) and abs(means).max() < 1e-4
+                lambda slopes, _, means, *__: _are(slopes, 1, 255) and abs(means).max() < 1e-4
             ),
             finding="{first} The standard deviation of your {output} is {std}.",
             slip=("(train - mean) / std, (test - mean) / std", "train - mean, test - mean"),
@@ -913,8 +921,17 @@ normalize = Exercise(
                 *both_or_one(mean=lambda x: 0.1307, std=lambda x: 0.3081),
                 {"mean": lambda x: 0.1307, "std": lambda x: 0.3081, "unit": 1},
             ),
-            detect=_on_a_line(lambda slopes, offsets, _: _same(slopes) and _same(offsets)),
+            detect=_on_a_line(lambda slopes, offsets, *_: _same(slopes) and _same(offsets)),
             slip=("train.mean(), train.std()", "0.1307, 0.3081"),
+        ),
+        Mistake(
+            "wrong",
+            "The images were scaled to a range: from their smallest and largest pixel to two fixed "
+            "numbers. That depends on two pixels alone, and gives neither mean 0 nor deviation 1.",
+            "What are the mean and the standard deviation of what you return for the training set?",
+            "Subtract the mean of the training set, then divide by its standard deviation.",
+            detect=_on_a_line(lambda slopes, offsets, _, least, most: _same(least) and _same(most)),
+            slip=("train.mean(), train.std()", "train.min(), train.max() - train.min()"),
         ),
         Mistake(
             "wrong",

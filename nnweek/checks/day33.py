@@ -389,8 +389,8 @@ def _adam_probes():
     # So late that the corrections are 1: eps can be large here, and an answer that folds them into
     # the learning rate, as Kingma and Ba propose, still gives the same result.
     yield probe((2, 3), 2000, 0.3, 0.8, 0.95, 0.5)
-    # At the first step, t − 1 divides by zero.
-    yield probe((2, 3), 1, 0.3, 0.7, 0.85, 1e-8, targets="off-by-one-t")
+    # At the first step, t − 1 divides by zero: all that comes of it says nothing if more is wrong.
+    yield probe((2, 3), 1, 0.3, 0.7, 0.85, 1e-8, targets="the first step")
 
 
 def _without_memory(observations):

@@ -18,13 +18,21 @@ To add a mistake, add one `Mistake` with the step that it replaces, a sentence o
 and two hints.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nnweek.checks import progress_store, recognising, running, sandbox, wording
+from nnweek.checks import (
+    prerequisites,
+    progress_store,
+    recognising,
+    running,
+    sandbox,
+    wording,
+)
 from nnweek.checks.comparing import close, kind
-from nnweek.checks.verdict import Verdict
+from nnweek.checks.verdict import Verdict, show_at_once
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Probe:
         args: what the function is called with, positionally; each call gets copies.
         context: numbers for the sentences, such as {"N": 8}.
         targets: the mistake that this probe was built for; if only such probes fail, that is
-            the mistake.
+            the mistake. What is no mistake's id only sets the probe apart from the ordinary ones.
         accept: (output, right output) → bool, if more than one answer is right.
     """
 
@@ -135,6 +143,9 @@ class Question(_Task):
 
     def __call__(self, *answer, **named):
         """Check an answer and return a `Verdict`."""
+        return show_at_once(self._judged(*answer, **named), sys._getframe(1))
+
+    def _judged(self, *answer, **named):
         if _is_blank(next(iter((*answer, *named.values())), None)):
             hint = progress_store.next_hint(self.name, "not-attempted", self.hints)
             return self._verdict("not-attempted", f"{self._your_turn()}\n{hint}")
@@ -211,7 +222,8 @@ class Exercise(_Task):
     def __call__(self, function):
         """Check `function` and return a `Verdict`."""
         with sandbox.undisturbed():
-            return self._verdict(*self._judge(function))
+            verdict = self._verdict(*self._judge_alone(function))
+        return show_at_once(verdict, sys._getframe(1))
 
     def answers(self, steps=()):
         """Return the right outputs on every probe, with some steps replaced.
@@ -224,6 +236,44 @@ class Exercise(_Task):
         if steps not in self._cache:
             self._cache[steps] = _Answers(self, dict(steps))
         return self._cache[steps]
+
+    def _judge_alone(self, function):
+        """Return (mistake or None, hint), as if the other exercises were solved.
+
+        If the function fails and uses the learner's answers to other exercises that fail, too,
+        it is judged again with right ones. That counts unless it makes no difference, or the
+        function cannot cope with them: its own `forward` may return more than was asked for.
+        """
+        before = progress_store.given_hints()
+        mistake, hint = self._judge(function)
+        wrong = () if mistake is None else self._unsolved(function)
+        if not wrong:
+            return mistake, hint
+        after = progress_store.given_hints()
+        progress_store.set_given_hints(before)
+        from nnweek.checks import solutions
+
+        with prerequisites.replaced(function, {name: getattr(solutions, name) for name in wrong}):
+            alone, hint_alone = self._judge(function)
+        if alone == mistake or alone in ("raised", "wrong-type", "wrong-shape"):
+            progress_store.set_given_hints(after)
+            return mistake, hint
+        does = "does" if len(wrong) == 1 else "do"
+        note = f"Your {wording.in_words(wrong)} {does} not pass yet, so a right one was used here."
+        return alone, wording.lines(note, hint_alone)
+
+    def _unsolved(self, function):
+        """Return the names of the exercises that the function uses and that do not pass."""
+        from nnweek.checks import EXERCISES
+
+        others = {
+            name for name, e in EXERCISES.items() if isinstance(e, Exercise) and e is not self
+        }
+        before = progress_store.given_hints()
+        used = prerequisites.used_by(function, others)
+        wrong = [name for name, own in used.items() if EXERCISES[name]._judge(own)[0] is not None]
+        progress_store.set_given_hints(before)
+        return wrong
 
     def _judge(self, function):
         """Return (mistake or None, hint)."""

@@ -30,6 +30,15 @@ from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
 
 SIZES = (28 * 28, 256, 256, 10)
+# Their second argument is a matrix, also one with a single row or column.
+_PRODUCTS = {
+    nn.functional.linear,
+    torch.matmul,
+    torch.mm,
+    torch.Tensor.matmul,
+    torch.Tensor.mm,
+    torch.Tensor.__matmul__,
+}
 _NORMALISATIONS = {
     nn.functional.batch_norm,
     nn.functional.layer_norm,
@@ -93,6 +102,7 @@ class _UsedTensors(TorchFunctionMode):
         self.made = {id(images): images}  # a reference, so that no other tensor gets its id
         self.used = {}
         self.normalised, self.shifts = set(), []
+        self.factors = set()  # the ids of second factors
         self.last = ()  # the shapes of the last call's tensors
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -100,6 +110,8 @@ class _UsedTensors(TorchFunctionMode):
         if function in _NORMALISATIONS:
             self.normalised.add(inputs[0].shape[-1])
             self.shifts += _shift(inputs)
+        if function in _PRODUCTS and len(inputs) > 1 and inputs[1].ndim == 2:
+            self.factors.add(id(inputs[1]))
         if function in _NORMALISATIONS | {torch.prelu}:
             inputs = inputs[:1]
         # Reading an attribute, such as `x.shape`, is a call as well.
@@ -224,7 +236,7 @@ def try_network(function, seed):
         # A linear layer without a bias may leave it to the normalisation that follows.
         shifts = uses.shifts if sum(not _as_matrix(t) for t in used) < 3 else []
         used += shifts
-        _describe(log, module, used)
+        _describe(log, module, used, uses.factors)
         trainable = [t for t in used if t.requires_grad]
         if trainable:
             with torch.enable_grad():
@@ -309,6 +321,8 @@ def _wrong_input(shapes):
     others = [s for s in shapes if len(s) != 2 or SIZES[0] not in s]
     if not expects_pixels or not others or others[0][-1:] == SIZES[:1]:
         return ""
+    if np.prod(others[0]) != 7 * SIZES[0]:
+        return ""  # not the images, but what another layer made of them
     return f"The first layer expects rows of 784 numbers, but got the shape {others[0]}."
 
 
@@ -329,18 +343,18 @@ def _as_matrix(tensor):
     return shape if min(shape) > 1 else None
 
 
-def _describe(log, module, used):
+def _describe(log, module, used, factors):
     """Record in the log what the used tensors say about the network."""
     own = {id(parameter) for parameter in module.parameters()}
-    weights = [t for t in used if _as_matrix(t)]
-    vectors = [t for t in used if not _as_matrix(t) and t.numel() > 1]
+    weights = [t for t in used if _as_matrix(t) or id(t) in factors]
+    vectors = [t for t in used if not _as_matrix(t) and id(t) not in factors and t.numel() > 1]
     statistics = {id(buffer) for buffer in module.buffers() if not _as_matrix(buffer)}
     unregistered = (t for t in weights + vectors if id(t) not in own | statistics)
     log.unregistered = ", ".join(str(tuple(t.shape)) for t in unregistered)
     log.frozen = any(id(t) in own and not t.requires_grad for t in used)
     log.layers, log.biases = len(weights), len(vectors)
 
-    shapes = [_as_matrix(t) for t in weights]
+    shapes = [_as_matrix(t) or tuple(t.shape) for t in weights]
     expected = list(zip(SIZES[1:], SIZES, strict=False))
     log.wide_enough = sorted(map(sorted, shapes)) == sorted(map(sorted, expected))
     log.transposed = log.wide_enough and any(s not in expected for s in shapes)

@@ -48,3 +48,14 @@ def last_hints(exercise):
 def forget(exercise):
     """Restart the hints of an exercise from the first one."""
     _given_hints.pop(exercise, None)
+
+
+def given_hints():
+    """Return which hints were given, for `set_given_hints`."""
+    return dict(_given_hints)
+
+
+def set_given_hints(given):
+    """Take back the hints given since `given_hints` was called."""
+    _given_hints.clear()
+    _given_hints.update(given)

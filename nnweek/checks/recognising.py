@@ -63,8 +63,9 @@ def recognise(exercise, observations):
             return Explanation([mistake], numbers=numbers)
     if failing and None not in targets and not any(o.has_programming_error for o in failing):
         first = failing[0]
-        mistake = next(m for m in exercise.mistakes if m.id == first.probe.targets)
-        return Explanation([mistake], (first, first.wrong[0]))
+        for mistake in exercise.mistakes:
+            if mistake.id == first.probe.targets:
+                return Explanation([mistake], (first, first.wrong[0]))
     complete, partial_pair = None, None
     if exercise.max_simultaneous > 1:
         complete, partial_pair = _explain(exercise, observations, 2)

@@ -8,6 +8,7 @@ and a sign carry the meaning, never a colour alone.
 import html
 import os
 import re
+import sys
 import textwrap
 from dataclasses import dataclass
 
@@ -92,6 +93,10 @@ class Verdict:
             lines.append(f"  {self.address}")
         return printable("\n".join([self.title, *lines]))
 
+    def _ipython_display_(self):
+        if vars(self).pop("_shown_in", None) != _cell():  # else it is the last line of that cell
+            _display(self)
+
     def _repr_html_(self):
         # A solid edge for passed and a dashed one for not yet: no need to see colours.
         edge = "solid" if self.passed else "dashed"
@@ -112,6 +117,33 @@ class Verdict:
             f'<div role="status" style="{_BOX.format(edge=edge)}">'
             f"<strong>{html.escape(self.title)}</strong>{lines}</div>"
         )
+
+
+def show_at_once(verdict, caller):
+    """Return the verdict; display it if a notebook's cell called the check directly.
+
+    So it is shown wherever in the cell the check stands, and once.
+
+    Args:
+        caller: the frame that called the check.
+    """
+    if "ipykernel" in sys.modules and caller.f_code.co_name == "<module>":
+        _display(verdict)
+        vars(verdict)["_shown_in"] = _cell()
+    return verdict
+
+
+def _cell():
+    """Return the number of the notebook's cell that is running."""
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "execution_count", None)
+
+
+def _display(verdict):
+    from IPython.display import display
+
+    display({"text/plain": repr(verdict), "text/html": verdict._repr_html_()}, raw=True)
 
 
 def anchor(exercise, mistake):

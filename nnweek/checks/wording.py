@@ -27,8 +27,9 @@ def in_words(names):
 
 
 def lines(*texts):
-    """Join texts, without the empty ones, one per line."""
-    return "\n".join(text for text in texts if text)
+    """Join texts, one per line, without empty lines and spaces at the end of one."""
+    each = (line.rstrip() for text in texts for line in text.splitlines())
+    return "\n".join(line for line in each if line)
 
 
 def sentence(text):

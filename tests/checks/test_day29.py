@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from nnweek import checks
+from nnweek.checks import solutions
 from support.promises import cases, only_right_answers_pass, promises
 from support.submissions import (
     backward_arrays,
@@ -763,6 +764,19 @@ def test_one_sided_difference_is_named_for_any_step(step, side):
     assert verdict.mistake == "one-sided"
 
 
+@pytest.mark.parametrize("divisor", [lambda e: e**2, lambda e: 2 * e**2, lambda e: e])
+def test_second_difference_is_not_called_one_sided(divisor):
+    def submission(f, x, eps=1e-5):
+        g = np.zeros(x.shape)
+        for i in np.ndindex(x.shape):
+            step = np.zeros(x.shape)
+            step[i] = eps
+            g[i] = (f(x + step) - 2 * f(x) + f(x - step)) / divisor(eps)
+        return g
+
+    assert checks.numerical_gradient(submission).mistake == "wrong"
+
+
 @pytest.mark.parametrize(
     ("step", "passed"), [(1e-6, True), (1e-5, True), (1e-4, True), (0.01, False), (1.0, False)]
 )
@@ -1060,6 +1074,9 @@ UNUSUAL = {
     ("sgd_step", "wrong"): [
         lambda params, grads, lr: params,
         lambda params, grads, lr: [p - lr * p for p in params],
+        # These parameters move, and others do not.
+        lambda params, grads, lr: [*solutions.sgd_step(params, grads, lr)[:-1], params[-1]],
+        lambda params, grads, lr: [*solutions.sgd_step(params, grads, lr)[:2], *params[2:]],
     ],
 }
 
@@ -1089,6 +1106,21 @@ def test_unusual_mistake_gets_the_right_id(name, mistake, function):
         ("cross_entropy", first_example_in_the_loop, "the loss of the first example"),
         ("sgd_step", lambda p, g, lr: p[-1] - lr * g[-1], "Only the last parameter"),
         ("sgd_step", only_the_loop_variable, "No parameter moved"),
+        (
+            "sgd_step",
+            lambda p, g, lr: [*p[:-1], p[-1] - lr * g[-1]],
+            "Only the last parameter",
+        ),
+        (
+            "sgd_step",
+            lambda p, g, lr: [*solutions.sgd_step(p, g, lr)[:-1], p[-1]],
+            "Some of the parameters did not move",
+        ),
+        (
+            "backward",
+            with_error(lambda p, Y: 2 * p * (p - Y - (p * (p - Y)).sum(1, keepdims=True))),
+            "went through the softmax twice",
+        ),
     ],
 )
 def test_mistake_without_an_id_is_explained(name, function, phrase):

@@ -805,6 +805,25 @@ def without(*indices):
     return lambda: nn.Sequential(*(m for i, m in enumerate(solutions.mlp()) if i not in indices))
 
 
+class OneHot(MNISTMLP):
+    """Returns numbers that sum to 1 and are 0 or 1, which no softmax returns."""
+
+    def forward(self, x):
+        return nn.functional.one_hot(super().forward(x).argmax(1), 10).float()
+
+
+class UsesOneLayerTwice(nn.Module):
+    """The first layer again, where the hidden units meet it: the images are flat."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(784, 256), nn.Linear(256, 10)
+
+    def forward(self, x):
+        x = self.first(x.flatten(1)).relu()
+        return self.last(self.first(x).relu())
+
+
 UNUSUAL = {
     ("mlp", "unregistered-layers"): [
         *(in_a_container(kind) for kind in (list, tuple, "dict", "some")),
@@ -817,7 +836,10 @@ UNUSUAL = {
         lambda: Deep((784, 256, 128, 10)),
         lambda: Deep((784, 512, 512, 10)),
         lambda: Deep((784, 256, 256, 9)),
+        lambda: Deep((784, 256, 256, 1)),
+        lambda: Deep((784, 256, 1, 10)),
     ],
+    ("mlp", "raised"): [UsesOneLayerTwice],
     ("mlp", "no-nonlinearity"): [without(2, 4), without(2), without(4)],
     ("mlp", "no-flatten"): [
         without(0),
@@ -837,6 +859,8 @@ UNUSUAL = {
     ],
     ("mlp", "relu-on-logits"): [lambda: nn.Sequential(*with_dropout(), nn.ReLU())],
     ("mlp", "wrong"): [
+        OneHot,
+        lambda: nn.Sequential(*solutions.mlp(), nn.Hardtanh(0, 1)),
         lambda: Deep(nonlinearity=lambda z: F.dropout(z.relu())),
         lambda: nn.Sequential(*solutions.mlp(), nn.BatchNorm1d(10)),
         lambda: Deep(nonlinearity=lambda z: z.softmax(1)),
@@ -906,6 +930,7 @@ def test_optimizer_of_the_trial_steps_like_pytorchs_own():
     np.testing.assert_allclose(ours.parameters(), theirs.parameters(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_first_verdict_does_not_wait_for_pytorchs_compiler():
     code = """
         import sys
@@ -929,6 +954,7 @@ def test_images_changed_in_place_are_reported():
     assert "`images`" in verdict.hint
 
 
+@pytest.mark.slow
 @given(st.floats(-100, 100), st.sampled_from([float, torch.tensor, np.float32]))
 def test_random_losses_fail(value, kind):
     def train_step(*args):
@@ -938,6 +964,7 @@ def test_random_losses_fail(value, kind):
     assert not checks.train_step(train_step)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)  # each initialises a network
 @given(st.lists(st.sampled_from([10, 28, 100, 256, 784]), max_size=3))
 def test_random_widths_pass_only_if_right(hidden):
@@ -948,6 +975,7 @@ def test_random_widths_pass_only_if_right(hidden):
 ORDER = ["clear", "forward", "backward", "step"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(ORDER), min_size=1, max_size=6))
 def test_random_orders_pass_only_if_right(order):
     """An order is right if it is forward, backward, step and clears outside backward … step."""

@@ -892,6 +892,16 @@ def per_pixel_by_scikit_learn(train, test):
     return [scaler.transform(x.reshape(len(x), -1)).reshape(x.shape) for x in (train, test)]
 
 
+def scaled_to(low, high):
+    """Scale from the smallest and largest pixel of the training set to a range."""
+
+    def normalize(train, test):
+        least, most = float(train.min()), float(train.max())
+        return [low + (high - low) * (x - least) / (most - least) for x in (train, test)]
+
+    return normalize
+
+
 UNUSUAL = [
     ("train_one_epoch", epoch_with(stop=True), "first-batch-only"),
     ("train_one_epoch", epoch_with(mean_loss, share_of_batch, stop=True), "first-batch-only"),
@@ -986,6 +996,10 @@ UNUSUAL = [
     ("split", lambda n, r, seed: solutions.split(n, r / 2, seed), "wrong"),
     ("split", repeats_samples, "wrong"),
     ("normalize", after_the_training_set, "wrong"),
+    ("normalize", scaled_to(-1, 1), "wrong"),
+    ("normalize", scaled_to(0, 1), "wrong"),
+    ("normalize", normalize_by(mean=lambda a, b, x: np.median(a)), "wrong"),
+    ("normalize", normalize_by(mean=lambda a, b, x: a.min()), "wrong"),
     # These are not what the exercise asks for.
     ("train_one_epoch", epoch_with(loss_of=lambda loss, y, ld: loss), "wrong-type"),
     ("train_one_epoch", lambda *a: solutions.train_one_epoch(*a)[0], "wrong-type"),
@@ -1241,6 +1255,12 @@ def test_gradients_left_off_get_a_remark():
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("limits", [(0, 1), (-1, 1)])
+def test_scaling_to_a_range_is_explained(limits):
+    verdict = first_verdict("normalize", scaled_to(*limits))
+    assert "scaled to a range" in verdict.hint
+
+
 def test_conversion_without_a_copy_gets_a_remark():
     verdict = first_verdict("normalize", normalize_without_a_copy)
     assert verdict.passed
@@ -1253,6 +1273,7 @@ def test_mask_in_place_of_indices_is_explained():
     assert "`train_idx` is a mask" in hint
 
 
+@pytest.mark.slow
 @given(st.permutations(range(61)), st.integers(0, 60), st.integers(0, 60))
 def test_random_cuts_pass_only_if_right(order, start, stop):
     """The first probe has 61 samples, 12 or 13 of them for validation."""
@@ -1267,6 +1288,7 @@ def test_random_cuts_pass_only_if_right(order, start, stop):
     assert verdict.passed == (start == stop and stop in (12, 13)), verdict
 
 
+@pytest.mark.slow
 @settings(max_examples=25)  # each is a check of 80 images
 @given(st.floats(-1, 2), st.floats(0.2, 3), st.sampled_from([1, 255]))
 def test_random_lines_pass_only_if_right(share, power, unit):
@@ -1282,6 +1304,7 @@ def test_random_lines_pass_only_if_right(share, power, unit):
     assert verdict.passed if off < 1e-6 else not verdict.passed or off < 1e-2
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([0.0, 1.0, 9.0, 4.0]), min_size=3, max_size=3))
 def test_random_batch_weights_pass_only_if_right(weights):
     def evaluate(model, loader, criterion):

@@ -291,6 +291,7 @@ def test_repeated_cause_is_reported():
     assert "`overfitting` 2 times" in hint
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(faulty_runs.RUNS), st.sampled_from(faulty_runs.CAUSES)))
 def test_random_answers_pass_only_if_true(answers):
     assert bool(checks.diagnose(answers)) == (answers == ANSWERS)
@@ -337,6 +338,7 @@ def test_every_injected_fault_shows_in_its_curves(runs):
     assert {run: diagnosis(curves) for run, curves in runs.items()} == ANSWERS
 
 
+@pytest.mark.slow
 def test_runs_have_the_same_tags_and_steps(runs):
     first, *others = runs.values()
     for curves in others:
@@ -348,6 +350,7 @@ def test_runs_have_the_same_tags_and_steps(runs):
     assert first["Loss/val"][0] == list(range(0, faulty_runs.STEPS + 1, faulty_runs.EVERY))
 
 
+@pytest.mark.slow
 def test_curves_show_what_the_page_says(runs):
     curves = {cause: runs[run] for run, cause in ANSWERS.items()}
 

@@ -330,6 +330,7 @@ def run_in_new_process(code, **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_progress_is_kept_between_sessions(tmp_path):
     file = str(tmp_path / "folder" / "results.jsonl")
     passing = """
@@ -349,6 +350,7 @@ def test_progress_is_kept_between_sessions(tmp_path):
     assert Path(file).read_text().count("softmax") == 1
 
 
+@pytest.mark.slow
 def test_progress_works_if_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     code = """
@@ -388,6 +390,7 @@ def test_check_prints_and_warns_nothing(name, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_numpy_exercises_need_only_numpy():
     code = f"""
         import sys

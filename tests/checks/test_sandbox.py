@@ -7,6 +7,7 @@ import gc
 import math
 import os
 import random
+import select
 import signal
 import socket
 import sys
@@ -22,7 +23,11 @@ from nnweek import checks
 from nnweek.checks import sandbox, solutions
 from support.submissions import NAMES, first_verdict, solution_of
 
-every_exercise = pytest.mark.parametrize("name", NAMES)
+# All others are `slow`.
+FAST = ("backward", "mlp", "train_one_epoch")
+every_exercise = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in FAST)) for n in NAMES]
+)
 
 
 def test_keyboard_interrupt_stops_the_check():
@@ -181,6 +186,26 @@ def test_endless_loop_is_stopped_with_a_message(monkeypatch, submission):
     assert checks.softmax(solutions.softmax).passed
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a fork with threads is safe on Linux only")
+def test_endless_loop_is_stopped_in_a_forked_process(monkeypatch):
+    monkeypatch.setattr(sandbox, "SECONDS", 0.2)
+    torch.ones(300, 300) @ torch.ones(300, 300)  # starts PyTorch's threads, which a fork lacks
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(write, first_verdict("softmax", sleeps_with_bare_except).hint.encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as verdict:
+        came, _, _ = select.select([verdict], [], [], 60)
+        if not came:
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert "0.2 seconds" in verdict.read()
+
+
 def test_endless_loop_is_stopped_in_another_thread(monkeypatch):
     monkeypatch.setattr(sandbox, "SECONDS", 0.2)
     verdicts = []
@@ -274,7 +299,7 @@ def test_check_restores_the_global_state(name):
         sys.settrace(lambda *a: None)
         sys.stdout = sys.stderr = sys.stdin = None
         os.chdir("/")
-        os.environ["NNWEEK_RUDE"] = "1"
+        os.environ["RUDE"] = "1"
         gc.disable()
         for arg in args:
             if isinstance(arg, np.ndarray):

@@ -21,7 +21,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PACKAGE = {
     path.relative_to(ROOT).as_posix(): path
     for path in (ROOT / "nnweek").rglob("*")
-    if path.suffix in (".py", ".png")
+    if path.suffix in (".py", ".png", ".json")
 } | {
     f"nnweek/notebooks/{path.name}": path
     for path in (ROOT / "notebooks").glob("day-*")

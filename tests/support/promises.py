@@ -52,12 +52,18 @@ def promises(ids, styles, right=None, not_both=(), numeric=False):
         not_both: sets of two mistakes that a style cannot make at once.
         numeric: whether the submissions compute with arrays of floats: then each is also tried
             in float32, and the hints quote numbers.
+
+    Pairs of mistakes, and mistakes in float32, are `slow`.
     """
     casts = PRECISIONS if numeric else AS_WRITTEN
     every_cast = pytest.mark.parametrize("cast", casts.values(), ids=casts)
+    slowly = [
+        pytest.param(cast, id=name, marks=[pytest.mark.slow] * (name == "float32"))
+        for name, cast in casts.items()
+    ]
     all_styles = [(name, style) for name in styles for style in styles[name]]
 
-    @every_cast
+    @pytest.mark.parametrize("cast", slowly)
     @pytest.mark.parametrize(
         ("name", "style", "bug"), [(name, style, bug) for name, style in all_styles for bug in ids[name]]
     )  # fmt: skip
@@ -74,6 +80,7 @@ def promises(ids, styles, right=None, not_both=(), numeric=False):
         verdict = first_verdict(name, cast(function))
         assert verdict.passed, verdict
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("name", "style"), all_styles)
     def names_one_of_two(name, style):
         turn = itertools.cycle(casts.values())
@@ -96,6 +103,7 @@ def promises(ids, styles, right=None, not_both=(), numeric=False):
 def only_right_answers_pass(styles):
     """Return a test: a right answer passes, and fails if one of its outputs is spoiled."""
 
+    @pytest.mark.slow
     @settings(deadline=None)
     @given(
         named_style=st.sampled_from([(name, style) for name in styles for style in styles[name]]),
