@@ -37,8 +37,6 @@ book: update ## build the site and show the file to open
 	@test -d book/notebooks/. || { nnweek report; exit 1; }
 	jupyter-book build book -W --keep-going
 
-# What the notebooks record here must not replace a learner's own results.
-test bench: export NNWEEK_RESULTS = $(shell mktemp -u)
 test: $(READY) lint ## lint, run all tests and execute the notebooks
 	pytest tests
 	pytest --nbmake notebooks
@@ -63,6 +61,8 @@ pdf: book ## print the book as one PDF (needs Chromium and its driver)
 serve: book ## build the site and serve it on http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
 
+# What the notebooks record here must not replace a learner's own results; see notebooks/conftest.py.
+bench: export NNWEEK_RESULTS = $(shell mktemp -u)
 bench: update ## measure speed and memory, also of the notebooks (several minutes); writes bench.json
 	nnweek bench --notebooks notebooks
 

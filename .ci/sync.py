@@ -35,6 +35,7 @@ from nnweek.files import atomic_write
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 KEPT = ("tags", "mystnb")  # the metadata of a cell that is written to the .py
+HIDDEN = {"remove-cell", "hide-cell", "hide-input", "remove-input"}  # tags: no code on the page
 
 
 class Refused(Exception):
@@ -137,6 +138,12 @@ def generate(source, old=None):
     if old:
         carry(cells, old.cells, ("outputs", "execution_count"))
         metadata.update({k: v for k, v in old.metadata.items() if k != "jupytext"})
+    for cell in cells:  # what the page hides or describes, in the words of Jupyter and nbconvert
+        if HIDDEN & set(cell.metadata.get("tags", ())) and "jupyter" not in cell.metadata:
+            cell.metadata["jupyter"] = {"source_hidden": True}
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+        if alt:
+            cell.metadata["alt"] = alt
     # The line of "version" keeps git from a conflict with metadata that an editor adds below.
     metadata["nnweek"] = {"source": digest(cells), "version": 1}
     parts = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

@@ -16,6 +16,7 @@ The library, which the notebooks import:
 `files`        atomic writes                                            –
 `runtime`      seeding, the device, the data folder                     numpy
 `results`      the shared results file                                  –
+`notebook`     claims of the text, progress bars, interrupts            tqdm
 `loaders`      splitting, normalising and batching images               torch
 `mnist`        finding, verifying and loading MNIST or its stand-in     torch
 `models`       the network that the week trains                         torch

@@ -1,9 +1,12 @@
 """Training runs: the baseline, one optimizer, many models at once (Days 32 to 35)."""
 
 import copy
+import ctypes
+import itertools
+import threading
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +18,7 @@ from nnweek._validate import positive_float, positive_int
 from nnweek.loaders import make_loaders
 from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
+from nnweek.notebook import progress_bar
 from nnweek.optimizers import STEPS, known_optimizer, make_optimizer
 from nnweek.training import History, evaluate, fit
 
@@ -118,15 +122,40 @@ def in_parallel(train, *arguments):
         ValueError: if the iterables differ in length.
         RuntimeError: if a run drew from PyTorch's shared generator, as dropout and layers
             without a seed do: with parallel runs, that is not reproducible.
-        Exception: the first exception raised by `train`.
+        Exception: the first exception raised by `train`. It ends the other runs, and so does
+            an interrupt.
     """
     jobs = list(zip(*arguments, strict=True))
+    done = [0] * len(jobs)
+
+    def run(i, *job):
+        result = train(*job)
+        done[i] = 1
+        return result
+
+    return _in_parallel(run, jobs, done, total=len(jobs), desc="runs", unit="run")
+
+
+def _in_parallel(train, jobs, done, **options):
+    """Call `train(i, *job)` for every job, with a bar that shows the sum of `done`."""
     threads, before = torch.get_num_threads(), torch.get_rng_state()
+    stoppable = _Stoppable()
+    pool = ThreadPoolExecutor(_runs_at_once(), initializer=torch.set_num_threads, initargs=[1])
     try:
-        pool = ThreadPoolExecutor(_runs_at_once(), initializer=torch.set_num_threads, initargs=[1])
-        with pool:
-            results = list(pool.map(lambda job: train(*job), jobs))
+        futures = [pool.submit(stoppable.call, train, i, *job) for i, job in enumerate(jobs)]
+        with progress_bar(**options) as bar:
+            remaining = set(futures)
+            while remaining:
+                ended, remaining = wait(remaining, timeout=0.2, return_when=FIRST_EXCEPTION)
+                for future in ended:
+                    future.result()  # raises what the run raised
+                bar.n = sum(done)
+                bar.refresh()  # also if nothing is done yet: the seconds show that it runs
+        results = [future.result() for future in futures]
     finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        stoppable.stop()
+        pool.shutdown()
         torch.set_num_threads(threads)
     if not torch.equal(before, torch.get_rng_state()):
         raise RuntimeError(
@@ -135,6 +164,30 @@ def in_parallel(train, *arguments):
             "beforehand, or run these one after the other"
         )
     return results
+
+
+class _Stoppable:
+    """Calls in threads that `stop` ends at their next line of Python."""
+
+    def __init__(self):
+        self._threads = set()
+
+    def call(self, function, *arguments):
+        self._threads.add(threading.get_ident())
+        try:
+            return function(*arguments)
+        finally:
+            self._threads.discard(threading.get_ident())
+            for _ in range(1000):  # an interrupt that is on its way arrives here
+                pass
+
+    def stop(self):
+        while self._threads:  # again, in case a run swallowed the interrupt
+            for thread in list(self._threads):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
+                )
+            time.sleep(0.05)
 
 
 def _runs_at_once():
@@ -190,21 +243,33 @@ def train_together(models, train_loader, val_loader, optimizer_name, lr, *, epoc
     every = len(loaders[0]) if every is None else positive_int("every", every)
     rates = _rates(lr, K, epochs * len(loaders[0]))
 
-    def train(share):
-        # Copies, because a loader counts its epochs; the images are shared.
-        own = [copy.copy(loader) for loader in (loaders[share] if several else loaders)]
-        return _train_stacked(
-            models[share], own, val_loader, n_state, step, rates[share], epochs, every
-        )
-
     # Each CPU core takes a share of the models; a GPU takes all of them.
     shares = min(K, _runs_at_once())
     ends = [round(k * K / shares) for k in range(shares + 1)]
-    groups = in_parallel(train, map(slice, ends[:-1], ends[1:]))
+    done = [0] * shares  # steps
+
+    def train(i, share):
+        # Copies, because a loader counts its epochs; the images are shared.
+        own = [copy.copy(loader) for loader in (loaders[share] if several else loaders)]
+        batches = _counted(_batches(own, epochs, len(own) > 1), done, i)
+        return _train_stacked(
+            models[share], batches, len(own) > 1, val_loader, n_state, step, rates[share], every
+        )
+
+    jobs = [(slice(*pair),) for pair in itertools.pairwise(ends)]
+    steps = shares * rates.shape[1]
+    groups = _in_parallel(train, jobs, done, total=steps, desc="steps", unit="step")
     return [history for group in groups for history in group]
 
 
-def _train_stacked(models, loaders, val_loader, n_state, step, rates, epochs, every):
+def _counted(batches, done, i):
+    """Yield the batches and keep their number in `done[i]`."""
+    for number, batch in enumerate(batches, start=1):
+        yield batch
+        done[i] = number
+
+
+def _train_stacked(models, batches, several, val_loader, n_state, step, rates, every):
     """Train K models at once, with their parameters stacked along a first axis of length K.
 
     For example, the first weights of K `MNISTMLP` become one tensor (K, 256, 784). `vmap` maps
@@ -222,7 +287,6 @@ def _train_stacked(models, loaders, val_loader, n_state, step, rates, epochs, ev
         hits = (logits.argmax(dim=1) == labels).sum()
         return nn.functional.cross_entropy(logits, labels), hits
 
-    several = len(loaders) > 1
     own = 0 if several else None  # each model has its own batch, or all share one
     backward = vmap(
         grad_and_value(loss_and_hits, has_aux=True), in_dims=(0, own, own), randomness="different"
@@ -233,7 +297,7 @@ def _train_stacked(models, loaders, val_loader, n_state, step, rates, epochs, ev
     losses, hits, sizes = [], [], []
     models[0].train()
     start = time.perf_counter()
-    for t, (images, labels) in enumerate(_batches(loaders, epochs, several), start=1):
+    for t, (images, labels) in enumerate(batches, start=1):
         grads, (loss, hit) = backward(params, images, labels)
         for name, w in params.items():
             rate = rates[:, t - 1].view(K, *[1] * (w.ndim - 1))  # (K, 1, …)

@@ -26,8 +26,10 @@ def results_file():
     return Path(os.path.expanduser(chosen)) if chosen else data_folder() / "results.jsonl"
 
 
-def record(name, value, *, dataset, day):
+def record(name, value, *, dataset, day, settings=None):
     """Save a result for a later day. Introduced on Day 29.
+
+    Record a value once it is known to be what its name says.
 
     If the file cannot be written, a message on stderr says so and the notebook continues.
 
@@ -36,12 +38,14 @@ def record(name, value, *, dataset, day):
         value: a number, a string, or lists and dictionaries of them (JSON).
         dataset: what it was measured on; each data set has its own results.
         day: the number of the day that measured it, such as 32.
+        settings: what the value depends on, such as {"epochs": 5, "lr": 0.1} (JSON).
 
     Raises:
-        TypeError, ValueError: if the value cannot be written as JSON.
+        TypeError, ValueError: if the value or the settings cannot be written as JSON.
     """
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    entry = {"name": name, "value": value, "dataset": dataset, "day": day, "time": now}
+    entry = {"name": name, "value": value, "settings": settings or {}}
+    entry |= {"dataset": dataset, "day": day, "time": now}
     try:
         line = json.dumps(entry, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -68,44 +72,55 @@ def recorded(dataset):
         dataset: as passed to `record`.
 
     Returns:
-        {name: {"value": …, "day": …, "time": …}}, empty if nothing was recorded.
+        {name: {"value": …, "settings": …, "day": …, "time": …}}, empty if nothing was recorded.
 
     Raises:
         OSError: if the file exists but cannot be read.
     """
+    return dict(_recorded(dataset))
+
+
+def _recorded(dataset):
+    """Yield (name, result) for each intact line of a data set, the oldest first."""
     try:
         lines = results_file().read_bytes().splitlines()
     except FileNotFoundError:
-        return {}
-    results = {}
+        return
     for line in lines:
         try:
             entry = json.loads(line)
             if entry["dataset"] == dataset:
-                results[entry["name"]] = {key: entry[key] for key in ("value", "day", "time")}
+                result = {key: entry[key] for key in ("value", "day", "time")}
+                hash(entry["name"])
+                yield entry["name"], result | {"settings": entry.get("settings") or {}}
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
-    return results
 
 
-def recall(name, measure, *, dataset, day):
+def recall(name, measure, *, dataset, day, settings=None):
     """Return a recorded result; if there is none, measure and record it. Introduced on Day 35.
 
-    One printed line says which of the two happened.
+    A result counts only if it was recorded with the same settings, so an experiment with other
+    epochs or another seed is never taken for the published run. One printed line says whether
+    the value was recorded or measured.
 
     Args:
-        name, dataset, day: as for `record`.
+        name, dataset, day, settings: as for `record`.
         measure: called without arguments if nothing was recorded; returns the value.
 
     Raises:
         OSError: if the file exists and cannot be read.
-        TypeError, ValueError: if the measured value cannot be written as JSON.
+        TypeError, ValueError: if the measured value or the settings cannot be written as JSON.
     """
-    result = recorded(dataset).get(name)
-    if result:
+    wanted = json.loads(json.dumps(settings or {}))  # (1, 2) is read back as [1, 2]
+    found = [result for recorded_name, result in _recorded(dataset) if recorded_name == name]
+    fitting = [result for result in found if result["settings"] == wanted]
+    if fitting:
+        result = fitting[-1]
         print(printable(f"Day {day}: {name} was recorded on {result['time'][:10]}"))
         return result["value"]
     value = measure()
-    record(name, value, dataset=dataset, day=day)
-    print(printable(f"Day {day}: {name} measured now"))
+    record(name, value, dataset=dataset, day=day, settings=settings)
+    other = " (recorded with other settings)" if found else ""
+    print(printable(f"Day {day}: {name} measured now{other}"))
     return value

@@ -1,6 +1,7 @@
 """TensorBoard: writing logs, reading them back, showing them in a notebook (Day 34)."""
 
 import io
+import logging
 import math
 import os
 import shlex
@@ -227,7 +228,17 @@ def _events(log_dir):
         )
     # 0 keeps all points; the default keeps a random sample of a long run.
     everything = {"scalars": 0, "histograms": 0, "images": 0, "tensors": 0}
-    return EventAccumulator(str(log_dir), size_guidance=everything).Reload()
+    logger = logging.getLogger("tensorboard")
+    logger.addFilter(_not_about_graphs)
+    try:
+        return EventAccumulator(str(log_dir), size_guidance=everything).Reload()
+    finally:
+        logger.removeFilter(_not_about_graphs)
+
+
+def _not_about_graphs(record):
+    """Drop the warning that a graph was logged twice, as it is when a cell is run again."""
+    return not record.getMessage().startswith("Found more than one")
 
 
 def _by_tag(tags, events_of, value_of):

@@ -1,7 +1,5 @@
 """Training and evaluation: one epoch (Day 31), or several with a history (Day 32)."""
 
-import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from torch import nn
 
 from nnweek._validate import positive_int
 from nnweek.checkpoints import load_checkpoint, save_checkpoint
+from nnweek.notebook import progress_bar
 from nnweek.tracking import read_scalars
 
 CURVES = {  # TensorBoard tags of the lists in `History`
@@ -180,8 +179,6 @@ def fit(
             empty or the checkpoint is refused, which changes nothing.
         OSError: if the checkpoint cannot be written; an earlier checkpoint stays intact.
     """
-    from tqdm import tqdm
-
     epochs = positive_int("epochs", epochs)
     criterion, history = nn.CrossEntropyLoss(), History()
     if checkpoint is not None and Path(checkpoint).exists():
@@ -192,12 +189,8 @@ def fit(
             for epoch in range(1, len(history) + 1):
                 _log(writer, history, epoch, epoch * len(train_loader), logged)
 
-    if progress is None:
-        not_parallel = threading.current_thread() is threading.main_thread()
-        progress = not_parallel and (sys.stdout.isatty() or "ipykernel" in sys.modules)
-    options = {} if progress else {"disable": True}  # {} leaves it to TQDM_DISABLE
     remaining = range(len(history) + 1, epochs + 1)
-    with tqdm(remaining, desc="epochs", leave=False, file=sys.stdout, **options) as bar:
+    with progress_bar(remaining, show=progress, desc="epochs") as bar:
         for epoch in bar:
             start = time.perf_counter()
             train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)

@@ -48,6 +48,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 
 # %%
 import io
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,11 +56,20 @@ from IPython.display import Image, Markdown
 
 from nnweek import checks, results
 from nnweek.gradcheck import grad_check, gradient_report
+from nnweek.notebook import progress_bar, text_says
 from nnweek.plots import COLORS, STYLE, plot_curves
 from nnweek.scratch import TwoLayerMLP, train_numpy
 from nnweek.toy import make_spirals, make_toy_data
 
+# %% [markdown]
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+
+# %% tags=["parameters"]
 SEED = 42
+EPOCHS = 150  # of the first comparison
+LR = 0.3
+
+# %%
 X_toy, y_toy = make_toy_data(80, seed=SEED)
 
 # %% [markdown]
@@ -193,8 +203,8 @@ def sigmoid(z):
     return np.exp(-np.logaddexp(0, -z))
 
 
-def sigmoid_grad(z):
-    return sigmoid(z) * sigmoid(-z)
+def sigmoid_grad(z):  # sigmoid(z) * sigmoid(-z)
+    return np.exp(-np.logaddexp(0, -z)) * np.exp(-np.logaddexp(0, z))
 
 
 def tanh(z):
@@ -205,6 +215,12 @@ def tanh_grad(z):
     return 1 - np.tanh(z) ** 2
 
 
+ACTIVATIONS = {
+    "ReLU": (relu, relu_grad),
+    "sigmoid": (sigmoid, sigmoid_grad),
+    "tanh": (tanh, tanh_grad),
+}
+
 extreme = np.array([-1000.0, 0.0, 1000.0])
 with np.errstate(over="raise"):  # an overflow would stop us here
     print(sigmoid(extreme))
@@ -212,11 +228,7 @@ with np.errstate(over="raise"):  # an overflow would stop us here
 # %% mystnb={"image": {"alt": "Derivatives of the three activations from minus five to five: ReLU's jumps from zero to one at zero, tanh's is a narrow bell that reaches one, sigmoid's is a wide bell that reaches a quarter."}}
 z = np.linspace(-5, 5, 401)
 plot_curves(
-    {
-        "ReLU": (z, relu_grad(z)),
-        "sigmoid": (z, sigmoid_grad(z)),
-        "tanh": (z, tanh_grad(z)),
-    },
+    {name: (z, derivative(z)) for name, (_, derivative) in ACTIVATIONS.items()},
     "What each activation lets through",
     "Pre-activation $z$",
     "Derivative",
@@ -234,13 +246,14 @@ plot_curves(
 # falls faster?
 
 # %%
+HIDDEN, SCALE = 16, 0.1
 curves = {}
 for activation in ["relu", "sigmoid"]:
     model = TwoLayerMLP(
-        2, 16, 2, activation=activation, weight_scale=0.1, seed=SEED
+        2, HIDDEN, 2, activation=activation, weight_scale=SCALE, seed=SEED
     )
     print(activation)
-    curves[activation] = train_numpy(model, X_toy, y_toy, lr=0.3, epochs=150)
+    curves[activation] = train_numpy(model, X_toy, y_toy, lr=LR, epochs=EPOCHS)
 
 # %% mystnb={"image": {"alt": "Training loss of both networks on shared axes: the ReLU network's loss falls within the first twenty epochs, the sigmoid network's stays higher throughout."}}
 plot_curves(
@@ -254,30 +267,43 @@ plot_curves(
 
 
 def epochs_to_reach(level, losses):
-    return next(
-        epoch for epoch, loss in enumerate(losses, start=1) if loss < level
-    )
+    """The first epoch with a loss below this level, or infinity."""
+    below = [epoch for epoch, loss in enumerate(losses, 1) if loss < level]
+    return min(below, default=np.inf)
 
 
 reached = {
     name: epochs_to_reach(0.3, losses) for name, losses in curves.items()
 }
+after = {
+    name: f"after **{epochs}** epochs" if epochs < np.inf else "**never**"
+    for name, epochs in reached.items()
+}
 Markdown(
-    f"The loss falls below 0.3 after **{reached['relu']}** epochs with ReLU and "
-    f"after **{reached['sigmoid']}** with sigmoid; it ends at "
+    f"The loss falls below 0.3 {after['relu']} with ReLU and "
+    f"{after['sigmoid']} with sigmoid; it ends at "
     f"{curves['relu'][-1]:.4f} and {curves['sigmoid'][-1]:.4f}."
 )
 
 # %% tags=["remove-cell"]
-results.record(
-    "activation_final_loss",
-    {activation: losses[-1] for activation, losses in curves.items()},
-    dataset="toy",
-    day=30,
-)
-assert reached["relu"] < reached["sigmoid"]
-assert curves["relu"][20] < 0.15
-assert curves["relu"][-1] < curves["sigmoid"][-1] < 0.3
+with text_says("ReLU is faster and ends at the lower loss"):
+    assert reached["relu"] < reached["sigmoid"]
+    assert curves["relu"][20] < 0.15
+    assert curves["relu"][-1] < curves["sigmoid"][-1] < 0.3
+    results.record(
+        "activation_final_loss",
+        {activation: losses[-1] for activation, losses in curves.items()},
+        dataset="toy",
+        day=30,
+        settings={
+            "seed": SEED,
+            "epochs": EPOCHS,
+            "lr": LR,
+            "hidden": HIDDEN,
+            "weight_scale": SCALE,
+            "examples": len(X_toy),
+        },
+    )
 
 # %% [markdown]
 # So ReLU wins? On this task, with this learning rate, from this seed. That is *one* comparison, and it cannot say why.
@@ -291,14 +317,8 @@ assert curves["relu"][-1] < curves["sigmoid"][-1] < 0.3
 # Day 29. The pair `[seed, layer]` gives each layer the same draws for every activation, so that only the bend and the
 # scale differ.
 
+
 # %%
-ACTIVATIONS = {
-    "ReLU": (relu, relu_grad),
-    "sigmoid": (sigmoid, sigmoid_grad),
-    "tanh": (tanh, tanh_grad),
-}
-
-
 class DeepMLP:
     """Networks of one shape, one per seed: weights (S, fan_in, fan_out)."""
 
@@ -392,8 +412,10 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert agreement < 1e-12
-assert deep_error < 1e-5
+with text_says("both networks have the same gradients"):
+    assert agreement < 1e-12
+with text_says("the gradient of a deep network agrees with finite differences"):
+    assert deep_error < 1e-5
 
 # %% [markdown]
 # How large should the initial weights be? Think of one layer with $n_\text{in}$ inputs. Each output is a sum of that
@@ -441,7 +463,7 @@ INITS = {
     "too large": lambda fan_in, fan_out: 2.0,
 }
 SEEDS = range(5)
-X_spiral, y_spiral = make_spirals(50, turns=0.75)
+X_spiral, y_spiral = make_spirals(50, turns=0.75, seed=SEED)
 SIX = [2] + [16] * 6 + [2]
 
 
@@ -487,10 +509,14 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert ratio["sigmoid, Xavier"] > 500
-assert all(ratio[name] < 20 for name in ["ReLU, He", "tanh, Xavier"])
-assert ratio["sigmoid, too large"] < ratio["sigmoid, Xavier"] / 20
-assert max(norms["ReLU, too small"]) < 1e-6
+with text_says("with sigmoids and Xavier's weights the gradient vanishes"):
+    assert ratio["sigmoid, Xavier"] > 500
+with text_says("with ReLU or tanh, all layers receive similar gradients"):
+    assert all(ratio[name] < 20 for name in ["ReLU, He", "tanh, Xavier"])
+with text_says("with large weights a sigmoid's gradient falls far less"):
+    assert ratio["sigmoid, too large"] < ratio["sigmoid, Xavier"] / 20
+with text_says("with tiny weights hardly any gradient reaches any layer"):
+    assert max(norms["ReLU, too small"]) < 1e-6
 
 # %% [markdown]
 # A gradient can get lost in two ways that one can count, layer by layer. A sigmoid or tanh unit is *saturated* for an
@@ -540,10 +566,13 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert fractions["tanh, too large: saturated"][-1] > 0.5
-assert fractions["tanh, Xavier: saturated"][-1] < 0.05
-assert max(fractions["sigmoid, Xavier: saturated"]) < 0.01
-assert fractions["ReLU, He: dead"][-1] > fractions["ReLU, He: dead"][0]
+with text_says("large weights saturate most tanh units, Xavier's hardly any"):
+    assert fractions["tanh, too large: saturated"][-1] > 0.5
+    assert fractions["tanh, Xavier: saturated"][-1] < 0.05
+with text_says("the sigmoid with Xavier's weights has no saturated unit"):
+    assert max(fractions["sigmoid, Xavier: saturated"]) < 0.01
+with text_says("dead units become more frequent with depth"):
+    assert fractions["ReLU, He: dead"][-1] > fractions["ReLU, He: dead"][0]
 
 # %% [markdown]
 # *How to read it:* the height is the share of units, over all seeds, that are saturated or dead. The sigmoid with
@@ -560,7 +589,7 @@ assert fractions["ReLU, He: dead"][-1] > fractions["ReLU, He: dead"][0]
 #
 # Now train. Three activations, four kinds of initial weights, three learning rates, five seeds each, with one hidden layer
 # and with four. The entry is the training loss after 200 steps: mean over the seeds, and half the width of its 95 %
-# interval. Guessing has a loss of $\log 2 \approx 0.69$.
+# interval. Guessing has a loss of $\log 2 \approx 0.69$. The two tables take about 10 s on two cores.
 #
 # *Predict:* are there weights with which the sigmoid beats ReLU?
 
@@ -572,14 +601,13 @@ T_95 = 2.776  # 97.5 % point of Student's t with 4 degrees of freedom
 def study(hidden, steps=200):
     """{(activation, init, rate): losses of the five seeds} after training."""
     final = {}
-    for activation in ACTIVATIONS:
-        for init, std in INITS.items():
-            for lr in RATES:
-                network = DeepMLP([2, *hidden, 2], activation, std, SEEDS)
-                with np.errstate(all="ignore"):  # some of them explode
-                    for _ in range(steps):
-                        losses = network.step(X_spiral, y_spiral, lr)
-                final[activation, init, lr] = losses
+    settings = list(product(ACTIVATIONS, INITS, RATES))
+    for activation, init, lr in progress_bar(settings, desc="settings"):
+        network = DeepMLP([2, *hidden, 2], activation, INITS[init], SEEDS)
+        with np.errstate(all="ignore"):  # some of them explode
+            for _ in range(steps):
+                losses = network.step(X_spiral, y_spiral, lr)
+        final[activation, init, lr] = losses
     return final
 
 
@@ -617,11 +645,12 @@ Markdown("**Four hidden layers**\n\n" + table(deep_results))
 # %%
 def best(final, activation, init=None):
     """Lowest mean loss of an activation, over rates (and kinds of weights)."""
-    return min(
+    means = [
         losses.mean()
         for (a, i, _), losses in final.items()
         if a == activation and init in (None, i) and np.isfinite(losses).all()
-    )
+    ]
+    return min(means, default=np.inf)  # infinity if all of them diverged
 
 
 by_rule = {  # with weights by He's or Xavier's rule, the better of the two
@@ -644,20 +673,26 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert best(shallow, "sigmoid") < 0.25
-assert by_rule["sigmoid"] > 0.3
-assert best(deep_results, "sigmoid", "too large") < 0.2
-assert best(deep_results, "ReLU", "too large") > 0.4
-assert best(deep_results, "ReLU", "He") < 0.05
-assert best(deep_results, "ReLU", "He") < best(deep_results, "sigmoid")
-assert all(
-    best(deep_results, "tanh", i) < 0.2 for i in INITS if i != "too small"
-)
-assert all(
-    abs(losses.mean() - np.log(2)) < 0.01
-    for (_, init, _), losses in deep_results.items()
-    if init == "too small"
-)
+with text_says("with one hidden layer, a sigmoid is fine"):
+    assert best(shallow, "sigmoid") < 0.25
+with text_says("with four, it is not fine at the usual weights"):
+    assert by_rule["sigmoid"] > 0.3
+with text_says("with large weights the sigmoid learns, and ReLU does not"):
+    assert best(deep_results, "sigmoid", "too large") < 0.2
+    assert best(deep_results, "ReLU", "too large") > 0.4
+with text_says("ReLU with He's weights does better than any sigmoid"):
+    assert best(deep_results, "ReLU", "He") < 0.05
+    assert best(deep_results, "ReLU", "He") < best(deep_results, "sigmoid")
+with text_says("tanh learns with all weights but the tiny ones"):
+    assert all(
+        best(deep_results, "tanh", i) < 0.2 for i in INITS if i != "too small"
+    )
+with text_says("weights that are too small stop every deep network"):
+    assert all(
+        abs(losses.mean() - np.log(2)) < 0.01
+        for (_, init, _), losses in deep_results.items()
+        if init == "too small"
+    )
 
 # %% [markdown]
 # What do the tables say?
@@ -688,7 +723,8 @@ film = DeepMLP([2, 32, 32, 2], "ReLU", INITS["He"], seeds=[1])
 axis = np.linspace(-1.3, 1.3, 120)
 grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 frames, taken = [], 0
-for until in np.unique(np.geomspace(1, 400, 24).astype(int)):
+steps_shown = np.unique(np.geomspace(1, 400, 24).astype(int))
+for until in progress_bar(steps_shown, desc="frames"):
     while taken < until:
         loss = film.step(X_spiral, y_spiral, 0.3)[0]
         taken += 1
@@ -731,8 +767,10 @@ frames[0].save(
 Image(data=animation.getvalue(), format="png")
 
 # %% tags=["remove-cell"]
-assert loss < 0.1, loss
-assert len(animation.getvalue()) < 600_000, len(animation.getvalue())
+with text_says("the border finds its way between the spirals"):
+    assert loss < 0.1
+with text_says("the animation is short"):
+    assert len(animation.getvalue()) < 600_000
 
 # %% [markdown]
 # *How to read it:* the colour is the network's answer at each place. It begins with one straight cut, as a linear model
@@ -767,7 +805,8 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert start > 5 * np.log(2)
+with text_says("the loss before training is far too high"):
+    assert start > 5 * np.log(2)
 
 # %% [markdown]
 # *Hypothesis:* not knowing costs $\log C$; more than that is being *confident and wrong*, so the scores are large, so
@@ -783,7 +822,8 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert abs(mended - np.log(2)) < 0.01
+with text_says("with smaller weights the loss comes down to log 2"):
+    assert abs(mended - np.log(2)) < 0.01
 
 # %% [markdown]
 # ### Bug 2: it learns from a few examples and explodes with many
@@ -824,8 +864,10 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert symptom["with the bug"][1] > 2 * symptom["right"][1], symptom
-assert symptom["with the bug"][0] < symptom["right"][0], symptom
+with text_says("the network with the bug does worse on many examples"):
+    assert symptom["with the bug"][1] > 2 * symptom["right"][1]
+with text_says("it learns from a few examples"):
+    assert symptom["with the bug"][0] < symptom["right"][0]
 
 # %% [markdown]
 # *Hypothesis:* the steps grow with the number of examples, so somewhere a mean is a sum. *Experiment:* a mean does not
@@ -860,8 +902,9 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert abs(growth["TwoLayerMLP"] - 1) < 1e-9
-assert abs(growth["NoBatchAverage"] - 2) < 1e-9
+with text_says("only the gradient with the bug grows"):
+    assert abs(growth["TwoLayerMLP"] - 1) < 1e-9
+    assert abs(growth["NoBatchAverage"] - 2) < 1e-9
 
 # %% [markdown]
 # ### Bug 3: it runs with some batch sizes only
@@ -894,14 +937,15 @@ for batch in [16, 17]:
 # report says where.
 
 # %%
-model = BiasOnTheWrongAxis(2, 16, 2, weight_scale=0.5)
-model.b1 = model.b1.ravel()  # (H,), so that the wrong shape fits
-gradient_report(model, X_toy[::10], y_toy[::10])
+biased = BiasOnTheWrongAxis(2, 16, 2, weight_scale=0.5)
+biased.b1 = biased.b1.ravel()  # (H,), so that the wrong shape fits
+gradient_report(biased, X_toy[::10], y_toy[::10])
 
 # %% tags=["remove-cell"]
-bias_report = gradient_report(model, X_toy[::10], y_toy[::10])
-assert bias_report.lines[1].norm_ratio > 0.01
-assert all(bias_report.lines[k].norm_ratio < 1e-6 for k in (0, 2, 3))
+with text_says("only `b1` is wrong"):
+    bias_report = gradient_report(biased, X_toy[::10], y_toy[::10])
+    assert bias_report.lines[1].norm_ratio > 0.01
+    assert all(bias_report.lines[k].norm_ratio < 1e-6 for k in (0, 2, 3))
 
 # %% [markdown]
 # Only `b1` is wrong. The mend: `dz1.sum(axis=0)`, a sum over the *examples*. And in tests, never let two sizes be equal:
@@ -950,9 +994,10 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert watched["right"][0] == watched["right"][1]
-assert watched["with the bug"][0] == watched["right"][0]
-assert watched["with the bug"][1] != watched["with the bug"][0]
+with text_says("watching changes only the network with the bug"):
+    assert watched["right"][0] == watched["right"][1]
+    assert watched["with the bug"][0] == watched["right"][0]
+    assert watched["with the bug"][1] != watched["with the bug"][0]
 
 # %% [markdown]
 # *Hypothesis:* looking changes something, so `loss` leaves something behind that `backward` uses. *Experiment:* call `loss`
@@ -978,7 +1023,8 @@ looks = {
 print(looks)
 
 # %% tags=["remove-cell"]
-assert looks == {"TwoLayerMLP": False, "KeepsOneCache": True}
+with text_says("only the network with the bug notices a look"):
+    assert looks == {"TwoLayerMLP": False, "KeepsOneCache": True}
 
 # %% [markdown]
 # The mend: return the cache and pass it on, as `TwoLayerMLP` does. State that nobody sees is state that nobody tests.
@@ -996,8 +1042,9 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert centred.min() >= 0
-assert centred.mean() > 100
+with text_says("the centred pixels are not centred"):
+    assert centred.min() >= 0
+    assert centred.mean() > 100
 
 # %% [markdown]
 # *Hypothesis:* nothing is negative, so something cannot *be* negative: the array still holds unsigned bytes, in which
@@ -1013,7 +1060,8 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert as_float.min() < 0 < as_float.max()
+with text_says("in floating point the pixels are centred"):
+    assert as_float.min() < 0 < as_float.max()
 
 # %% [markdown]
 # ### Bug 6: almost nothing
@@ -1054,8 +1102,9 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert abs(finals["careful_step"] - finals["careless_step"]) < 0.02
-assert finals["careful_step"] != finals["careless_step"]
+with text_says("the two steps end at almost the same loss"):
+    assert abs(finals["careful_step"] - finals["careless_step"]) < 0.02
+    assert finals["careful_step"] != finals["careless_step"]
 
 # %% [markdown]
 # A gradient check of `backward` finds nothing, because this step does not use it. *Hypothesis:* the *step* is not what it claims
@@ -1081,8 +1130,9 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert step_errors["careful_step"] < 1e-12
-assert step_errors["careless_step"] > 1e-3
+with text_says("only the careless step moves the first layer wrongly"):
+    assert step_errors["careful_step"] < 1e-12
+    assert step_errors["careless_step"] > 1e-3
 
 # %% [markdown]
 # ## Testing is a craft
@@ -1226,14 +1276,16 @@ for name, caught in verdicts.items():
 Markdown("\n".join(lines))
 
 # %% tags=["remove-cell"]
-assert all(verdicts.values()), verdicts
-assert "test_overfits_four_examples" not in verdicts["AveragesTheBiases"]
-assert verdicts["KeepsOneCache"] == ["test_invariances"], verdicts[
-    "KeepsOneCache"
-]
-assert verdicts["StartsTooLarge"][0] == "test_loss_at_start", verdicts[
-    "StartsTooLarge"
-]
+with text_says("every bug is caught by at least one test"):
+    assert all(verdicts.values())
+with text_says("a network with averaged biases learns four examples by heart"):
+    assert "test_overfits_four_examples" not in verdicts["AveragesTheBiases"]
+with text_says("only the test that looks in between finds `KeepsOneCache`"):
+    assert verdicts["KeepsOneCache"] == ["test_invariances"]
+with text_says("the loss at the start shows weights that are too large"):
+    assert verdicts["StartsTooLarge"][0] == "test_loss_at_start"
+with text_says("`StartsTooLarge` also fails the gradient test"):
+    assert "test_gradient" in verdicts["StartsTooLarge"]
 
 # %% [markdown]
 # Read the table by rows and by columns. By rows, every bug is caught by at least one test. By columns, no test catches

@@ -51,6 +51,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 import re
 import time
 import warnings
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -63,11 +64,22 @@ from torch.utils.data import DataLoader, TensorDataset
 from nnweek import checks
 from nnweek.loaders import BatchLoader, make_loaders
 from nnweek.mnist import load_mnist
+from nnweek.notebook import progress_bar, text_says
 from nnweek.plots import COLORS, GREY, STYLE, plot_images
 from nnweek.runtime import get_device, set_seed
 from nnweek.scratch import TwoLayerMLP
 
-set_seed(42)
+# %% [markdown]
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+
+# %% tags=["parameters"]
+SEED = 42
+LR = 0.5  # on the ladder
+DIGIT_LR = 0.1
+BATCH_SIZE = 128
+
+# %%
+set_seed(SEED)
 torch.set_num_threads(1)  # the networks are small: Day 32 shows why
 device = get_device()
 
@@ -87,7 +99,6 @@ device = get_device()
 rng = np.random.default_rng(0)
 N, D, H, C = 8, 3, 5, 4
 X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
-LR = 0.5
 NAMES = ["W1", "b1", "W2", "b2"]
 
 by_hand = TwoLayerMLP(D, H, C, weight_scale=0.5, seed=0)
@@ -125,7 +136,8 @@ def table(rungs):
 def climb(rung, loss, gradients, parameters):
     """Add a rung to the ladder; show it and the one below."""
     ladder[rung] = (loss, in_numpy(gradients), in_numpy(parameters))
-    return table(list(ladder)[-2:])
+    at = list(ladder).index(rung)
+    return table(list(ladder)[max(0, at - 1) : at + 1])
 
 
 loss, probs, cache = by_hand.loss(X, y)
@@ -198,13 +210,16 @@ climb("2 autograd", loss.item(), gradients, stepped)
 # parameters. What is in `.grad` now: the same, twice as much, or an error?
 
 # %%
-once = parameters[0].grad.clone()
+parameters = fresh_parameters()
 loss_of(*parameters).backward()
+once = parameters[0].grad.clone()
+loss_of(*parameters).backward()  # once more
 ratio = (parameters[0].grad / once).mean().item()
 Markdown(f"After the second call, `.grad` holds **{ratio:.1f}** times as much.")
 
 # %% tags=["remove-cell"]
-assert torch.allclose(parameters[0].grad, 2 * once)
+with text_says("a second `backward()` adds its gradient to `.grad`"):
+    assert abs(ratio - 2) < 1e-9
 
 # %% [markdown]
 # `backward()` *adds* to `.grad`. Whoever wants one gradient must clear the old one first; on the last rung you will see
@@ -244,8 +259,9 @@ theirs = nn.functional.cross_entropy(
 Markdown(f"Day 29's loss: **{ours:.1f}**. PyTorch's: **{theirs:.1f}**.")
 
 # %% tags=["remove-cell"]
-assert abs(theirs - 1000) < 1e-9
-assert 20 < ours < 40
+with text_says("PyTorch's loss is right, and Day 29's stops at its floor"):
+    assert abs(theirs - 1000) < 1e-9
+    assert 20 < ours < 40
 
 # %% [markdown]
 # PyTorch is right. It never forms the probability, which is too small for a float; it computes $\log p$ from the scores
@@ -277,8 +293,8 @@ def kept(node):
     return [v for v in values if torch.is_tensor(v) and v.ndim > 0]
 
 
-parameters = fresh_parameters()
-loss = loss_of(*parameters)
+leaves = fresh_parameters()  # where the graph ends
+loss = loss_of(*leaves)
 nodes = walk(loss.grad_fn)
 print(len(nodes), "nodes; the first:", loss.grad_fn.name())
 
@@ -301,16 +317,16 @@ of_day_29 = {
 
 def name_of(tensor):
     """What Day 29 called an array with these values."""
-    return next(
+    names = [
         name
         for name, array in of_day_29.items()
         if array.shape == tensor.shape
         and np.allclose(array, tensor.detach().numpy())
-    )
+    ]
+    return names[0] if names else "another array"
 
 
-kept_names = {node: [name_of(v) for v in kept(node)] for node in nodes}
-remembered = sorted({name for names in kept_names.values() for name in names})
+remembered = sorted({name_of(v) for node in nodes for v in kept(node)})
 dropped = [k for k in ["X", "z1", "a1", "scores"] if k not in remembered]
 Markdown(
     "Kept, by Day 29's names: "
@@ -321,17 +337,19 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert {"X", "a1", "W2"} <= set(remembered), remembered
-assert not {"z1", "W1"} & set(remembered), remembered
-assert {p.shape for p in parameters} == {
-    node.variable.shape for node in nodes if hasattr(node, "variable")
-}
+with text_says("autograd keeps X, a1 and W2, but neither z1 nor W1"):
+    assert {"X", "a1", "W2"} <= set(remembered)
+    assert not {"z1", "W1"} & set(remembered)
+with text_says("the walk ends in the four parameters"):
+    assert {p.shape for p in leaves} == {
+        node.variable.shape for node in nodes if hasattr(node, "variable")
+    }
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The computation graph of the two-layer network as a column of boxes from the loss at the top down to the first matrix product, with arrows downwards; the four parameters hang at the right of the boxes that used them, and at the left stands what each box has kept."}}
 with plt.rc_context(STYLE):
     figure, ax = plt.subplots(figsize=(6.4, 5.6))
     ax.axis("off")
-    places, tensors = {}, dict(zip(NAMES, parameters, strict=True))
+    places, tensors = {}, dict(zip(NAMES, leaves, strict=True))
     for node, depth in nodes.items():
         variable = getattr(node, "variable", None)
         places[node] = (0 if variable is None else 1, -depth)
@@ -348,11 +366,12 @@ with plt.rc_context(STYLE):
             va="center",
             bbox=box | {"facecolor": "none", "linewidth": 1.5},
         )
-        if kept_names[node]:
+        keeps = [name_of(v) for v in kept(node)]
+        if keeps:
             ax.text(
                 -0.75,
                 -depth,
-                "keeps " + ", ".join(kept_names[node]),
+                "keeps " + ", ".join(keeps),
                 ha="right",
                 va="center",
                 style="italic",
@@ -465,7 +484,8 @@ for (truth, what, _, _), passed in zip(cases, said, strict=True):
 Markdown("\n".join(lines))
 
 # %% tags=["remove-cell"]
-assert said == [True, True, False, True, False, False], said
+with text_says("the first three verdicts are right and the last three wrong"):
+    assert said == [True, True, False, True, False, False]
 
 # %% [markdown]
 # The last three verdicts are wrong. The millionth passes because `gradcheck` forgives an
@@ -518,7 +538,8 @@ print(
 )
 
 # %% tags=["remove-cell"]
-assert tuple(layer.weight.shape) == start[0].shape[::-1] == (H, D)
+with text_says("`nn.Linear` stores one row per unit"):
+    assert tuple(layer.weight.shape) == start[0].shape[::-1] == (H, D)
 
 # %% [markdown]
 # `nn.Linear` stores $W^\top$, one *row* for each unit, and computes $x\,W^\top + b$ with its own $W$. To give it our
@@ -560,10 +581,12 @@ climb("5 nn.Linear", loss.item(), gradients, our_layout(model.parameters()))
 # all our sizes differ. What if a layer has as many outputs as inputs, as in the network that we are about to train?
 
 # %%
+rng = np.random.default_rng(1)
 square = nn.Linear(H, H).double()
 W, b, x = rng.standard_normal((H, H)), np.zeros(H), rng.standard_normal((N, H))
 with torch.no_grad():
     square.weight.copy_(torch.tensor(W))  # the transpose forgotten
+    square.bias.zero_()
 forgotten = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
 give_weights(square, W, b)
 transposed = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
@@ -573,8 +596,9 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert forgotten > 0.5
-assert transposed < 1e-12
+with text_says("without the transpose the outputs are wrong, with it right"):
+    assert forgotten > 0.5
+    assert transposed < 1e-12
 
 # %% [markdown]
 # ### Rung 6: the optimizer
@@ -624,17 +648,16 @@ gradients = our_layout(p.grad for p in model.parameters())
 climb("7 loader", total, gradients, our_layout(model.parameters()))
 
 # %% tags=["remove-cell"]
-lowest_loss, lowest_gradients, lowest_stepped = ladder["0 NumPy"]
-assert len(ladder) == 8
-for rung, (its_loss, *arrays) in ladder.items():
-    assert abs(its_loss - lowest_loss) < 1e-10, rung
-    for mine, lowest in zip(
-        arrays, (lowest_gradients, lowest_stepped), strict=True
-    ):
-        for name, a, b in zip(NAMES, mine, lowest, strict=True):
-            assert a.shape == b.shape, (rung, name)
-            assert np.abs(a - b).max() < 1e-10, (rung, name)
-            assert np.abs(b).max() > 1e-3, (rung, name, "nothing to compare")
+with text_says("all eight rungs have the same numbers"):
+    lowest_loss, *lowest_arrays = ladder["0 NumPy"]
+    assert len(ladder) == 8
+    for rung, (its_loss, *arrays) in ladder.items():
+        assert abs(its_loss - lowest_loss) < 1e-10, rung
+        for mine, lowest in zip(arrays, lowest_arrays, strict=True):
+            for name, a, b in zip(NAMES, mine, lowest, strict=True):
+                assert a.shape == b.shape, (rung, name)
+                assert np.abs(a - b).max() < 1e-10, (rung, name)
+                assert np.abs(b).max() > 1e-3, (rung, name)  # not all zero
 
 # %% [markdown]
 # The whole ladder, once more:
@@ -668,7 +691,8 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert 1e-10 < apart < 1e-5
+with text_says("in 32 bits the gradients differ by rounding"):
+    assert 1e-10 < apart < 1e-5
 
 # %% [markdown]
 # That is rounding, and harmless for training. But a mistake of that size could hide behind it, which is why the ladder
@@ -700,7 +724,7 @@ plot_images(
 
 # %%
 train_loader, val_loader, test_loader = make_loaders(
-    data, batch_size=128, seed=42, device=device
+    data, batch_size=BATCH_SIZE, seed=SEED, device=device
 )
 images, labels = next(iter(train_loader))
 print(
@@ -794,17 +818,19 @@ class MNISTMLP(nn.Module):
 # bias per output.
 
 # %%
-model = MNISTMLP().to(device)
+torch.manual_seed(SEED)  # the same weights, also if you run this cell again
+network = MNISTMLP().to(device)
 by_layer = [
     f"{layer.in_features} · {layer.out_features} + {layer.out_features}"
-    for layer in model.net
+    for layer in network.net
     if isinstance(layer, nn.Linear)
 ]
-total = sum(parameter.numel() for parameter in model.parameters())
+total = sum(parameter.numel() for parameter in network.parameters())
 Markdown(f"{' + '.join(by_layer)} = **{total:,}** parameters.")
 
 # %% tags=["remove-cell"]
-assert total == 269_322, total
+with text_says("the network 784-256-256-10 has 269,322 parameters"):
+    assert total == 269_322
 
 # %% [markdown]
 # And where do its first weights come from? `nn.Linear` draws them itself, evenly between $-1/\sqrt{n_\text{in}}$ and
@@ -812,7 +838,7 @@ assert total == 269_322, total
 # two hidden layers that is good enough; Day 30 showed when it would not be.
 
 # %%
-weights = model.net[1].weight.detach().cpu()
+weights = network.net[1].weight.detach().cpu()
 bound = 1 / np.sqrt(28 * 28)
 share_of_he = weights.var().item() / (2 / (28 * 28))
 Markdown(
@@ -821,8 +847,10 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert 0.99 * bound < weights.abs().max() <= bound
-assert abs(share_of_he - 1 / 6) < 0.005
+with text_says("`nn.Linear` draws its weights evenly between the two bounds"):
+    assert 0.99 * bound < weights.abs().max() <= bound
+with text_says("their variance is a sixth of He's"):
+    assert abs(share_of_he - 1 / 6) < 0.005
 
 # %% [markdown]
 # ## One step, two loops
@@ -918,14 +946,17 @@ def evaluate(model, loader, criterion):
 # *Predict:* what are loss and accuracy on the validation images before any training?
 
 # %%
+torch.manual_seed(SEED)
+network = MNISTMLP().to(device)  # from scratch, also if run again
+train_loader.epoch = 0
 criterion = nn.CrossEntropyLoss()
-loss_before, acc_before = evaluate(model, val_loader, criterion)
+loss_before, acc_before = evaluate(network, val_loader, criterion)
 
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+optimizer = torch.optim.SGD(network.parameters(), lr=DIGIT_LR)
 train_loss, train_acc = train_one_epoch(
-    model, train_loader, optimizer, criterion
+    network, train_loader, optimizer, criterion
 )
-loss_after, acc_after = evaluate(model, val_loader, criterion)
+loss_after, acc_after = evaluate(network, val_loader, criterion)
 
 Markdown(
     f"| when | validation loss | validation accuracy |\n|---|---|---|\n"
@@ -937,13 +968,12 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert abs(loss_before - np.log(10)) < 0.1, (
-    f"loss before training is {loss_before:.3f}"
-)
-assert acc_after > (0.15 if data.is_stand_in else 0.92), (
-    f"accuracy after one epoch is {acc_after:.3f}"
-)
-assert train_loss > loss_after, (train_loss, loss_after)
+with text_says("the loss before training is near log 10"):
+    assert abs(loss_before - np.log(10)) < 0.1
+with text_says("one pass over the training images changes that"):
+    assert acc_after > (0.15 if data.is_stand_in else 0.92)
+with text_says("the training loss is worse than the validation loss"):
+    assert train_loss > loss_after
 
 # %% [markdown]
 # Before training, the network guesses, and its loss sits at $\log 10$, as it must. One pass over the training images
@@ -954,7 +984,7 @@ assert train_loss > loss_after, (train_loss, loss_after)
 
 # %% mystnb={"image": {"alt": "Twelve validation images, each with the label that the network gives it and, where that is wrong, the true one."}}
 images, labels = next(iter(val_loader))
-answers = model(images[:12]).argmax(dim=1)
+answers = network(images[:12]).argmax(dim=1)
 plot_images(
     images[:12, 0].cpu(),
     [
@@ -1059,16 +1089,20 @@ for (mode, recording), seen in happens.items():
 Markdown("\n".join(lines))
 
 # %% tags=["remove-cell"]
-for (mode, recording), seen in happens.items():
-    assert seen["repeats"] == (mode == "eval()"), (mode, recording)
-    assert seen["changes"] == (mode == "train()"), (mode, recording)
-    assert seen["records"] == recording, (mode, recording)
-    assert (seen["bytes"] > 0) == recording, (mode, recording)
-assert torch.allclose(
-    happens["eval()", True]["scores"],
-    happens["eval()", False]["scores"],
-    atol=1e-5,
-)
+with text_says("the first two columns follow the mode alone"):
+    for (mode, _), seen in happens.items():
+        assert seen["repeats"] == (mode == "eval()")
+        assert seen["changes"] == (mode == "train()")
+with text_says("the next two columns follow the recording alone"):
+    for (_, recording), seen in happens.items():
+        assert seen["records"] == recording
+        assert (seen["bytes"] > 0) == recording
+with text_says("the scores are the same with `no_grad()` and without it"):
+    assert torch.allclose(
+        happens["eval()", True]["scores"],
+        happens["eval()", False]["scores"],
+        atol=1e-5,
+    )
 
 # %% [markdown]
 # Read the first two columns of answers: they follow the *mode* alone. Read the next two: they follow the *recording*
@@ -1094,7 +1128,8 @@ assert torch.allclose(
 #
 # One training run would tell you little. So ten pairs: the same first weights, the same batches in the same order, and
 # the only difference is a ReLU behind the scores. A smaller network, 64 units to a layer, and a part of the images keep
-# it quick. *Predict:* how does the accuracy of those with ReLU differ, and is it the same for all seeds?
+# it quick: the twenty runs take about 5 s on two cores. *Predict:* how does the accuracy of those with ReLU differ, and
+# is it the same for all seeds?
 
 # %%
 few_images, few_labels = (t[:6000] for t in train_loader.dataset.tensors)
@@ -1110,8 +1145,8 @@ def small_network(seed, relu_at_the_end):
 
 def train_small(seed, relu_at_the_end):
     model = small_network(seed, relu_at_the_end)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    loader = BatchLoader(few_images, few_labels, 128, shuffle_seed=seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=DIGIT_LR)
+    loader = BatchLoader(few_images, few_labels, BATCH_SIZE, shuffle_seed=seed)
     for _ in range(-(-STEPS // len(loader))):  # whole epochs
         train_one_epoch(model, loader, optimizer, criterion)
     return model
@@ -1130,8 +1165,10 @@ def report(model):
     }
 
 
-plain = [report(train_small(seed, False)) for seed in SEEDS]
-cut = [report(train_small(seed, True)) for seed in SEEDS]
+plain, cut = [], []
+for seed in progress_bar(SEEDS, desc="pairs"):
+    plain.append(report(train_small(seed, False)))
+    cut.append(report(train_small(seed, True)))
 for run in cut:
     run["lost"] = [c for c in range(10) if run["cut off"][c] > 0.9]
 
@@ -1167,14 +1204,18 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert not any(run["silent"] for run in plain)
-assert 2 <= len(mute) <= len(hurt) < len(SEEDS), (mute, hurt)
-for run in cut:
-    assert set(run["silent"]) <= set(run["lost"]), run
-lost = [plain[seed]["train"] - cut[seed]["train"] for seed in hurt]
-assert np.mean(lost) > 0.05, lost
-assert data.is_stand_in or min(lost) > 0.03, lost
-assert cut[worst]["train"] < plain[worst]["train"] - 0.15
+with text_says("without the ReLU, all networks say all digits"):
+    assert not any(run["silent"] for run in plain)
+with text_says("with it, some seeds lose a digit and some get away unharmed"):
+    assert 2 <= len(mute) <= len(hurt) < len(SEEDS)
+with text_says("a digit that is never predicted is a lost one"):
+    for run in cut:
+        assert set(run["silent"]) <= set(run["lost"])
+with text_says("networks that lose a digit are worse on their training images"):
+    drops = [plain[seed]["train"] - cut[seed]["train"] for seed in hurt]
+    assert sum(drops) > 0.05 * len(drops)
+    assert data.is_stand_in or min(drops) > 0.03
+    assert cut[worst]["train"] < plain[worst]["train"] - 0.15
 
 # %% [markdown]
 # A digit is called *lost* here if the ReLU cuts its score off on more than nine tenths of its own images. Some seeds
@@ -1233,8 +1274,9 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert abs(gap["with"]) < (0.06 if data.is_stand_in else 0.04), gap
-assert gap["with"] < gap["without"] + 0.03, gap
+with text_says("the networks with the ReLU do not overfit"):
+    assert abs(gap["with"]) < (0.06 if data.is_stand_in else 0.04)
+    assert gap["with"] < gap["without"] + 0.03
 
 # %% [markdown]
 # *How to read it:* each mark is a network. On the dashed line it does equally well on images that it learnt from and on
@@ -1255,7 +1297,8 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert 0 < course_gap < 1
+with text_says("the course's two accuracies are close to each other"):
+    assert 0 < course_gap < 1
 
 # %% [markdown]
 # Numbers like these rule overfitting out. It is a good course, and [a reader found the
@@ -1281,8 +1324,8 @@ assert 0 < course_gap < 1
 # %%
 watched = small_network(worst, relu_at_the_end=True)
 scores_of = watched[0]  # what goes into the last ReLU
-optimizer = torch.optim.SGD(watched.parameters(), lr=0.1)
-loader = BatchLoader(few_images, few_labels, 128, shuffle_seed=worst)
+optimizer = torch.optim.SGD(watched.parameters(), lr=DIGIT_LR)
+loader = BatchLoader(few_images, few_labels, BATCH_SIZE, shuffle_seed=worst)
 alive, at_step, step = [], [], 0
 
 
@@ -1309,7 +1352,7 @@ at_step.append(step)
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Share of each class's own images whose score is above zero, over the first training steps of one network: thin grey lines of most classes rise to one, while the thick coloured lines of the lost classes fall to zero within the first steps and stay there."}}
 with plt.rc_context(STYLE):
     _, ax = plt.subplots()
-    styles = iter(zip(COLORS, ["-", "--", "-.", ":"] * 2, strict=False))
+    styles = zip(cycle(COLORS), cycle(["-", "--", "-.", ":"]), strict=False)
     for c in range(10):
         if c in cut[worst]["lost"]:
             color, line = next(styles)
@@ -1333,7 +1376,7 @@ with torch.no_grad():
         watched(few_images), few_labels, reduction="none"
     )
 stuck = own_scores <= 0
-cheapest = each_loss[stuck].min().item()
+cheapest = min(each_loss[stuck].tolist(), default=np.nan)  # NaN: none is stuck
 floor = stuck.float().mean().item() * np.log(10)
 with torch.no_grad():
     all_zero = (watched(few_images) == 0).all(dim=1).float().mean().item()
@@ -1346,14 +1389,18 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert cheapest >= np.log(10) - 1e-4, cheapest
-assert each_loss.mean().item() >= floor
-assert stuck.float().mean() > 0.1
-lost = cut[worst]["lost"]
-others = [c for c in range(10) if c not in lost]
-assert (alive[-1][lost] < 0.2).all(), alive[-1]
-assert np.mean(alive[-1][others]) > 0.8, alive[-1]
-assert all_zero > 0.05
+with text_says("an image with a negative score costs at least log 10"):
+    assert cheapest >= np.log(10) - 1e-4
+    assert each_loss.mean().item() >= floor
+with text_says("many training images have a negative score for their class"):
+    assert stuck.float().mean().item() > 0.1
+with text_says("a line at 0 is a lost class, and the others rise to 1"):
+    lost = cut[worst]["lost"]
+    others = [c for c in range(10) if c not in lost]
+    assert all(alive[-1][lost] < 0.2)
+    assert sum(alive[-1][others]) > 0.8 * len(others)
+with text_says("for some of the images all ten logits are 0"):
+    assert all_zero > 0.05
 
 # %% [markdown]
 # *How to read it:* a line at 1 is a class whose images all have a score that can still be moved; a line at 0 is a lost
@@ -1389,22 +1436,24 @@ loss_cpu, gradient_cpu = gradient_on("cpu")
 if torch.cuda.is_available():
     loss_gpu, gradient_gpu = gradient_on("cuda")
     off = (gradient_gpu - gradient_cpu).abs().max().item()
-    said = (
+    compared = (
         f"{torch.cuda.get_device_name()}: loss {loss_gpu:.6f}, on the CPU "
         f"{loss_cpu:.6f}. The gradients differ by up to {off:.0e}: other "
         "hardware adds up in another order."
     )
 else:
     off = 0.0
-    said = (
+    compared = (
         f"On the CPU the loss is {loss_cpu:.6f}. This machine has no GPU that "
         "PyTorch can use; on one that has, this cell compares the two."
     )
-Markdown(said)
+Markdown(compared)
 
 # %% tags=["remove-cell"]
-assert abs(loss_cpu - np.log(10)) < 0.1
-assert off < 1e-3, off
+with text_says("the loss of an untrained network is near log 10"):
+    assert abs(loss_cpu - np.log(10)) < 0.1
+with text_says("a GPU gives the same gradients up to rounding"):
+    assert off < 1e-3
 
 # %% [markdown]
 # And if you forget one of the two moves? Every machine has a device called `meta`, whose tensors have a shape and no
@@ -1418,27 +1467,32 @@ except RuntimeError as error:
     print("RuntimeError:", mixed_devices)
 
 # %% tags=["remove-cell"]
-assert "device" in mixed_devices
-# What the questions below say is so, is so.
-by_stand = nn.Linear(784, 256)
-assert by_stand.weight.shape == (256, 784)
-by_stand.train()
-with torch.no_grad():
-    quiet = by_stand(torch.zeros(1, 784))
-assert (quiet.requires_grad, by_stand.training) == (False, True)
-loss = by_stand(torch.zeros(1, 784)).square().sum()
-loss.backward()
-try:
+with text_says("a forgotten move raises an error that names devices"):
+    assert "device" in mixed_devices
+
+# What the questions below say:
+with text_says("`no_grad()` does not switch the mode"):
+    by_stand = nn.Linear(784, 256).train()
+    with torch.no_grad():
+        quiet = by_stand(torch.zeros(1, 784))
+    assert (quiet.requires_grad, by_stand.training) == (False, True)
+with text_says("the weight of a layer is the transpose of Day 29's"):
+    assert by_stand.weight.shape == (256, 784)
+with text_says("`backward()` twice on the same loss is an error"):
+    loss = by_stand(torch.zeros(1, 784)).square().sum()
     loss.backward()
-    second_backward = "no error"
-except RuntimeError as error:
-    second_backward = str(error)
-assert "second time" in second_backward
-certain = torch.zeros(1, 10)
-certain[0, 3] = 1
-twice = nn.functional.cross_entropy(certain, torch.tensor([3])).item()
-assert abs(twice + np.log(np.e / (np.e + 9))) < 1e-6
-assert abs(twice - 1.46) < 0.005
+    try:
+        loss.backward()
+        second_backward = "no error"
+    except RuntimeError as error:
+        second_backward = str(error)
+    assert "second time" in second_backward
+with text_says("two softmaxes leave a loss of at least 1.46"):
+    certain = torch.zeros(1, 10)
+    certain[0, 3] = 1
+    twice = nn.functional.cross_entropy(certain, torch.tensor([3])).item()
+    assert abs(twice + np.log(np.e / (np.e + 9))) < 1e-6
+    assert abs(twice - 1.46) < 0.005
 
 # %% [markdown]
 # A message that names two devices means: look for the tensor that was left behind. Note that `model.to(device)` moves

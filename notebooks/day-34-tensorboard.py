@@ -48,7 +48,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # - Single runs show how fast each gets going; which is better takes several seeds.
 
 # %%
-from itertools import islice
+from itertools import islice, product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,6 +60,7 @@ from nnweek import checks
 from nnweek.loaders import make_loaders
 from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
+from nnweek.notebook import progress_bar, text_says
 from nnweek.plots import COLORS, STYLE, plot_curves, plot_panels
 from nnweek.runtime import get_device
 from nnweek.tracking import (
@@ -71,15 +72,26 @@ from nnweek.tracking import (
 )
 from nnweek.training import evaluate, fit
 
-SEED = 42
 torch.set_num_threads(1)  # the networks are small: Day 32 shows why
 device = get_device()
 data = load_mnist()
-train_loader, val_loader, _ = make_loaders(
-    data, batch_size=128, seed=SEED, device=device
-)
-EPOCHS = 3 if len(train_loader) > 100 else 15  # the stand-in is small
 criterion = nn.CrossEntropyLoss()
+
+# %% [markdown]
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+
+# %% tags=["parameters"]
+SEED = 42
+EPOCHS = 3
+LR = 1e-3
+BATCH_SIZE = 128
+
+# %%
+train_loader, val_loader, _ = make_loaders(
+    data, batch_size=BATCH_SIZE, seed=SEED, device=device
+)
+epochs = EPOCHS * (5 if data.is_stand_in else 1)  # the stand-in is small
+short = max(1, epochs // 3)  # epochs of the shorter runs
 
 # %% [markdown]
 # ## One honest x-axis
@@ -102,11 +114,12 @@ criterion = nn.CrossEntropyLoss()
 LOG_DIR = "runs/mnist_mlp"
 
 model = MNISTMLP(seed=SEED).to(device)
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+optimizer = torch.optim.Adam(model.parameters(), lr=LR)
+train_loader.epoch = 0  # the same batches, also if you run this cell again
 
 writer = open_run(LOG_DIR)
 global_step, val_by_epoch = 0, []
-for epoch in range(1, EPOCHS + 1):
+for epoch in range(1, epochs + 1):
     model.train()
     for images, labels in train_loader:
         optimizer.zero_grad()
@@ -169,14 +182,17 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert len(curves["Loss/train"][0]) == EPOCHS * len(train_loader) == global_step
-assert curves["Loss/val"][0] == [
-    (epoch + 1) * len(train_loader) for epoch in range(EPOCHS)
-]  # one axis
-assert curves["Loss/train"][0][-1] == curves["Loss/val"][0][-1]
-assert wrong_steps == list(range(1, EPOCHS + 1))
-assert wrong_values == curves["Loss/val"][1]
-assert wrong_steps[-1] / global_step < 0.2
+with text_says("both losses share one axis, the number of steps"):
+    assert global_step == epochs * len(train_loader)
+    assert len(curves["Loss/train"][0]) == global_step
+    assert curves["Loss/val"][0] == [
+        (epoch + 1) * len(train_loader) for epoch in range(epochs)
+    ]
+    assert curves["Loss/train"][0][-1] == curves["Loss/val"][0][-1]
+with text_says("the other curve has the same numbers, at the left edge"):
+    assert wrong_steps == list(range(1, epochs + 1))
+    assert wrong_values == curves["Loss/val"][1]
+    assert wrong_steps[-1] / global_step < 0.2
 
 # %% [markdown]
 # ## Look at it
@@ -270,12 +286,13 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert smooth([2.0] * 5, 0.9) == [2.0] * 5 or np.allclose(
-    smooth([2.0] * 5, 0.9), 2.0
-)
-assert losses[worst] > (1.0 if data.is_stand_in else 1.5) * shown
-early = global_step // 6
-assert smooth(losses, 0.99)[early] > np.mean(losses[early - 5 : early + 5])
+with text_says("the running mean of a constant is that constant"):
+    assert np.allclose(smooth([2.0] * 5, 0.9), 2.0)
+with text_says("strong smoothing hides the worst single batch"):
+    assert losses[worst] > (1.0 if data.is_stand_in else 1.5) * shown
+with text_says("the strongly smoothed curve is late while the loss falls"):
+    early = global_step // 6
+    assert smooth(losses, 0.99)[early] > np.mean(losses[early - 5 : early + 5])
 
 # %% [markdown]
 # *How to read it:* smoothing trades noise for delay. The strongly smoothed curve is pleasant, and late: while the loss
@@ -305,23 +322,21 @@ plot_curves(
 # %%
 _, val_losses = curves["Loss/val"]
 _, val_accs = curves["Accuracy/val"]
-best = min(range(EPOCHS), key=val_losses.__getitem__)
+best = min(range(epochs), key=val_losses.__getitem__)
 gap = val_losses[-1] - averaged[-1]
 Markdown(
     f"From the log: {global_step:,} steps, validation accuracy "
     f"**{val_accs[-1]:.2%}** at the end; the validation loss was lowest after "
-    f"epoch {best + 1} of {EPOCHS} ({val_losses[best]:.4f}). At the end it is "
+    f"epoch {best + 1} of {epochs} ({val_losses[best]:.4f}). At the end it is "
     f"{abs(gap):.4f} {'above' if gap > 0 else 'below'} the training loss of the "
     "last stretch."
 )
 
 # %% tags=["remove-cell"]
-assert val_accs[-1] > (0.7 if data.is_stand_in else 0.96), (
-    f"validation accuracy {val_accs[-1]:.4f}"
-)
-assert abs(val_accs[-1] - val_acc) < 1e-6, (
-    "the log does not hold what was measured"
-)
+with text_says("the network has learnt to read digits"):
+    assert val_accs[-1] > (0.7 if data.is_stand_in else 0.96)
+with text_says("the log has what was measured"):
+    assert abs(val_accs[-1] - val_acc) < 1e-6
 
 # %% [markdown]
 # *How to read it:* the same step is at the same place for both curves, so the gap between them at any step is real. Where
@@ -395,7 +410,7 @@ def train_and_look(log_dir, lr, histograms=False):
         if name.endswith("weight")
     }
     train_loader.epoch = 0  # the same batches for every run
-    steps = max(1, EPOCHS // 3) * len(train_loader)
+    steps = short * len(train_loader)
     every, step = max(1, steps // LOOKS), 0
     with open_run(log_dir) as writer:
         while step < steps:
@@ -422,10 +437,11 @@ def train_and_look(log_dir, lr, histograms=False):
     return evaluate(model, val_loader, criterion)
 
 
+low, high = LR / 100, 30 * LR
 scores = {}
-for lr in (1e-5, 1e-3, 3e-2):
+for lr in progress_bar((low, LR, high), desc="rates"):
     scores[lr] = train_and_look(
-        f"runs/inside/lr={lr:g}", lr, histograms=lr == 1e-3
+        f"runs/inside/lr={lr:g}", lr, histograms=lr == LR
     )
 
 # %% mystnb={"image": {"alt": "Update-to-weight ratio of the first layer over steps on a logarithmic axis for three learning rates, one line each, far apart and in the order of the rates; a flat line marks one in a thousand. All three begin high and come down."}}
@@ -471,20 +487,25 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-same_run = (
-    read_scalars(LOG_DIR)["Loss/val"][1][max(1, EPOCHS // 3) - 1],
-    scores[1e-3][0],
-)
-assert best_lr == 1e-3, scores
-assert 1e-3 < table[1e-3][1] < 2e-2, table
-assert table[1e-5][0] < 0.02 * table[1e-3][0], table
-assert table[1e-5][1] < 0.1 * table[1e-3][1], table
-assert table[3e-2][0] > 0.5, table
-assert table[3e-2][1] < 5 * table[1e-3][1], table
-# It is the weights that have grown; the first look comes after the first step.
-assert table[3e-2][2] > 2 > table[1e-3][2], table
-# Looking changed nothing: the same seed gave the same run.
-assert np.isclose(*same_run, rtol=1e-6 if device.type == "cpu" else 0.1)
+with text_says(
+    "the middle rate is the best, several times above the rule of thumb"
+):
+    assert best_lr == LR
+    assert 1e-3 < table[LR][1] < 2e-2
+with text_says("the smallest rate takes steps that are too short throughout"):
+    assert table[low][0] < 0.02 * table[LR][0]
+    assert table[low][1] < 0.1 * table[LR][1]
+with text_says("the first step of the largest rate is as long as the weights"):
+    assert table[high][0] > 0.5
+with text_says(
+    "later its ratio is like that of the best run, for the weights have grown"
+):
+    assert table[high][1] < 5 * table[LR][1]
+    # The first look comes after the first step.
+    assert table[high][2] > 2 > table[LR][2]
+with text_says("looking changes nothing: the same seed gives the same run"):
+    now, before = scores[LR][0], read_scalars(LOG_DIR)["Loss/val"][1][short - 1]
+    assert np.isclose(now, before, rtol=1e-6 if device.type == "cpu" else 0.1)
 
 # %% [markdown]
 # *How to read it:* the axis is logarithmic, so equal distances are equal factors. The smallest rate lies far below the
@@ -502,7 +523,7 @@ assert np.isclose(*same_run, rtol=1e-6 if device.type == "cpu" else 0.1)
 # %%
 from nnweek.tracking import read_histograms
 
-histograms = read_histograms("runs/inside/lr=0.001")
+histograms = read_histograms(f"runs/inside/lr={LR:g}")
 
 
 def quantiles(histogram, shares):
@@ -574,8 +595,10 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert now > 1.3 * was
-assert all(min(values) > 0 for values in gradients.values())
+with text_says("a few weights of the first layer have gone far"):
+    assert now > 1.3 * was
+with text_says("gradients reach all three layers"):
+    assert all(min(values) > 0 for values in gradients.values())
 
 # %% mystnb={"image": {"alt": "TensorBoard's Histograms page in a browser: one card for each layer's weights and gradients, in each a row of histograms, one behind the other, from early to late."}}
 show_screenshot("histograms")
@@ -698,12 +721,16 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert torch.isclose(
-    (answers_given == labels).float().mean(), torch.tensor(val_acc), atol=1e-3
-)
-assert recall[at[0.95]] <= recall[at[0.5]]
-assert precision[at[0.95]] >= precision[at[0.5]] - 0.02
-assert 0.7 < average[ordered[0]] <= average[ordered[-1]]
+with text_says("these are the answers behind the validation accuracy"):
+    right = (answers_given == labels).float().mean()
+    assert abs(right.item() - val_acc) < 1e-3
+with text_says(
+    "a higher threshold finds fewer images, and more of the finds are right"
+):
+    assert recall[at[0.95]] <= recall[at[0.5]]
+    assert precision[at[0.95]] >= precision[at[0.5]] - 0.02
+with text_says("even the worst digit is found well"):
+    assert 0.7 < average[ordered[0]] <= average[ordered[-1]]
 
 # %% [markdown]
 # *How to read it:* each point of a curve is one threshold. At the right end everything counts as a find, at the left only
@@ -718,27 +745,28 @@ assert 0.7 < average[ordered[0]] <= average[ordered[-1]]
 # %%
 from nnweek.tracking import read_hparams
 
-for lr in (1e-4, 1e-3):
-    for hidden in (32, 128):
-        run = f"runs/settings/lr={lr:g}, hidden={hidden}"
-        net = MNISTMLP(hidden=hidden, seed=SEED).to(device)
-        optimizer = torch.optim.Adam(net.parameters(), lr=lr)
-        train_loader.epoch = 0
-        with open_run(run) as writer:
-            history = fit(
-                net,
-                train_loader,
-                val_loader,
-                optimizer,
-                epochs=max(1, EPOCHS // 3),
-                writer=writer,
-                progress=False,
-            )
-            writer.add_hparams(
-                {"lr": lr, "hidden": hidden},
-                {"Best/val accuracy": max(history.val_acc)},
-                run_name=".",
-            )
+for lr, hidden in progress_bar(
+    list(product((LR / 10, LR), (32, 128))), desc="settings"
+):
+    run = f"runs/settings/lr={lr:g}, hidden={hidden}"
+    net = MNISTMLP(hidden=hidden, seed=SEED).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    train_loader.epoch = 0
+    with open_run(run) as writer:
+        history = fit(
+            net,
+            train_loader,
+            val_loader,
+            optimizer,
+            epochs=short,
+            writer=writer,
+            progress=False,
+        )
+        writer.add_hparams(
+            {"lr": lr, "hidden": hidden},
+            {"Best/val accuracy": max(history.val_acc)},
+            run_name=".",
+        )
 
 settings = read_hparams("runs/settings")
 Markdown(
@@ -753,12 +781,13 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert len(settings) == 4
-best_of = {
-    (given["lr"], given["hidden"]): came["Best/val accuracy"]
-    for given, came in settings.values()
-}
-assert max(best_of, key=best_of.get)[0] == 1e-3, best_of
+with text_says("the best of the four settings has the larger learning rate"):
+    best_of = {
+        (given["lr"], given["hidden"]): came["Best/val accuracy"]
+        for given, came in settings.values()
+    }
+    assert len(settings) == 4
+    assert np.isclose(max(best_of, key=best_of.get)[0], LR)
 
 # %% [markdown]
 # The table is sorted by its last column, as you would sort it in the tab. Four single runs on one seed are a first look;
@@ -834,9 +863,11 @@ Markdown(
 show_screenshot("projector")
 
 # %% tags=["remove-cell"]
-assert neighbour > (0.8 if data.is_stand_in else 0.93), neighbour
-assert neighbour >= raw_neighbour - (0.1 if data.is_stand_in else 0.0)
-assert 0.1 < held < 0.9
+with text_says("the nearest neighbour mostly has the same label"):
+    assert neighbour > (0.8 if data.is_stand_in else 0.93)
+    assert neighbour >= raw_neighbour - (0.1 if data.is_stand_in else 0.0)
+with text_says("the plane holds only a part of the spread"):
+    assert 0.1 < held < 0.9
 
 # %% [markdown]
 # *How to read it:* every mark is one image, its digit is its label. Distances in the plane are shadows of distances in the
@@ -862,7 +893,7 @@ if device.type == "cuda":
     activities.append(ProfilerActivity.CUDA)
 
 net = MNISTMLP(seed=SEED).to(device)
-optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+optimizer = torch.optim.Adam(net.parameters(), lr=LR)
 warm_up = next(iter(train_loader))
 for _ in range(3):  # the first steps set things up: not what we ask about
     criterion(net(warm_up[0]), warm_up[1]).backward()
@@ -926,9 +957,10 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-assert {"forward", "backward", "Adam's step"} <= events.keys()
-assert events["aten::addmm"].count == 30, "three layers, ten steps"
-assert 0 < products < total
+with text_says("the profiler has counted three layers in each of ten steps"):
+    assert {"forward", "backward", "Adam's step"} <= events.keys()
+    assert events["aten::addmm"].count == 30
+    assert 0 < products < total
 
 # %% [markdown]
 # *How to read it:* the bars are the three parts of a step, the table the single operations, without those that they call.
@@ -1128,28 +1160,44 @@ def tag(name, of):
 
 
 log_10 = np.log(10)
-assert (tag("Gradient/layer 1", "dead-at-start") == 0).all()
-assert np.abs(tag("Loss/val", "dead-at-start") - log_10).max() < 0.05
-assert (tag("Dead units", "dead-at-start") == 1).all()
-assert np.median(tag("Update ratio/layer 1", "learning-rate-too-low")) < 1e-3
-assert 1.7 < tag("Loss/val", "learning-rate-too-low")[-1] < 2.25
-assert tag("Update ratio/layer 1", "learning-rate-too-high")[0] > 0.5
-assert tag("Loss/step", "learning-rate-too-high")[:20].max() > 1.5 * log_10
-dead = tag("Dead units", "learning-rate-too-high")
-assert dead[-1] > dead[0] + 0.3
-assert tag("Loss/step", "no-shuffle").std() > 0.5
-assert tag("Loss/val", "no-shuffle")[10:].mean() > 0.9
-assert tag("Accuracy/train", "labels-shuffled")[-1] > 0.4
-assert tag("Accuracy/val", "labels-shuffled")[-5:].mean() < 0.2
-assert tag("Loss/val", "labels-shuffled")[-1] > log_10 + 0.4
-assert tag("Accuracy/train", "overfitting")[-1] == 1
-rising = tag("Loss/val", "overfitting")
-assert rising[-1] > rising.min() + 0.02
-assert tag("Accuracy/val", "overfitting")[-1] > 0.4
-assert (tag("Predicted/rarest", "relu-on-logits")[5:] == 0).all()
-assert tag("Accuracy/val", "relu-on-logits")[-1] < 0.9
-assert (tag("Predicted/rarest", "healthy")[10:] > 0).all()
-assert tag("Accuracy/val", "healthy")[-1] > 0.88
+with text_says(
+    "with all units off, no weight moves and the loss stays at log 10"
+):
+    assert (tag("Gradient/layer 1", "dead-at-start") == 0).all()
+    assert np.abs(tag("Loss/val", "dead-at-start") - log_10).max() < 0.05
+    assert (tag("Dead units", "dead-at-start") == 1).all()
+with text_says("at too low a rate the ratio is tiny and the loss falls slowly"):
+    assert (
+        np.median(tag("Update ratio/layer 1", "learning-rate-too-low")) < 1e-3
+    )
+    assert 1.7 < tag("Loss/val", "learning-rate-too-low")[-1] < 2.25
+with text_says("at too high a rate the loss leaps and many units die"):
+    assert tag("Update ratio/layer 1", "learning-rate-too-high")[0] > 0.5
+    assert tag("Loss/step", "learning-rate-too-high")[:20].max() > 1.5 * log_10
+    dead = tag("Dead units", "learning-rate-too-high")
+    assert dead[-1] > dead[0] + 0.3
+with text_says(
+    "without shuffling the loss of a batch leaps, and is bad on mixed images"
+):
+    assert tag("Loss/step", "no-shuffle").std() > 0.5
+    assert tag("Loss/val", "no-shuffle")[10:].mean() > 0.9
+with text_says("shuffled labels are memorised, and the validation loss rises"):
+    assert tag("Accuracy/train", "labels-shuffled")[-1] > 0.4
+    assert tag("Accuracy/val", "labels-shuffled")[-5:].mean() < 0.2
+    assert tag("Loss/val", "labels-shuffled")[-1] > log_10 + 0.4
+with text_says(
+    "the overfitted run is perfect in training while its validation loss turns"
+):
+    assert tag("Accuracy/train", "overfitting")[-1] == 1
+    rising = tag("Loss/val", "overfitting")
+    assert rising[-1] > rising.min() + 0.02
+    assert tag("Accuracy/val", "overfitting")[-1] > 0.4
+with text_says("with a ReLU on the logits some class is never predicted"):
+    assert (tag("Predicted/rarest", "relu-on-logits")[5:] == 0).all()
+    assert tag("Accuracy/val", "relu-on-logits")[-1] < 0.9
+with text_says("the healthy run predicts every class"):
+    assert (tag("Predicted/rarest", "healthy")[10:] > 0).all()
+    assert tag("Accuracy/val", "healthy")[-1] > 0.88
 
 # %% [markdown]
 # ## Check yourself

@@ -44,6 +44,7 @@ def name_cache(app, config):
     config.nb_execution_cache_path = str(cache)
     # The days pass their results on within this cache, not through the reader's own file.
     os.environ["NNWEEK_RESULTS"] = str(cache / "results.jsonl")
+    os.environ["NNWEEK_STRICT"] = "1"  # what the text says must hold
     os.environ["TQDM_DISABLE"] = "1"  # a finished progress bar tells a reader nothing
     os.environ["NNWEEK_BOOK"] = ".."  # from a day's page to the others
 

@@ -141,7 +141,7 @@ def build(tree, monkeypatch):
         execution_cache.name_cache(app, config)
         return Path(config.nb_execution_cache_path), Path(os.environ["NNWEEK_RESULTS"])
 
-    for name in ("NNWEEK_RESULTS", "TQDM_DISABLE", "NNWEEK_BOOK"):
+    for name in ("NNWEEK_RESULTS", "NNWEEK_STRICT", "TQDM_DISABLE", "NNWEEK_BOOK"):
         monkeypatch.setenv(name, "the reader's own")  # so that it is restored afterwards
     return begin
 

@@ -24,7 +24,7 @@ PACKAGE = {
     if path.suffix in (".py", ".png", ".json")
 } | {
     f"nnweek/notebooks/{path.name}": path
-    for path in (ROOT / "notebooks").glob("day-*")
+    for path in (ROOT / "notebooks").iterdir()
     if path.suffix in (".py", ".ipynb")
 }
 

@@ -2,6 +2,7 @@
 
 import re
 
+import jupytext
 import pytest
 
 from support import ROOT
@@ -25,7 +26,7 @@ def test_days_are_consecutive():
 
 @pytest.mark.parametrize("suffix", [".py", ".ipynb"])
 def test_every_day_is_one_py_and_one_ipynb(suffix):
-    names = sorted(path.stem for path in NOTEBOOKS.glob(f"*{suffix}"))
+    names = sorted(path.stem for path in NOTEBOOKS.glob(f"*{suffix}") if path.name != "conftest.py")
     assert names == sorted(path.stem for path in SOURCES.values())
 
 
@@ -60,3 +61,23 @@ def test_markdown_is_plain_enough_for_jupyter_and_colab(day):
         tags = set(re.findall(r"</?([a-zA-Z][\w-]*)(?=[\s/>])", text))
         assert tags <= {"details", "summary"}
         assert text.count("<details>") == text.count("</details>")
+
+
+def cells_of_ipynb(day):
+    return zip(cells(day), jupytext.read(SOURCES[day].with_suffix(".ipynb")).cells, strict=True)
+
+
+@every_day
+def test_jupyter_folds_the_code_that_the_page_hides(day):
+    for cell, in_jupyter in cells_of_ipynb(day):
+        hidden = {"remove-cell", "hide-input"} & set(cell.metadata.get("tags", []))
+        folded = in_jupyter.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded == bool(hidden), cell.source
+
+
+@every_day
+def test_figures_have_their_alt_text_in_jupyter_too(day):
+    """nbconvert takes it from there."""
+    for cell, in_jupyter in cells_of_ipynb(day):
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+        assert in_jupyter.metadata.get("alt") == alt

@@ -129,7 +129,8 @@ def test_day_31_ladder_computes_the_same_step_eight_times(ladder):
                 assert np.abs(a - b).max() < 1e-10, rung
 
 
-def test_day_31_rejects_a_rung_with_other_numbers(ladder):
+def test_day_31_rejects_a_rung_with_other_numbers(ladder, monkeypatch):
+    monkeypatch.setenv("NNWEEK_STRICT", "1")
     given, asserts = ladder
     exec(asserts.source, given)
     for rung, (loss, gradients, stepped) in given["ladder"].items():
@@ -263,7 +264,8 @@ def test_day_33_side_by_side_matches_train_together(optimizer, digits):
 
 @pytest.mark.parametrize(("optimizer", "lr"), [("SGD", 0.1), ("Adam", 0.001)])
 def test_day_33_run_matches_the_package(optimizer, lr, digits):
-    given = {"torch": torch, "nn": nn, "data": digits, "SEED": 42, "device": "cpu"}
+    given = {"torch": torch, "nn": nn, "data": digits, "device": "cpu"}
+    given |= {"SEED": 42, "BATCH_SIZE": 128}
     given |= {"make_loaders": make_loaders, "MNISTMLP": models.MNISTMLP}
     given |= {name: getattr(training, name) for name in ("train_one_epoch", "evaluate")}
     (run,) = written_out(33, "run", **given)

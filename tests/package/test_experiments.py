@@ -189,10 +189,13 @@ def test_run_that_draws_from_the_shared_generator_is_refused(draw):
         in_parallel(draw, range(3))
 
 
-def test_parallel_runs_show_no_progress_bars(digits, monkeypatch, capsys):
+def test_parallel_runs_share_one_progress_bar(digits, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipykernel", sys)  # a single run would show its bar here
     in_parallel(a_run(digits), [0, 1], [0.1, 0.1])
-    assert capsys.readouterr().out == ""
+    out = capsys.readouterr().out
+    assert "epochs" not in out, "the bars of the runs would overwrite each other"
+    assert "0/2" in out, "it shows itself before the first run is done"
+    assert out.rsplit("\r", 2)[-2].strip() == "", "it disappears at the end"
 
 
 def test_arguments_of_unequal_length_are_refused():

@@ -156,7 +156,8 @@ def test_imports_within_a_package_have_no_cycles():
 FORBIDDEN_MODULES = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "joblib.load"}
 FORBIDDEN_WORDS = ("0.0.0.0", "bind_all")  # would serve other machines
-RUNS_CODE = {"commands.grade"}  # running submissions is its purpose
+# Running submissions is the purpose of one; the other evaluates an assertion of the cell again.
+RUNS_CODE = {"commands.grade", "notebook"}
 
 
 def offences(source):

@@ -174,3 +174,32 @@ def test_recall_measures_and_records_a_missing_result(file, capsys):
     entry = recorded("MNIST")["accuracy"]
     assert (entry["value"], entry["day"]) == ([0.95], 32)
     assert values("the stand-in") == {"accuracy": 0.9}
+
+
+def test_result_of_other_settings_is_not_recalled(file, capsys):
+    """An experiment with one epoch must not become the published number of five."""
+    published = {"epochs": 5, "seeds": [1, 2]}
+    record("accuracy", 0.98, dataset="MNIST", day=32, settings=published)
+    record("accuracy", 0.93, dataset="MNIST", day=32, settings={"epochs": 1, "seeds": [1, 2]})
+    record("accuracy", 0.5, dataset="MNIST", day=32)
+
+    def get(settings):
+        return recall("accuracy", lambda: 0.1, dataset="MNIST", day=32, settings=settings)
+
+    assert get(published) == 0.98
+    assert get({"epochs": 5, "seeds": (1, 2)}) == 0.98, "JSON has no tuples"
+    assert get({"epochs": 1, "seeds": [1, 2]}) == 0.93
+    assert "was recorded" in capsys.readouterr().out
+    assert get({"epochs": 2, "seeds": [1, 2]}) == 0.1
+    assert "measured now (recorded with other settings)" in capsys.readouterr().out
+    assert get({"epochs": 2, "seeds": [1, 2]}) == 0.1
+    assert "was recorded" in capsys.readouterr().out
+    assert recorded("MNIST")["accuracy"]["settings"] == {"epochs": 2, "seeds": [1, 2]}
+
+
+def test_line_of_an_earlier_version_has_no_settings(file):
+    file.parent.mkdir()
+    file.write_text('{"name": "a", "value": 1, "dataset": "MNIST", "day": 29, "time": "2026"}\n')
+    assert recorded("MNIST")["a"]["settings"] == {}
+    assert recall("a", lambda: 2, dataset="MNIST", day=29) == 1
+    assert recall("a", lambda: 2, dataset="MNIST", day=29, settings={"epochs": 5}) == 2

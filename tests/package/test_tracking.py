@@ -99,6 +99,17 @@ def test_logging_a_graph_gives_no_warning_and_keeps_the_model(tmp_path):
     assert torch.equal(torch.get_rng_state(), generator)
 
 
+def test_graph_that_was_logged_twice_gives_no_warning(tmp_path, caplog):
+    """As it is when its cell is run again, after the writer was closed."""
+    with open_run(tmp_path) as writer:
+        writer.add_scalar("Loss", 0.5, 1)
+        for _ in range(2):
+            add_graph(writer, MNISTMLP(16, 4, 2), torch.zeros(1, 1, 4, 4))
+            writer.close()
+    assert read_scalars(tmp_path) == {"Loss": ([1], [0.5])}
+    assert caplog.text == ""
+
+
 def test_histogram_is_read_back_with_its_counts(tmp_path):
     values = {step: np.random.default_rng(step).normal(0, step, 500) for step in (1, 3)}
     with open_run(tmp_path) as writer:
