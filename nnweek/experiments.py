@@ -170,24 +170,29 @@ class _Stoppable:
     """Calls in threads that `stop` ends at their next line of Python."""
 
     def __init__(self):
-        self._threads = set()
+        self._threads, self._stopped = set(), False
 
     def call(self, function, *arguments):
-        self._threads.add(threading.get_ident())
+        self._threads.add(threading.current_thread())
         try:
+            if self._stopped:
+                raise KeyboardInterrupt
             return function(*arguments)
         finally:
-            self._threads.discard(threading.get_ident())
+            self._threads.discard(threading.current_thread())
             for _ in range(1000):  # an interrupt that is on its way arrives here
                 pass
 
     def stop(self):
-        while self._threads:  # again, in case a run swallowed the interrupt
-            for thread in list(self._threads):
+        """End the calls; their threads must end with them, as those of a closed pool do."""
+        self._stopped = True
+        while running := [thread for thread in self._threads.copy() if thread.is_alive()]:
+            for thread in running:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt)
                 )
-            time.sleep(0.05)
+            for thread in running:
+                thread.join(timeout=1)  # then again, in case the call swallowed the interrupt
 
 
 def _runs_at_once():

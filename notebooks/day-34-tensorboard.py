@@ -213,8 +213,8 @@ with text_says("the other curve has the same numbers, at the left edge"):
 # %tensorboard --logdir runs
 # ```
 #
-# The cell below does the same. It starts by itself in Colab; elsewhere set `WATCH` to `True`. On a website nothing can be
-# started, so there it stays off.
+# The cell below does the same. It starts by itself in Colab; elsewhere set `WATCH` to `True`. TensorBoard ends when the
+# kernel restarts: run the cell again, or its frame stays grey. On a website nothing can be started, so there it stays off.
 
 # %%
 import sys
@@ -383,7 +383,8 @@ checks.update_ratio(update_ratio)
 #
 # ```python
 # def update_ratio(before, after):
-#     return np.linalg.norm(after - before) / np.linalg.norm(before)
+#     change = np.linalg.norm(after - before)
+#     return change / np.linalg.norm(before)
 # ```
 # </details>
 #

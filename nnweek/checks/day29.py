@@ -4,6 +4,7 @@ Shapes, throughout: N examples, D features, H hidden units, C classes. The keywo
 arguments of a right answer, such as `_softmax`, are the steps that its mistakes replace.
 """
 
+import copy
 import functools
 import itertools
 
@@ -15,7 +16,7 @@ from nnweek.checks.running import TrialRun
 from nnweek.checks.steps import both_or_one, identity, one, zero
 from nnweek.checks.wording import SOME_RIGHT
 
-_RATIO = "{outputs} came out {ratio} times as large as expected"
+_RATIO = "{agreement}. {output} came out {ratio} times as large as expected"
 _BATCH_RATIO = _RATIO + ", and your batch has {N} rows."
 
 
@@ -59,6 +60,21 @@ def _first_row_only(observations):
     return True
 
 
+def _equal_beyond_a_clip(observations):
+    """Return whether only large scores are wrong, as finite rows in which some came out equal."""
+    failing = [o for o in observations if o.wrong]
+    if not failing or any(o.is_ordinary or o.problem or o.warnings for o in failing):
+        return False
+    for observation in failing:
+        got, (logits,) = observation.outputs["probs"], observation.probe.args
+        if got.shape != logits.shape or not close(got.sum(axis=1), np.ones(len(got))):
+            return False
+        pairs = zip(np.diff(got), np.diff(logits), strict=True)
+        if not any((abs(g) < 1e-9)[np.abs(z) > 0].any() for g, z in pairs):
+            return False
+    return True
+
+
 softmax = Exercise(
     name="softmax",
     day=29,
@@ -74,8 +90,16 @@ softmax = Exercise(
             "Which axis of (N, C) runs over the classes of one example?",
             "The maximum and the sum both belong to one row. Check every `axis=`, and keep the "
             "summed axis so that the shapes broadcast.",
-            variants=both_or_one(total=_column_sum, shift=_column_max),
+            variants=({"total": _column_sum, "shift": _column_max}, {"total": _column_sum}),
             slip=("exponentials.sum(axis=1, keepdims=True)", "exponentials.sum(axis=0)"),
+        ),
+        Mistake(
+            "wrong-axis",
+            "The maximum was taken over the batch, axis 0: one per class. Each row needs its own.",
+            "How many maxima does your function subtract, and how many rows are there?",
+            "Take the maximum over axis 1, and keep that axis so that the shapes broadcast.",
+            variants=({"shift": _column_max},),
+            slip=("logits.max(axis=1, keepdims=True)", "logits.max(axis=0)"),
         ),
         Mistake(
             "global-normalisation",
@@ -127,6 +151,17 @@ softmax = Exercise(
             slip=("np.exp(shifted)", "np.exp(logits)"),
         ),
         Mistake(
+            "no-max-subtraction",
+            "The scores were clipped: all scores beyond the clip come out equal, although they differ.",
+            "What are the probabilities for scores of 1000 and 999, and what do you return?",
+            "Leave the scores as they are and subtract the maximum of each row instead.",
+            detect=_equal_beyond_a_clip,
+            slip=(
+                "np.exp(shifted)",
+                "np.exp(np.clip(logits, -50, 50))",
+            ),
+        ),
+        Mistake(
             "global-max",
             "One maximum was subtracted from the entire batch. In a row far below it, every "
             "exponential is 0, and 0/0 is NaN.",
@@ -146,6 +181,11 @@ softmax = Exercise(
 
 def _true_class(probs, y):
     return probs[np.arange(len(y)), y]
+
+
+def _true_or_not(probs, y):
+    """Return p for the true class and 1 − p for each other class."""
+    return np.maximum(np.where(_one_hot(y, probs.shape[1]) > 0, probs, 1 - probs), 1e-12)
 
 
 def _cross_entropy(
@@ -173,6 +213,11 @@ def _cross_entropy_probes():
         probs = 0.02 + rng.dirichlet(np.ones(C), size=N) * (1 - 0.02 * C)
         y = rng.integers(0, highest, size=N)
         yield Probe((probs, y), {"N": N, "C": C})
+    # Nearly certain, so that the loss is small, and so is what may be rounded away.
+    rest = rng.uniform(0.001, 0.004, size=(5, 1))
+    y = np.array([1, 0, 3, 1, 2])
+    probs = np.where(np.eye(4)[y], 1 - rest, rest / 3)
+    yield Probe((probs, y), {"N": 5, "C": 4})
     # Certain and right: a product with one-hot labels computes 0 · log 0 here, which is NaN.
     certain = np.array([[0.0, 1.0, 0.0], [0.5, 0.25, 0.25]])
     yield Probe((certain, np.array([1, 0])), {"N": 2, "C": 3}, targets="log-of-zero")
@@ -181,8 +226,27 @@ def _cross_entropy_probes():
         loss_of_the_zero = 2 * float(loss) - np.log(4)
         return bool(15.9 <= loss_of_the_zero <= 1000)  # 15.94 is −log of float32's 1.2e-7
 
-    args = certain, np.array([0, 1])
-    yield Probe(args, {"N": 2, "C": 3}, targets="log-of-zero", accept=has_a_small_floor)
+    yield Probe(
+        (certain, np.array([0, 1])),
+        {"N": 2, "C": 3, "true-class probabilities": "0 and 0.25"},
+        targets="log-of-zero",
+        accept=has_a_small_floor,
+    )
+
+
+def _loss_with_a_zero(observations):
+    """Return the loss of two examples whose true classes have the probabilities 0 and ¼."""
+    loss = observations[-1].outputs.get("the loss", np.zeros(0))
+    return float(loss) if loss.shape == () and observations[-1].wrong else np.nan
+
+
+def _large_floor(observations):
+    return bool(2 < _loss_with_a_zero(observations) < 9)
+
+
+def _drops_zeros(observations):
+    """Return whether the example with probability 0 adds no loss, whether it is counted or not."""
+    return bool(np.isclose(_loss_with_a_zero(observations), np.log([2, 4])).any())
 
 
 cross_entropy = Exercise(
@@ -249,7 +313,7 @@ cross_entropy = Exercise(
         ),
         Mistake(
             "last-example-only",
-            "This is the loss of the last example, as if there were no others.",
+            "Only the last example counts.",
             "What happens to the loss of the first example when the loop comes to the second?",
             "Start the total at 0 before the loop, and let every example add its loss to it.",
             variants=(
@@ -289,6 +353,30 @@ cross_entropy = Exercise(
             slip=("np.log(", "np.log2("),
         ),
         Mistake(
+            "mean-over-classes",
+            "The sum was divided by the number of classes, not by the number of examples: that is "
+            "a factor of N/C.",
+            "How many losses do you add up, and what did you divide by?",
+            "Divide by N, the number of rows.",
+            variants=({"reduce": np.sum, "classes": identity},),
+            finding="{first} That is {ratio} times as large, for {N} rows and {C} classes.",
+            slip=("logs.mean()", "logs.sum() / probs.shape[1]"),
+        ),
+        Mistake(
+            "wrong",
+            "This is the binary cross-entropy: a yes or no for each class, with log(1 − p) for the "
+            "classes that are not the true one. The softmax has already tied the classes together.",
+            "Of the C probabilities in a row, how many does the loss of that example use?",
+            "From row n, take only the probability of class y[n]; there is no second term.",
+            variants=(
+                {
+                    "pick": lambda p, y: _true_or_not(p, y),
+                    "reduce": lambda logs: logs.sum() / len(logs),
+                },
+                {"pick": lambda p, y: _true_or_not(p, y)},
+            ),
+        ),
+        Mistake(
             "log-of-zero",
             "A network may give the true class a probability that rounds to 0, and the logarithm "
             "of 0 is minus infinity.",
@@ -299,8 +387,33 @@ cross_entropy = Exercise(
             slip=("np.maximum(of_true_class, 1e-12)", "of_true_class"),
         ),
         Mistake(
+            "log-of-zero",
+            "The floor is too large: if the true class has the probability 0, the loss should be at "
+            "least −log 1e-7, about 16.",
+            "How large is minus the logarithm of your floor?",
+            "Use a floor of 1e-7 or less. It only has to keep the logarithm finite.",
+            variants=tuple(
+                {"prepare": lambda p, c=c: p + c} for c in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+            ),
+            detect=_large_floor,
+            slip=("1e-12", "1e-3"),
+        ),
+        Mistake(
+            "log-of-zero",
+            "The example whose true class has the probability 0 adds nothing to your loss, but it is "
+            "the worst of all.",
+            "What should the loss of a confident wrong answer be: large, or 0?",
+            "Do not leave out or replace the logarithm of 0: put a floor of 1e-7 or less under the "
+            "probability.",
+            detect=_drops_zeros,
+            slip=(
+                "np.log(np.maximum(of_true_class, 1e-12))",
+                "np.log(of_true_class[of_true_class > 0])",
+            ),
+        ),
+        Mistake(
             "wrong",
-            "This is the loss of the first example, as if there were no others.",
+            "Only the first example counts.",
             "In which line does your function end? How many examples has it seen by then?",
             "A `return` inside the loop ends the function after one example. It belongs after "
             "the loop.",
@@ -324,6 +437,18 @@ def _relu(z):
 
 def _sigmoid(z):
     return 1 / (1 + np.exp(-z))
+
+
+def _leaky(slope):
+    return lambda z: np.where(z > 0, z, slope * z), lambda z: np.where(z > 0, 1, slope)
+
+
+# Activations that learners know from elsewhere, each with its slope; the sigmoid comes first.
+_OTHER_ACTIVATIONS = (
+    (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z))),
+    (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    *map(_leaky, (0.01, 0.1, 0.2)),
+)
 
 
 def _forward(
@@ -366,6 +491,25 @@ def _with_flat_biases(function):
     return lambda *args: function(*args[:-3], np.ravel(args[-3]), args[-2], np.ravel(args[-1]))
 
 
+def _row_by_row_with_flat_biases(function):
+    """Return the function for flat biases, with a remark if (1, H) turns its rows into matrices."""
+    flat = _with_flat_biases(function)
+
+    def forward(*args):
+        value = flat(*args)
+        try:
+            shape = np.shape(function(*copy.deepcopy(args)))
+        except Exception:
+            shape = ()
+        remark = (
+            f"For biases of shape (1, H) and (1, C), your scores have the shape {shape}: each row of X "
+            "became a matrix of its own. `X @ W1 + b1`, without a loop, is right for either shape."
+        )
+        return TrialRun(value, remark=remark if len(shape) == 3 else "")
+
+    return forward
+
+
 def _forward_probes():
     rng = np.random.default_rng(31)
     for sizes in _SIZES:
@@ -381,7 +525,7 @@ forward = Exercise(
     right=_forward,
     outputs=("scores",),
     probes=_forward_probes,
-    adapters=(_with_flat_biases,),
+    adapters=(_row_by_row_with_flat_biases,),
     mistakes=(
         Mistake(
             "missing-relu",
@@ -398,6 +542,14 @@ forward = Exercise(
             "ReLU leaves positive values unchanged and sets all others to 0.",
             variants=({"activation": _sigmoid},),
             slip=("np.maximum(0, z1)", "1 / (1 + np.exp(-z1))"),
+        ),
+        Mistake(
+            "wrong",
+            "The hidden values went through another activation, a tanh or a leaky ReLU.",
+            "Which activation does this network use? What does it do to a hidden value of −3?",
+            "ReLU leaves positive values unchanged and sets all others to 0.",
+            variants=tuple({"activation": f} for f, _ in _OTHER_ACTIVATIONS[1:]),
+            slip=("np.maximum(0, z1)", "np.tanh(z1)"),
         ),
         Mistake(
             "relu-on-scores",
@@ -479,6 +631,7 @@ def _backward(
     weights=lambda inputs, d: inputs.T @ d,
     bias=lambda d: d.sum(axis=0),
     bias_examples=one,
+    bias_mask=None,
 ):
     """Return the gradients; `output` is an activation of the scores, which has no place there."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
@@ -490,14 +643,26 @@ def _backward(
     error = sign * factor * through(p - target(y, C), p) * output_slope(scores)
     dscores = error * examples(N) * classes(C)
     da1 = dscores @ np.transpose(W2)
-    dz1 = da1 * mask(z1, da1, b1)
-    dW1, db1 = weights(X, dz1), bias(dz1) * bias_examples(N)
+    dW1 = weights(X, da1 * mask(z1, da1, b1))
+    db1 = bias(da1 * (bias_mask or mask)(z1, da1, b1)) * bias_examples(N)
     return dW1, db1, weights(hidden(X, z1, a1), dscores), bias(dscores) * bias_examples(N)
+
+
+def _slope_of(slope):
+    return lambda z1, da1, b1: slope(z1)
 
 
 def _through_softmax(error, p):
     """Multiply by softmax's Jacobian, diag(p) − p pᵀ."""
     return p * (error - _row_sum(p * error))
+
+
+def _first_outer(inputs, d):
+    return np.outer(inputs[0], d[0])
+
+
+def _first(d):
+    return d[0]
 
 
 def _last_outer(inputs, d):
@@ -623,7 +788,7 @@ backward = Exercise(
             "Should the score of the true class have a negative or a positive gradient?",
             "It is p − one-hot, not one-hot − p.",
             variants=({"sign": -1},),
-            finding="{outputs} came out with the wrong sign: {where} is {got}, not {expected}.",
+            finding=SOME_RIGHT,
             slip=(
                 "dscores = probs.copy()\n    dscores[np.arange(N), y] -= 1",
                 "dscores = -probs\n    dscores[np.arange(N), y] += 1",
@@ -637,6 +802,16 @@ backward = Exercise(
             variants=({"examples": one},),
             finding=_BATCH_RATIO,
             slip=("dscores /= N", "pass"),
+        ),
+        Mistake(
+            "mean-over-classes",
+            "The error was divided by the number of classes, not by the number of examples: that is "
+            "a factor of N/C.",
+            "What did you divide by: the number of rows, or the number of columns of the scores?",
+            "The loss is a mean over the N rows, so divide by N.",
+            variants=({"examples": one, "classes": lambda C: 1 / C},),
+            finding=_RATIO + ", for {N} rows and {C} classes.",
+            slip=("dscores /= N", "dscores /= dscores.shape[1]"),
         ),
         Mistake(
             "mean-over-classes",
@@ -683,17 +858,18 @@ backward = Exercise(
         ),
         Mistake(
             "one-hot-per-class",
-            "The 1 was subtracted several times from the same entry: once in every round of a loop.",
-            "How often does the line that subtracts 1 run for one and the same entry?",
-            "Each entry may lose 1 only once: that line belongs outside the loop.",
+            "The 1 weighs N or C times too much: it was subtracted after the division by N, or once in "
+            "every round of a loop.",
+            "Which comes first, the subtraction or the division? How often does each of them run?",
+            "Subtract the 1 once, and before the division by N.",
             variants=(
                 {"target": lambda y, C: C * _one_hot(y, C)},
                 {"target": lambda y, C: len(y) * _one_hot(y, C)},
             ),
             finding=SOME_RIGHT,
             slip=(
-                "dscores[np.arange(N), y] -= 1",
-                "for c in range(probs.shape[1]):\n        dscores[np.arange(N), y] -= 1",
+                "dscores[np.arange(N), y] -= 1\n    dscores /= N",
+                "dscores /= N\n    dscores[np.arange(N), y] -= 1",
             ),
         ),
         Mistake(
@@ -713,6 +889,32 @@ backward = Exercise(
             "a1 is max(0, z1), and the gradient passes only where z1 > 0.",
             variants=({"activation": identity, "mask": one},),
             finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "wrong",
+            "This is the gradient of a network with another activation in the hidden layer, such as "
+            "a sigmoid, a tanh or a leaky ReLU. This network has a ReLU.",
+            "Which activation does the forward pass of this network have, and what is its slope?",
+            "a1 is max(0, z1), and its slope is 1 where z1 > 0 and 0 elsewhere.",
+            variants=(
+                *({"activation": f, "mask": _slope_of(slope)} for f, slope in _OTHER_ACTIVATIONS),
+                {"activation": _sigmoid},
+            ),
+            finding=SOME_RIGHT,
+            slip=("np.maximum(0, z1)", "1 / (1 + np.exp(-z1))"),
+        ),
+        Mistake(
+            "missing-relu-mask",
+            "One of `dW1` and `db1` is right, so the mask is there, but the other one is computed from "
+            "da1, before the mask.",
+            "From which array do you compute `dW1`, and from which `db1`?",
+            "Both need the masked gradient: dz1, not da1.",
+            variants=(
+                {"mask": one, "bias_mask": lambda z1, da1, b1: z1 > 0},
+                {"bias_mask": one},
+            ),
+            finding=SOME_RIGHT,
+            slip=("X.T @ dz1", "X.T @ da1"),
         ),
         Mistake(
             "missing-relu-mask",
@@ -756,8 +958,8 @@ backward = Exercise(
         ),
         Mistake(
             "assigns-in-loop",
-            "Only the last example counts: each round of a loop replaced what the one before it had "
-            "computed.",
+            "Only the last example counts, as if each round of a loop had replaced what the one before "
+            "it had computed.",
             "After the second example, what is left of the gradient of the first?",
             "Start each gradient with zeros before the loop, and add to it with `+=` inside.",
             variants=(
@@ -847,11 +1049,11 @@ backward = Exercise(
         Mistake(
             "wrong",
             "Only the first example counts, as if there were no others.",
-            "In which line does your function end? How many examples has it seen by then?",
-            "A `return` inside the loop ends the function after one example. It belongs after "
-            "the loop.",
-            variants=both_or_one(
-                weights=lambda inputs, d: np.outer(inputs[0], d[0]), bias=lambda d: d[0]
+            "Where does your code take a single row? If there is a loop, in which round does it end?",
+            "Sum over all rows. If there is a loop, `return` belongs after it.",
+            variants=(
+                *both_or_one(weights=_first_outer, bias=_first),
+                {"weights": _first_outer, "bias": _first, "examples": one},
             ),
             finding=SOME_RIGHT,
             slip=(
@@ -969,7 +1171,9 @@ def _numerical_probes():
         A = rng.standard_normal((size, size))
         A = A + A.T + np.diag(rng.uniform(3, 6, size))
         f = _quadratic(A, rng.standard_normal(size), shape)
-        yield Probe((f, rng.standard_normal(shape), 0.1), {"x.shape": shape, "eps": 0.1})
+        x = rng.standard_normal(shape)
+        x.flat[2] = 0  # whose slope is not 0
+        yield Probe((f, x, 0.1), {"x.shape": shape, "eps": 0.1})
     # The curvature is so large, and the minimum so near, that even a tiny one-sided step shows,
     # in float32 too.
     size = 6
@@ -1037,6 +1241,19 @@ def _both_at_the_same_point(observations):
     return True
 
 
+def _own_step(observations):
+    """Return the step by which x is moved if it is the same for every `eps` that is passed."""
+    steps = []
+    for observation in observations:
+        if observation.is_ordinary and len(observation.probe.args) == 3:
+            x = observation.probe.args[1].ravel()
+            points = [p for p in observation.log or () if p.size == x.size]
+            steps += [np.abs(point - x).max() for point in points]
+    steps = [step for step in steps if step > 1e-9]  # f(x) itself is no step
+    same = steps and max(steps) < 1.01 * min(steps)
+    return same and any(o.wrong for o in observations) and {"step": f"{min(steps):.2g}"}
+
+
 def _ends_early(observations):
     """Return whether f was evaluated only for steps in the first entry, or the first row of x."""
     for observation in observations:
@@ -1065,10 +1282,12 @@ numerical_gradient = Exercise(
     mistakes=(
         Mistake(
             "aliased-copies",
-            "Both evaluations of f saw the same point, so every difference is 0. Assigning an array "
-            "to a second name makes no copy: both names are the same array.",
-            "After `a = x` and `b = x`, how many arrays are there?",
-            "Copy x for each of the two points, or move one entry of x and restore it.",
+            "Both evaluations of f saw the same point, so every difference is 0: either both points are "
+            "the same array (`a = x` makes no copy), or the array that you moved is a copy that f never "
+            "sees.",
+            "How many arrays are there, which of them do you move, and which does f get?",
+            "Copy x for each of the two points, or move one entry of x and restore it. Pass to f what "
+            "you moved.",
             detect=_both_at_the_same_point,
             slip=(
                 "x[index] = old + eps\n        above = f(x)\n        x[index] = old - eps\n"
@@ -1176,6 +1395,15 @@ numerical_gradient = Exercise(
             ),
         ),
         Mistake(
+            "wrong",
+            "The step is the same for every `eps`, and it is too large for an f that curves strongly.",
+            "Where does your function use `eps`?",
+            "Move the entry by `eps`, and divide by 2ε: do not choose a step of your own.",
+            detect=_own_step,
+            finding="Your result does not depend on `eps`: for 0.1 and for 1e-5, you move x by {step}.",
+            slip=("for index in", "eps = 1e-2\n    for index in"),
+        ),
+        Mistake(
             "integer-truncation",
             "An array of integers cannot store x + ε: either the step or the result is truncated.",
             "What is `x[0] + 1e-5` once it is stored in an array of integers?",
@@ -1251,14 +1479,25 @@ def _multiple_of_gradient(observations):
 
 
 def _moved(condition):
-    """Make a `detect` from a condition on which parameters moved: a list of Booleans per probe."""
+    """Make a `detect` from a condition on a list per probe.
+
+    The list says of each parameter whether it moved; None if it is missing.
+    """
 
     def detect(observations):
-        moved = iter([not close(got, p) for p, _, got in _updates(observations)])
-        return any(o.wrong for o in observations) and all(
-            each and condition(each)
-            for each in [[*itertools.islice(moved, len(o.right))] for o in observations]
-        )
+        for observation in observations:
+            got = [observation.outputs.get(name) for name in observation.right]
+            first, *_, last = observation.probe.args[0]
+            if len(observation.outputs) == 1 and np.shape(got[0]) == last.shape != first.shape:
+                got = [*got[1:], got[0]]  # the last one alone
+            pairs = [*zip(got, observation.probe.args[0], strict=True)]
+            if len(observation.outputs) > len(got) or not observation.outputs:
+                return False
+            if any(a is not None and a.shape != p.shape for a, p in pairs):
+                return False
+            if not condition([None if a is None else not close(a, p) for a, p in pairs]):
+                return False
+        return any(observation.wrong for observation in observations)
 
     return detect
 
@@ -1316,7 +1555,6 @@ sgd_step = Exercise(
             "Only the first parameter was updated.",
             "How many of the arrays in the list changed, and how many came back?",
             "Every parameter takes its step; a `return` inside the loop ends it too early.",
-            variants=({"finish": lambda updated: updated[:1]},),
             detect=_moved(lambda moved: moved[0] and not any(moved[1:])),
             finding=SOME_RIGHT,
             slip=(
@@ -1330,7 +1568,7 @@ sgd_step = Exercise(
             "list.",
             "After `p = p - …` inside a loop, what does the list contain?",
             "Collect the new arrays in a new list and return that.",
-            detect=_moved(lambda moved: not any(moved)),
+            detect=_moved(lambda moved: not any(each is not False for each in moved)),
             finding=_UNCHANGED,
             slip=(
                 "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
@@ -1342,7 +1580,6 @@ sgd_step = Exercise(
             "Only the last parameter was updated.",
             "Which lines are inside the loop, and which come after it?",
             "Each parameter has to be updated and kept inside the loop.",
-            variants=({"finish": lambda updated: updated[-1:]},),
             detect=_moved(lambda moved: moved[-1] and not any(moved[:-1])),
             slip=(
                 "return [p - lr * g for p, g in zip(params, grads, strict=True)]",
@@ -1351,11 +1588,12 @@ sgd_step = Exercise(
         ),
         Mistake(
             "wrong",
-            "Some of the parameters did not move at all.",
-            "Over which indices does your loop run? Are the first and the last among them?",
-            "Every parameter takes its step.",
-            detect=_moved(lambda moved: not all(moved)),
+            "Some of the parameters were not updated, or are missing.",
+            "Which indices does your loop visit? Are the first and the last among them?",
+            "Every parameter takes its step, and every one comes back.",
+            detect=_moved(lambda moved: any(moved) and not all(moved)),
             finding=SOME_RIGHT,
+            slip=("zip(params, grads, strict=True)", "zip(params[:-1], grads[:-1], strict=True)"),
         ),
     ),
     hints=(

@@ -13,7 +13,7 @@ from nnweek.checks.comparing import as_numbers, close
 from nnweek.checks.day29 import mistaken_backwards, softmax
 from nnweek.checks.exercise import Exercise, Mistake, Probe
 from nnweek.checks.running import TrialRun
-from nnweek.checks.sandbox import described
+from nnweek.checks.sandbox import Problem, described
 from nnweek.checks.wording import in_words
 from nnweek.scratch import sigmoid as _stable_sigmoid
 
@@ -91,7 +91,7 @@ relu_grad = Exercise(
             "A slope of 1 everywhere belongs to the identity; ReLU is flat for z < 0.",
             "What does ReLU return for −2, and for −3? What is the slope in between?",
             "The slope is 1 where z > 0 and 0 where z < 0.",
-            variants=({"slope": np.ones_like},),
+            variants=({"slope": np.ones_like}, {"slope": lambda z: z != 0}),
             slip=(_SLOPE, "np.ones_like(z)"),
         ),
         Mistake(
@@ -122,6 +122,17 @@ relu_grad = Exercise(
             "The comparison with 0 is the wrong way round.",
             variants=({"slope": lambda z: z < 0}, {"slope": lambda z: z <= 0}),
             slip=("z > 0", "z < 0"),
+        ),
+        Mistake(
+            "wrong",
+            "For z > 0 the slope is right; for z < 0 you return z itself. ReLU is flat there.",
+            "What does your function return for −2, and how steep is ReLU at −2?",
+            "Where z < 0 the slope is 0.",
+            variants=(
+                {"slope": lambda z: np.where(z > 0, 1, z)},
+                {"slope": lambda z: np.where(z >= 0, 1, z)},
+            ),
+            slip=(_SLOPE, "np.where(z > 0, 1, z)"),
         ),
         Mistake(
             "leaky",
@@ -158,10 +169,14 @@ _EXTREME = np.array([[-1000.0, -800, -400, -120], [120, 400, 800, 1000]])
 
 def _activation_probes():
     rng = np.random.default_rng(36)
-    yield Probe((rng.uniform(-1.5, 1.5, size=(3, 4)),), {"z.shape": (3, 4)})
+    z = rng.uniform(-1.5, 1.5, size=(3, 4))
+    z[1, 2] = 0
+    yield Probe((z,), {"z.shape": (3, 4)})
     yield Probe((rng.uniform(-3, 3, size=(5, 2)),), {"z.shape": (5, 2)})
-    yield Probe((_TAIL,), {"z between": "−30 and 13"})
-    yield Probe((_EXTREME,), {"z between": "−1000 and 1000"}, targets="overflow")
+    yield Probe((_TAIL,), {"z.min()": _TAIL.min(), "z.max()": _TAIL.max()})
+    yield Probe(
+        (_EXTREME,), {"z.min()": _EXTREME.min(), "z.max()": _EXTREME.max()}, targets="overflow"
+    )
 
 
 def _overflows(observations):
@@ -228,11 +243,27 @@ _OVERFLOW = Mistake(
     "The exponential of a large number does not fit into a float.",
     "What is exp(1000)? For which sign of z does your exponential grow? Could you write it so "
     "that its argument is never positive?",
-    "For z ≥ 0 use exp(−z), for z < 0 the equivalent form with exp(z); `np.where` computes both "
-    "branches everywhere. Or use `np.logaddexp`, or clip z at ±500.",
+    "For z ≥ 0 use exp(−z), for z < 0 the equivalent form with exp(z), but not with `np.where` on two "
+    "finished formulas: it needs both everywhere. Or use `np.logaddexp`, or clip z at ±500.",
     detect=_overflows,
     finding="For |z| up to 1000: {symptom}",
 )
+
+
+def _except_at_zero(name, function):
+    """Describe the mistake of a value at z = 0 that belongs to no branch, or to both."""
+    return Mistake(
+        "wrong",
+        "Everything is right except where z is exactly 0. The conditions z > 0 and z < 0 both leave "
+        "out 0; z >= 0 and z <= 0 both include it.",
+        "Which branch of your function computes the value at z = 0?",
+        "Let exactly one of the two conditions include 0: z >= 0 and z < 0.",
+        variants=tuple(
+            {name: lambda z, value=value: np.where(z == 0, value, function(z))}
+            for value in (0, 2 * function(0.0))
+        ),
+    )
+
 
 _BINDING = "Multiplication and division come before addition and subtraction. Without brackets, "
 
@@ -266,9 +297,11 @@ sigmoid = Exercise(
     mistakes=(
         Mistake(
             "missing-minus",
-            "This function falls where the sigmoid rises: it is the sigmoid of −z.",
+            "This function falls where the sigmoid rises: it is the sigmoid of −z. A minus sign is "
+            "missing, or two branches are swapped.",
             "Should a large z give a value near 1 or near 0? What do you get?",
-            "In 1 / (1 + exp(−z)) the exponent has a minus sign.",
+            "In 1 / (1 + exp(−z)) the exponent has a minus sign. With a branch for each sign of z, check "
+            "which of them belongs to z ≥ 0.",
             variants=({"argument": np.negative},),
             slip=("z >= 0", "z < 0"),
         ),
@@ -282,10 +315,10 @@ sigmoid = Exercise(
         ),
         Mistake(
             "precedence",
-            _BINDING + "`1 / 1 + x` is `1 + x`.",
+            _BINDING + "`1 / 1 + x` is `1 + x`, as if `1 /` were missing.",
             "What do you get at z = 0, where the sigmoid is ½? In which order is your expression "
             "evaluated?",
-            "Put brackets around the entire denominator.",
+            "Write `1 /` before the sum, and put brackets around the entire denominator.",
             variants=tuple({"function": function} for function in _WITHOUT_BRACKETS),
             slip=("/ (1 + small)", "/ 1 + small"),
         ),
@@ -322,6 +355,14 @@ sigmoid = Exercise(
             "What should the value at z = 0 be, and what far to the right?",
             "Return σ(z) itself; the product with 1 − σ(z) is its derivative.",
             variants=({"function": lambda z: _stable_sigmoid(z) * _stable_sigmoid(-z)},),
+        ),
+        _except_at_zero("function", _stable_sigmoid),
+        Mistake(
+            "wrong",
+            "This is 1 / (1 − exp(−z)): the denominator of the sigmoid is a sum.",
+            "What is your denominator at z = 0?",
+            "Add the exponential to 1.",
+            variants=({"function": lambda z: 1 / (1 - np.exp(-z))},),
         ),
         replace(_OVERFLOW, slip=(_SIGMOID, "1 / (1 + np.exp(-z))")),
         Mistake(
@@ -366,6 +407,24 @@ def _with_nan(function, z):
 
 def _cancels(observations):
     return all(observation.log for observation in observations[:3])
+
+
+def _slope_of_clipped(observations):
+    """Return the c that explains all slopes as those at z clipped to ±c, or None."""
+    ordinary = observations[:3]
+    if any(o.outputs.get("slope", np.zeros(0)).shape != o.right["slope"].shape for o in ordinary):
+        return None
+    slope = ordinary[-1].outputs["slope"].min()
+    if not 0 < slope < 0.25:
+        return None
+    s = (1 - np.sqrt(1 - 4 * slope)) / 2  # s (1 − s) is the slope
+    c = np.log(1 / s - 1)
+    for observation in ordinary:
+        z = np.clip(observation.probe.args[0], -c, c)
+        if not close(observation.outputs["slope"], _stable_sigmoid(z) * _stable_sigmoid(-z)):
+            return None
+    wrong = any(o.wrong for o in ordinary)
+    return wrong and {"clip": f"{c:.3g}", "slope": f"{slope:.3g}"}
 
 
 sigmoid_grad = Exercise(
@@ -442,6 +501,15 @@ sigmoid_grad = Exercise(
             detect=_cancels,
             slip=("s * (1 - s)", "s * 1 - s"),
         ),
+        _except_at_zero("slope", lambda z: _stable_sigmoid(z) * _stable_sigmoid(-z)),
+        Mistake(
+            "wrong",
+            "z was clipped so tightly that the slope stops shrinking.",
+            "Far from 0, the slopes at two different z still differ. Do your values?",
+            "Overflow starts near |z| = 709 in float64; a clip at ±500 is wide enough.",
+            detect=_slope_of_clipped,
+            finding="Beyond |z| = {clip}, your slope stays at {slope}.",
+        ),
         replace(_OVERFLOW, slip=("s = sigmoid(z)", "s = 1 / (1 + np.exp(-z))")),
     ),
     hints=(
@@ -452,7 +520,22 @@ sigmoid_grad = Exercise(
 
 
 def _init_weights(fan_in, fan_out, rng, *, std=lambda i, o: np.sqrt(2 / i)):
-    return std(fan_in, fan_out) * rng.standard_normal((fan_in, fan_out))
+    draws = rng.standard_normal((fan_in, fan_out))
+    # The verdict quotes the spread, so it is exactly that of the rule.
+    return std(fan_in, fan_out) * (draws - draws.mean()) / draws.std()
+
+
+def _with_size(function, *args):
+    """Call `init_weights`; a size that was passed as a mean or as a spread gives two numbers."""
+    value = function(*args)
+    weights = as_numbers(value)
+    if weights is None or weights.shape != (2,):
+        return value
+    text = (
+        "It returned two numbers. The first argument of `rng.normal` is the mean, and the second is the "
+        "standard deviation. Name the others: `scale=` and `size=`."
+    )
+    return TrialRun(value, problem=Problem("wrong-shape", text))
 
 
 def _init_probes():
@@ -529,6 +612,7 @@ def _when(condition):
         first, second, *_ = draws
         return {
             "mean": f"{first.mean():.3g}",
+            "std": f"{first.std():.3g}",
             "least": f"{first.min():.3g}",
             "most": f"{first.max():.3g}",
             "distinct": np.unique(first).size,
@@ -545,9 +629,23 @@ def _vanish(draws):
     return one.any() and not any(draw.any() for draw in many)
 
 
-def _ignores_rng(draws):
-    first, _, same_seed, other_seed, _ = draws
-    return np.array_equal(first, other_seed) or not np.array_equal(first, same_seed)
+def _is_irreproducible(draws):
+    first, _, same_seed, *_ = draws
+    return not np.array_equal(first, same_seed)
+
+
+def _has_a_seed_of_its_own(draws):
+    first, _, _, other_seed, _ = draws
+    return np.array_equal(first, other_seed)
+
+
+def _with_he_as_mean(draws):
+    """Return whether the mean is what the standard deviation should be, which is 1."""
+    means = [np.sqrt(2 / len(draw)) for draw in draws[:4]]
+    return all(
+        abs(draw.mean() - mean) < 0.04 and abs(draw.std() - 1) < 0.03
+        for draw, mean in zip(draws, means, strict=False)
+    )
 
 
 def _same_spread_for_any_size(draws):
@@ -586,6 +684,7 @@ init_weights = Exercise(
     right=_init_weights,
     outputs=("weights",),
     probes=_init_probes,
+    trial=_with_size,
     matches=_scaled_otherwise,
     mistakes=(
         Mistake(
@@ -611,22 +710,40 @@ init_weights = Exercise(
             "constant",
             "All entries are equal, so all hidden units compute the same and stay the same.",
             _EQUAL_UNITS,
-            "Draw one number per entry: the draw needs a size.",
+            "Draw one number per entry: the draw needs a size, and a spread that is not 0 (the first "
+            "argument of `rng.normal` is the mean, the second the standard deviation).",
             detect=_when(lambda draws: all(np.ptp(d) == 0 for d in draws)),
             finding="All weights are {mean}.",
             slip=(_DRAW, f"np.full((fan_in, fan_out), {_STD})"),
         ),
         Mistake(
             "ignores-rng",
-            "The numbers do not depend on the generator that was passed in: either they cannot be "
-            "reproduced, or no seed changes them.",
-            "Call it with two generators of the same seed, then with two of different seeds. "
-            "Which results should agree?",
+            "The numbers do not come from the generator that was passed in, so they cannot be "
+            "reproduced.",
+            "Call it with two generators of the same seed: why do the results differ?",
             "Draw only from `rng` itself.",
-            detect=_when(_ignores_rng),
-            finding="Generators with equal seeds gave different weights, or generators with "
-            "different seeds gave equal ones.",
+            detect=_when(_is_irreproducible),
+            finding="Two generators with equal seeds gave different weights.",
             slip=("rng.normal", "np.random.normal"),
+        ),
+        Mistake(
+            "ignores-rng",
+            "The numbers do not depend on the generator that was passed in.",
+            "Call it with two generators of different seeds: why do the results agree?",
+            "Draw only from `rng` itself, and do not seed a generator inside the function.",
+            detect=_when(_has_a_seed_of_its_own),
+            finding="Two generators with different seeds gave the same weights.",
+            slip=("rng.normal", "np.random.default_rng(0).normal"),
+        ),
+        Mistake(
+            "wrong",
+            "The mean of your weights is √(2 / fan_in), and their spread is 1: that number should scale the "
+            "draws, not shift them. The first argument of `rng.normal` is the mean.",
+            "Which arguments does `rng.normal` take, and in which order?",
+            "Name the arguments: `scale=` and `size=`.",
+            detect=_when(_with_he_as_mean),
+            finding=_SPREAD,
+            slip=("rng.normal(0, np.sqrt(2 / fan_in), ", "rng.normal(np.sqrt(2 / fan_in), "),
         ),
         Mistake(
             "all-positive",
@@ -709,7 +826,7 @@ init_weights = Exercise(
             "wrong",
             "The factor is upside down: the more inputs there are, the larger your weights.",
             "Should the weights grow or shrink with the number of inputs?",
-            "fan_in belongs below the line.",
+            "fan_in belongs in the denominator.",
             lambda i, o: np.sqrt(i / 2),
             lambda i, o: np.sqrt(i),
             slip=("2 / fan_in", "fan_in / 2"),
@@ -911,6 +1028,12 @@ def _mistaken():
 _MISTAKEN = _mistaken()
 
 
+_NO_ANSWER = (
+    "Your suite ran to its end without an exception, but it returned nothing. If it uses `assert`, end "
+    "it with `return True`."
+)
+
+
 @dataclass
 class _Log:
     """What a suite did with one implementation: its calls, and the error that it raised."""
@@ -933,7 +1056,9 @@ def _try_suite(function, implementation):
 
     backward.__wrapped__ = implementation
     try:
-        return TrialRun(function(backward), log=log)
+        value = function(backward)
+        problem = Problem("not-attempted", _NO_ANSWER) if value is None and log.calls else None
+        return TrialRun(value, log=log, problem=problem)
     except (Exception, SystemExit) as error:
         problem = described(error)
         if problem.id != "raised":
@@ -960,7 +1085,7 @@ def _answers(observations):
 def _always(answer):
     def detect(observations):
         given = {o.outputs.get("the answer", np.array(None)).item() for o in observations}
-        return given == {answer} and {"errors": _errors(observations)}
+        return given == {answer}
 
     return detect
 
@@ -971,10 +1096,25 @@ def _errors(observations):
     return next((f"It raised {error}" for error in errors if error), "")
 
 
+def _always_raises(observations):
+    errors = _errors(observations)
+    return errors and _always(False)(observations) and {"errors": errors}
+
+
 def _false_alarm(observations):
     right, _ = _answers(observations)
-    rejected = [name for name, answer in right.items() if not answer]
+    rejected = [f"“{name}”" for name, answer in right.items() if not answer]
     return rejected and {"rejected": ", ".join(rejected), "errors": _errors(observations)}
+
+
+def _is_inverted(observations):
+    """Return whether all right implementations are rejected, and several mistaken ones are not.
+
+    One may be what a suite takes for right, such as the gradients of a sum over the batch.
+    """
+    right, mistaken = _answers(observations)
+    accepted = sum(mistaken.values())
+    return not any(right.values()) and accepted > 2 and {"accepted": accepted, "of": len(mistaken)}
 
 
 def _survivors(observations):
@@ -983,12 +1123,20 @@ def _survivors(observations):
     if not alive:
         return None
     first = next(o for o in observations if o.probe.context["implementation"] == alive[0])
+    names = [f"`{id_}`" for id_ in alive]
+    if len(names) > 6:
+        names[5:] = [f"and {len(names) - 5} more"]
     return {
-        "alive": ", ".join(f"`{id_}`" for id_ in alive),
+        "alive": ", ".join(names),
         "how_many": len(alive),
         "of": len(mistaken),
         "why": _why(alive[0], first.log.calls),
     }
+
+
+def _only_state_survives(observations):
+    survivors = _survivors(observations)
+    return survivors and survivors["alive"] == "`keeps-state`" and survivors
 
 
 def _why(id_, calls):
@@ -1082,13 +1230,33 @@ test_suite = Exercise(
         ),
         Mistake(
             "always-false",
+            "An exception counts as the answer False.",
+            "What does the message say about that line?",
+            "Call your suite on an implementation of your own, outside the check, and read the last "
+            "lines of the traceback.",
+            detect=_always_raises,
+            finding="Your suite stopped with an error. {errors}",
+            slip=("gradients = backward(X, y, *params)", "gradients = backward(X, y, params)"),
+        ),
+        Mistake(
+            "always-false",
             "A test that nothing can pass is worth nothing: it rejected right implementations too.",
             "Run your suite on an implementation that you trust. Which comparison fails?",
             "Is the loss in your suite the mean cross-entropy, and is the tolerance larger than "
             "rounding errors? They matter most if the weights, and so the gradients, are tiny.",
             detect=_always(False),
-            finding="Your suite called every implementation wrong. {errors}",
+            finding="Your suite called every implementation wrong.",
             slip=("> 1e-6", "!= 0"),
+        ),
+        Mistake(
+            "false-alarm",
+            "It rejects the right implementations and accepts wrong ones.",
+            "Is the condition in your comparison the wrong way round?",
+            "Return False if a difference is larger than the tolerance, and True at the end.",
+            detect=_is_inverted,
+            finding="Your suite rejected all right implementations, and accepted {accepted} of {of} "
+            "mistaken ones.",
+            slip=("> 1e-6", "< 1e-6"),
         ),
         Mistake(
             "false-alarm",
@@ -1101,6 +1269,15 @@ test_suite = Exercise(
             detect=_false_alarm,
             finding="Your suite rejected right implementations: {rejected}. {errors}",
             slip=("above - below", "below - above"),
+        ),
+        Mistake(
+            "survivors",
+            "Its first call is right, and the later ones are not.",
+            "Call it twice: what may the first call leave behind?",
+            "Call the implementation twice, and check the gradients of the second call.",
+            detect=_only_state_survives,
+            finding="All mistaken implementations but `keeps-state` are found out.\n{why}",
+            slip=("backward(X, y, *params)\n    gradients", "gradients"),
         ),
         Mistake(
             "survivors",

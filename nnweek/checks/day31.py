@@ -102,11 +102,15 @@ def _is_linear(observations):
     return _of_logits(lambda logits: log.is_affine or "none" in _activations(logits))(observations)
 
 
-def _widths(log):
-    return {"widths": log.widths}
+def _passes(log):
+    return {"passes": log.passes}
 
 
-_PASSES_WIDTHS = "The image passes through layers of these widths: {widths}."
+_GET_GRADIENTS = {
+    "none": "none of the network's weights gets a gradient",
+    "some": "some of the network's weights get no gradient",
+}
+_LOST = "The network computes with weights that `model.parameters()` does not list: {lost}."
 _LAST_IS_LINEAR = "The last layer is linear, with nothing after it."
 
 mlp = Exercise(
@@ -122,6 +126,16 @@ mlp = Exercise(
     mistakes=(
         Mistake(
             "unregistered-layers",
+            "`forward` makes these layers again in each pass, with new random weights. What a "
+            "training changes in them is lost at once.",
+            "How often does the line run that makes these layers?",
+            "Make the layers in `__init__`, as attributes of the module, and only call them in "
+            "`forward`.",
+            detect=_of_network(lambda log: log.remade and {"lost": log.unregistered}),
+            finding=_LOST,
+        ),
+        Mistake(
+            "unregistered-layers",
             "A module finds the layers and `nn.Parameter`s that are its own attributes, and "
             "nothing inside a plain Python list, tuple or dictionary. The optimizer never moves "
             "what the module does not find.",
@@ -130,8 +144,17 @@ mlp = Exercise(
             "Put the layers into `nn.Sequential` or `nn.ModuleList`, or make each an attribute "
             "of its own; a bare tensor becomes a parameter through `nn.Parameter`.",
             detect=_of_network(lambda log: log.unregistered and {"lost": log.unregistered}),
-            finding="The network computes with weights that `model.parameters()` does not list: "
-            "{lost}.",
+            finding=_LOST,
+        ),
+        Mistake(
+            "no-flatten",
+            "The batch axis was flattened too: all images became a single row.",
+            "Which axes of (B, 1, 28, 28) belong to one image?",
+            "Flatten everything except for the batch axis: `nn.Flatten()`, or a reshape to "
+            "(B, 784).",
+            detect=_of_network(lambda log: log.flat_batch and {"met": log.not_flat}),
+            finding="{met}",
+            slip=("nn.Flatten()", "nn.Flatten(0)"),
         ),
         Mistake(
             "no-flatten",
@@ -152,11 +175,34 @@ mlp = Exercise(
             "Inputs first, outputs second, such as `nn.Linear(784, 256)`. A matrix of your own "
             "in `x @ W` has the shape (in, out).",
             detect=_of_network(
-                lambda log: log.swapped and {"rows": log.swapped[0], "weight": log.swapped[1]}
+                lambda log: log.swapped and {"takes": log.swapped[0], "given": log.swapped[1]}
             ),
-            finding="An input of shape {rows} meets a weight of shape {weight}: they would match "
-            "if the weight were the other way round.",
+            finding="One layer takes {takes} numbers and got {given}.",
             slip=("nn.Linear(28 * 28, 256)", "nn.Linear(256, 28 * 28)"),
+        ),
+        Mistake(
+            "missing-hidden-layer",
+            "The second layer is computed, but its result never reaches the output.",
+            "Which variable does the last layer get?",
+            "Give the last layer what the second hidden layer returned.",
+            detect=_of_network(lambda log: log.dropped == "(256, 256)"),
+        ),
+        Mistake(
+            "wrong",
+            "A layer is computed, but its result never reaches the output.",
+            "What happens in `forward` to the result of each layer?",
+            "Give each layer what the one before it returned.",
+            detect=_of_network(lambda log: log.dropped and {"dropped": log.dropped}),
+            finding="The output does not depend on the weights of shape {dropped}.",
+        ),
+        Mistake(
+            "wrong",
+            "The output layer is missing: both hidden layers are there, and no layer makes ten "
+            "logits of the second.",
+            "What is the shape of the network's output?",
+            _LAST_IS_LINEAR,
+            detect=_of_network(lambda log: log.passes.endswith(" 784-256-256.") and _passes(log)),
+            finding="{passes}",
         ),
         Mistake(
             "missing-hidden-layer",
@@ -164,8 +210,8 @@ mlp = Exercise(
             "second, and out of it.",
             "Count the layers that an image passes on its way: are there two of 256 units?",
             "The widths are 784, 256, 256, 10. Is every layer that you made used in `forward`?",
-            detect=_of_network(lambda log: log.layers and log.layers < 3 and _widths(log)),
-            finding=_PASSES_WIDTHS,
+            detect=_of_network(lambda log: log.layers and log.layers < 3 and _passes(log)),
+            finding="{passes}",
             slip=(
                 "nn.Linear(256, 256),\n        nn.ReLU(),\n        nn.Linear(256, 10)",
                 "nn.Linear(256, 10)",
@@ -177,9 +223,9 @@ mlp = Exercise(
             "Read the widths of your layers one after the other, from the pixels to the classes.",
             "784 pixels, twice 256 hidden units, 10 classes.",
             detect=_of_network(
-                lambda log: log.layers == 3 and not log.wide_enough and _widths(log)
+                lambda log: log.layers == 3 and not log.wide_enough and _passes(log)
             ),
-            finding=_PASSES_WIDTHS,
+            finding="{passes}",
             slip=(
                 "nn.Linear(256, 256),\n        nn.ReLU(),\n        nn.Linear(256, 10)",
                 "nn.Linear(256, 128),\n        nn.ReLU(),\n        nn.Linear(128, 10)",
@@ -190,9 +236,21 @@ mlp = Exercise(
             "These are more than two hidden layers.",
             "Count the layers that an image passes on its way.",
             "The widths are 784, 256, 256, 10.",
-            detect=_of_network(lambda log: log.layers > 3 and _widths(log)),
-            finding=_PASSES_WIDTHS,
+            detect=_of_network(lambda log: log.layers > 3 and _passes(log)),
+            finding="{passes}",
             slip=("nn.Linear(256, 256),", "nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 256),"),
+        ),
+        Mistake(
+            "softmax-output",
+            "The logits are normalised over the batch (`dim=0`): each column sums to 1. A logit "
+            "needs no softmax at all; `nn.CrossEntropyLoss` applies it itself.",
+            "What do the columns of your output sum to? May a logit be negative?",
+            _LAST_IS_LINEAR,
+            variants=({"finish": lambda z: z.softmax(dim=0)},),
+            detect=_of_logits(
+                lambda got: loops.sums_to_one(got.T) and 0 < got.min() < got.max() < 1
+            ),
+            slip=("nn.Linear(256, 10),", "nn.Linear(256, 10), nn.Softmax(dim=0),"),
         ),
         Mistake(
             "softmax-output",
@@ -297,16 +355,31 @@ mlp = Exercise(
         ),
         Mistake(
             "wrong",
+            "A layer expects several images, or an axis of length 1 was removed together with the "
+            "axes of the image.",
+            "What does `x.squeeze()` do with the shape (1, 1, 28, 28)?",
+            "Flatten everything except for the batch axis: `nn.Flatten()`, or a reshape to "
+            "(B, 784).",
+            detect=lambda observations: (
+                not observations[0].wrong
+                and _of_network(lambda log: log.single and {"single": log.single})(observations)
+            ),
+            finding="With a single image, B = 1: {single}",
+        ),
+        Mistake(
+            "wrong",
             "Somewhere between these weights and the logits the graph is cut, so no gradient "
             "reaches them and they are never trained.",
             "Which call in `forward` takes a tensor out of the graph?",
             "`forward` needs no `detach()`, no `.data` and no `no_grad()`; the evaluation loop "
             "turns recording off, not the network.",
             detect=lambda observations: (
-                not observations[0].wrong and _of_network(lambda log: log.cut)(observations)
+                not observations[0].wrong
+                and _of_network(lambda log: log.cut and {"cut": _GET_GRADIENTS[log.cut]})(
+                    observations
+                )
             ),
-            finding="The logits are right, but some of the network's weights get no gradient from "
-            "them.",
+            finding="The logits are right, but {cut} from them.",
         ),
         Mistake(
             "one-network",
@@ -379,6 +452,14 @@ def _returns_graph(observations):
     return any(getattr(value, "requires_grad", False) for log in logs for value in log.values)
 
 
+def _only_the_first_loss_is_right(observations):
+    """Return the log's numbers if every loss before the first step is right, but no later one."""
+    first, *later = train_step.outputs
+    if not all(first not in o.wrong and set(later) <= set(o.wrong) for o in observations):
+        return None
+    return loops.in_log(lambda log: True)(observations)
+
+
 train_step = Exercise(
     name="train_step",
     day=31,
@@ -390,12 +471,19 @@ train_step = Exercise(
     trial=partial(loops.run_trial, "try_steps"),
     mistakes=(
         Mistake(
+            "wrong",
+            "The criterion was given images. It compares what the model returns with the labels.",
+            "What does the criterion take first, and what second?",
+            "Call `criterion(logits, labels)`.",
+            detect=loops.in_log(loops.misused("images"), causes=""),
+            slip=("criterion(logits, labels)", "criterion(images, labels)"),
+        ),
+        Mistake(
             "swapped-arguments",
             "The criterion was called with its two arguments exchanged: the labels came first.",
             "Which of the two does a criterion take first, the scores or the labels?",
             "Call `criterion(logits, labels)`.",
             detect=loops.in_log(loops.misused("swapped"), causes=""),
-            finding="The criterion was given labels in place of logits. {first}",
             slip=("criterion(logits, labels)", "criterion(labels, logits)"),
         ),
         Mistake(
@@ -405,7 +493,6 @@ train_step = Exercise(
             "What does the criterion need for each image: one number or ten?",
             "Pass it what the model returns, unchanged. The `argmax` is for the accuracy.",
             detect=loops.in_log(loops.misused("argmax"), causes=""),
-            finding="The criterion was given classes in place of logits. {first}",
             slip=("criterion(logits, labels)", "criterion(logits.argmax(dim=1), labels)"),
         ),
         Mistake(
@@ -419,6 +506,7 @@ train_step = Exercise(
         ),
         replace(loops.ZERO_GRAD_NOT_CALLED, id="not-called"),
         replace(loops.STEP_NOT_CALLED, id="not-called"),
+        loops.BACKWARD_REACHED_NOTHING,
         loops.NO_BACKWARD,
         loops.NO_STEP,
         replace(
@@ -434,7 +522,8 @@ train_step = Exercise(
         ),
         replace(
             loops.NO_ZERO_GRAD,
-            finding="The first step is right, and the later ones are not. {first}",
+            finding="{first} `.grad` still held the gradient of the batch before when the next "
+            "`backward()` was called.",
         ),
         Mistake(
             "times-batch-size",
@@ -484,6 +573,7 @@ train_step = Exercise(
             slip=("return loss.item()", "return loss"),
         ),
         loops.OTHER_CRITERION,
+        loops.STEPS_REPEATEDLY,
         Mistake(
             "wrong",
             "This is the loss after the step; return the loss from which the step was computed.",
@@ -500,6 +590,16 @@ train_step = Exercise(
             "Call `optimizer.step()`.",
             detect=loops.in_log(lambda log: not log.events("step") and any(log.moved)),
             slip=("optimizer.step()", "for p in model.parameters(): p.data -= 0.1 * p.grad"),
+        ),
+        Mistake(
+            "wrong",
+            "Only the first loss is right: something is wrong with the gradient or with the step.",
+            "What happens between the loss and the step: is something missing, repeated or "
+            "changed?",
+            "`optimizer.zero_grad()`, the model, the criterion, `loss.backward()`, "
+            "`optimizer.step()`: each once, and nothing else.",
+            detect=_only_the_first_loss_is_right,
+            finding=loops.STORY,
         ),
     ),
     hints=(

@@ -92,6 +92,8 @@ def _stepped_once(log):
     return 0 < steps < len(log.calls) * len(log.sizes) <= len(log.events("forward"))
 
 
+_MEAN_OF_BATCH = ".sum().item()", ".float().mean().item()"
+_MEAN_TIMES_SIZE = ".sum().item()", ".float().mean().item() * loader.batch_size"
 _BACKWARD_STEP = "loss.backward()\n        optimizer.step()"
 
 train_one_epoch = Exercise(
@@ -120,6 +122,7 @@ train_one_epoch = Exercise(
         loops.ZERO_GRAD_NOT_CALLED,
         loops.STEP_NOT_CALLED,
         loops.NO_STEP,
+        loops.BACKWARD_REACHED_NOTHING,
         replace(
             loops.NO_BACKWARD,
             id="no-step",
@@ -141,9 +144,11 @@ train_one_epoch = Exercise(
             ),
         ),
         loops.NO_ZERO_GRAD,
-        loops.LAST_BATCH_ONLY,
-        loops.SUM_OF_MEANS_OVER_EXAMPLES,
-        loops.UNWEIGHTED_MEAN,
+        *loops.with_accuracy(loops.LAST_BATCH_ONLY, "total_correct +=", "total_correct ="),
+        *loops.with_accuracy(loops.SUM_OF_MEANS_OVER_EXAMPLES, *_MEAN_OF_BATCH),
+        *loops.with_accuracy(loops.UNWEIGHTED_MEAN, *_MEAN_TIMES_SIZE),
+        loops.LOSS_TWICE,
+        loops.ACCURACY_TWICE,
         loops.SWAPPED_RETURN,
         loops.ACCURACY_IN_PERCENT,
         Mistake(
@@ -187,7 +192,8 @@ train_one_epoch = Exercise(
         replace(loops.RUNNING_MEAN, id="wrong"),
         replace(loops.TOP_TWO, id="wrong"),
         loops.TOP_FEW,
-        loops.NOT_AVERAGED,
+        loops.ERROR_RATE,
+        *loops.with_accuracy(loops.NOT_AVERAGED, "total_correct / total_count", "total_correct"),
         replace(loops.SOFTMAX_BEFORE_LOSS, id="wrong"),
         loops.OTHER_CRITERION,
         Mistake(
@@ -198,6 +204,7 @@ train_one_epoch = Exercise(
             detect=loops.in_log(_stepped_once),
         ),
         loops.LEAVES_OUT_BATCHES,
+        loops.ACCURACY_ONLY,
     ),
     hints=(
         "Switch to train mode; then, for each batch: clear, forward, score, backward, step, and "
@@ -286,7 +293,7 @@ evaluate = Exercise(
     mistakes=(
         Mistake(
             "trains",
-            "The parameters have changed. An evaluation that moves them learns from the images "
+            "An evaluation that moves the parameters learns from the images "
             "that should only test the model.",
             "Compare a parameter before and after the call. Which line moved it?",
             "An evaluation has no `backward()`, no step and no optimizer.",
@@ -303,21 +310,25 @@ evaluate = Exercise(
             detect=loops.in_log(_was_in_train_mode),
             slip=("model.eval()", "model.eval"),
         ),
-        loops.LAST_BATCH_ONLY,
+        *loops.with_accuracy(loops.LAST_BATCH_ONLY, "total_correct +=", "total_correct ="),
         replace(loops.FIRST_BATCH_ONLY, id="wrong"),
-        loops.SUM_OF_MEANS_OVER_EXAMPLES,
-        loops.UNWEIGHTED_MEAN,
+        *loops.with_accuracy(loops.SUM_OF_MEANS_OVER_EXAMPLES, *_MEAN_OF_BATCH),
+        *loops.with_accuracy(loops.UNWEIGHTED_MEAN, *_MEAN_TIMES_SIZE),
+        loops.LOSS_TWICE,
+        loops.ACCURACY_TWICE,
         loops.SWAPPED_RETURN,
         loops.ACCURACY_IN_PERCENT,
         loops.DIVIDES_BY_LAST_INDEX,
         loops.RUNNING_MEAN,
         loops.TOP_TWO,
         loops.TOP_FEW,
+        loops.ERROR_RATE,
         replace(loops.ACCURACY_BROADCAST, id="wrong"),
-        loops.NOT_AVERAGED,
+        *loops.with_accuracy(loops.NOT_AVERAGED, "total_correct / total_count", "total_correct"),
         replace(loops.SOFTMAX_BEFORE_LOSS, id="wrong"),
         loops.OTHER_CRITERION,
         loops.LEAVES_OUT_BATCHES,
+        loops.ACCURACY_ONLY,
         Mistake(
             "tracks-gradients",
             "A backward pass belongs to training. No step followed, but the gradients stay in "
@@ -445,7 +456,11 @@ def _try_split(function, n, val_ratio, seed, other):
     valid = set(range(n))
     least, most = np.floor(n * val_ratio + 1e-9), np.ceil(n * val_ratio - 1e-9)
     same = np.array_equal(train, train_again) and np.array_equal(val, val_again)
-    shuffled = not all(_evenly_spaced(train) or _evenly_spaced(val) for train, val in splits)
+    # If a part is empty, the other one has all indices, and nothing shows an order.
+    shuffled = not all(
+        len(val) and len(train) and (_evenly_spaced(train) or _evenly_spaced(val))
+        for train, val in splits
+    )
     observed = {
         _IN_BOTH_PARTS: len(set(train) & set(val)),
         _IN_NO_PART: len(valid - set(train) - set(val)),
@@ -459,18 +474,29 @@ def _try_split(function, n, val_ratio, seed, other):
     }
     observed = {name: float(number) for name, number in observed.items()}
     swapped = least <= len(train) <= most and not least <= len(val) <= most
-    log = {"n_train": len(train), "n_val": len(val), "swapped": swapped}
+    out = sorted((set(train) | set(val)) - valid)
+    log = {
+        "n_train": len(train),
+        "n_val": len(val),
+        "swapped": swapped,
+        "share": f"{n * val_ratio:g}",
+        "out": f"{out[-1]:.0f}" if out else "",
+        "last": n - 1,
+    }
     return TrialRun((), observed, log)
 
 
-def _reports(name, value=None):
-    """Make a `detect`: this output has that value; without a value, it is not 0."""
+def _reports(name, value=None, also=None):
+    """Make a `detect`: this output (and `also`) has that value; without a value, it is not 0."""
 
     def detect(observations):
         for observation in observations:
             got = observation.outputs.get(name)
-            if got is not None and (got == value if value is not None else got > 0):
-                return {"count": int(got), **observation.probe.context, **observation.log}
+            if got is None or (also and not observation.outputs[also]):
+                continue
+            if got == value if value is not None else got > 0:
+                count = f"{int(got)} {'index is' if got == 1 else 'indices are'}"
+                return {"count": count, **observation.probe.context, **observation.log}
         return None
 
     return detect
@@ -483,6 +509,16 @@ def _sizes_swapped(observations):
     return {**observations[0].probe.context, **logs[0]}
 
 
+def _one_part_empty(observations):
+    """Return the sizes if one part is empty and the other contains every index once."""
+    for observation in observations:
+        log, got = observation.log, observation.outputs
+        if log and 0 in (log["n_train"], log["n_val"]) and not got[_IN_NO_PART]:
+            empty = "val_idx" if log["n_val"] == 0 else "train_idx"
+            return {"empty": empty, **observation.probe.context, **log}
+    return None
+
+
 def _split_probes():
     for n, val_ratio, seed, other in ((61, 0.2, 42, 7), (50, 0.1, 0, 1), (40, 0.25, 3, 12345)):
         yield Probe((n, val_ratio, seed, other), {"n": n, "val_ratio": val_ratio, "seed": seed})
@@ -491,6 +527,16 @@ def _split_probes():
 _PART_SIZES = (
     "With n = {n} and val_ratio = {val_ratio}, `train_idx` has {n_train} indices and `val_idx` "
     "has {n_val}"
+)
+
+_OUTSIDE = Mistake(
+    "wrong",
+    "The indices of n samples are 0 to n − 1, as in every array.",
+    "What is the first index of an array, and what is the last one of an array of n?",
+    "`permutation(n)` contains each index from 0 to n − 1 once.",
+    detect=_reports(_OUT_OF_RANGE),
+    finding="With n = {n}, index {out} does not exist: the indices are 0 to {last}.",
+    slip=("permutation(n)", "permutation(n) + 1"),
 )
 
 split = Exercise(
@@ -504,6 +550,20 @@ split = Exercise(
     probes=_split_probes,
     trial=_try_split,
     mistakes=(
+        Mistake(
+            "wrong",
+            "One part got everything, so there is nothing left for the other.",
+            "What number do n and `val_ratio` give for the size of the validation part in your "
+            "function, and which number should it be?",
+            "The size of the validation part is n · val_ratio as a whole number; the rest belongs to "
+            "the training part.",
+            detect=_one_part_empty,
+            finding="With n = {n} and val_ratio = {val_ratio}, `{empty}` is empty; n · val_ratio is "
+            "{share}.",
+            slip=("round(n * val_ratio)", "round(n * val_ratio / 100)"),
+        ),
+        replace(_OUTSIDE, id="drops-samples", detect=_reports(_OUT_OF_RANGE, also=_IN_NO_PART)),
+        replace(_OUTSIDE, slip=()),
         Mistake(
             "swapped",
             "The two parts were returned in the wrong order, or the ratio was applied to the "
@@ -522,7 +582,7 @@ split = Exercise(
             "Shuffle all indices once, then cut the array in two: everything before the cut, "
             "and everything from it on.",
             detect=_reports(_IN_BOTH_PARTS),
-            finding="With n = {n}, indices in both parts: {count}.",
+            finding="With n = {n}, {count} in both parts.",
             slip=("shuffled[n_val:]", "shuffled[n_val - 1 :]"),
         ),
         Mistake(
@@ -531,7 +591,7 @@ split = Exercise(
             "Do the lengths of your two parts add up to n, and is every index there?",
             "Compute one of the two sizes, and put all the rest into the other part.",
             detect=_reports(_IN_NO_PART),
-            finding="With n = {n}, indices in neither part: {count}.",
+            finding="With n = {n}, {count} in neither part.",
             slip=("shuffled[n_val:]", "shuffled[n_val + 1 :]"),
         ),
         Mistake(
@@ -570,7 +630,7 @@ split = Exercise(
             "Can your function draw the same index more than once?",
             "Shuffle all indices once, then cut the array in two.",
             detect=_reports(_REPEATED),
-            finding="Indices repeated in the same part: {count}.",
+            finding="With n = {n}, {count} repeated in the same part.",
         ),
         Mistake(
             "wrong",
@@ -622,6 +682,10 @@ def _normalize(
     test,
     *,
     unit=255,
+    test_unit=None,
+    test_mean=None,
+    test_std=None,
+    statistics_unit=None,
     read=identity,
     center=_of_train,
     spread=_of_train,
@@ -632,16 +696,17 @@ def _normalize(
     again=False,
 ):
     """Normalise both sets. Each keyword argument is a part that a mistake can replace."""
-    train, test = read(train) / unit, read(test) / unit
+    train, test = read(train) / unit, read(test) / (test_unit or unit)
+    scale = unit / (statistics_unit or unit)
 
-    def normalized(x):
-        shifted = subtract(x, mean(center(x, train, test)))
-        return shifted / power(std(spread(x, train, test)))
+    def normalized(x, mean, std):
+        shifted = subtract(x, scale * mean(center(x, train, test)))
+        return shifted / power(scale * std(spread(x, train, test)))
 
-    new_train = normalized(train)
+    new_train = normalized(train, mean, std)
     if again:  # the statistics of a training set that is normalised already
         train = new_train
-    return new_train, normalized(test)
+    return new_train, normalized(test, test_mean or mean, test_std or std)
 
 
 def _try_normalize(function, train, test):
@@ -690,6 +755,8 @@ def _nearly(got, wanted):
 
     def agree(got, wanted):
         known = np.isfinite(wanted)
+        if known.mean() < 0.5:  # too little is left to compare
+            return False
         scale = min(1, np.abs(wanted[known]).max(initial=0))
         return np.allclose(got[known], wanted[known], rtol=1e-3, atol=1e-3 * scale)
 
@@ -778,6 +845,24 @@ def _everywhere(**steps):
     )
 
 
+_TEST_STATISTICS = Mistake(
+    "test-statistics",
+    "The test set was normalised by its own statistics. Its scale then differs from that of the "
+    "training set, and a single image could not be normalised at all.",
+    "When a single new image arrives, which mean do you subtract?",
+    "Compute mean and deviation once, on the training set, and use them for both.",
+    variants=({"center": _own, "spread": _own},),
+    finding=SOME_RIGHT,
+    slip=("(test - mean) / std", "(test - test.mean()) / test.std()"),
+)
+_ONE_SET_SCALED = Mistake(
+    "wrong",
+    "`test` was normalised on another scale than `train`: one was divided by 255, the other was not.",
+    "What is the largest pixel of each set at the moment when you subtract the mean?",
+    "Do the same steps, in the same order, to both.",
+    finding=SOME_RIGHT,
+)
+
 normalize = Exercise(
     name="normalize",
     day=32,
@@ -790,15 +875,70 @@ normalize = Exercise(
     trial=_try_normalize,
     matches=_nearly,
     mistakes=(
+        _TEST_STATISTICS,
+        replace(
+            _TEST_STATISTICS,
+            explanation="The test set was divided by the deviation of the training set, but its own "
+            "mean was subtracted. The two sets then have different zeros.",
+            variants=({"center": _own},),
+            slip=("(test - mean) / std", "(test - test.mean()) / std"),
+        ),
+        replace(
+            _TEST_STATISTICS,
+            explanation="The mean of the training set was subtracted from the test set, but the test "
+            "set was divided by its own deviation. The two sets then have different scales.",
+            question="When a single new image arrives, which deviation do you divide by?",
+            variants=({"spread": _own},),
+            slip=("(test - mean) / std", "(test - mean) / test.std()"),
+        ),
+        replace(
+            _ONE_SET_SCALED,
+            variants=({"test_unit": 1},),
+            slip=("train / 255, test / 255", "train / 255, test"),
+        ),
+        replace(
+            _ONE_SET_SCALED,
+            variants=({"unit": 1, "test_unit": 255},),
+            slip=("train / 255, test / 255", "train.astype(float), test / 255"),
+        ),
         Mistake(
-            "test-statistics",
-            "The test set was normalised by its own statistics. Its scale then differs from that "
-            "of the training set, and a single image could not be normalised at all.",
-            "When a single new image arrives, which mean do you subtract?",
-            "Compute mean and deviation once, on the training set, and use them for both.",
-            variants=_everywhere(center=_own, spread=_own),
-            finding=SOME_RIGHT,
-            slip=("(test - mean) / std", "(test - test.mean()) / test.std()"),
+            "wrong",
+            "The images and the statistics are on different scales: one is on 0–255, the other on "
+            "0–1.",
+            "Is the mean that you subtract between the smallest and the largest pixel of the images "
+            "at that moment?",
+            "Divide by 255 first, then take mean and deviation, or do not divide by 255 at all.",
+            variants=({"unit": 1, "statistics_unit": 255},),
+            finding="{agreement}: {where} is {got}, where {expected} was expected. Your mean and std "
+            "are on 0–1, the images on 0–255.",
+        ),
+        Mistake(
+            "wrong",
+            "The statistics were taken before the division by 255, and then used after it.",
+            "Is the mean that you subtract between the smallest and the largest pixel of the images "
+            "at that moment?",
+            "Divide by 255 first, then take mean and deviation, or do not divide by 255 at all.",
+            variants=({"statistics_unit": 1},),
+            finding="{agreement}: {where} is {got}, where {expected} was expected. Your mean and std "
+            "are on 0–255, the images on 0–1.",
+        ),
+        Mistake(
+            "no-scaling",
+            "`train` is right; `test` is not: the mean was subtracted from the test images, but they "
+            "were not divided by the deviation of the training set.",
+            "Do both sets go through the same two steps?",
+            "Divide `test` by the same `std` as `train`.",
+            variants=({"test_std": one}, {"test_std": one, "unit": 1}),
+            slip=("(test - mean) / std", "test - mean"),
+        ),
+        Mistake(
+            "no-centering",
+            "`train` is right; `test` is not: the test images were divided by the deviation of the "
+            "training set, but no mean was subtracted from them.",
+            "Do both sets go through the same two steps?",
+            "Subtract the same `mean` from `test` as from `train`.",
+            variants=({"test_mean": zero},),
+            slip=("(test - mean) / std", "test / std"),
         ),
         Mistake(
             "joint-statistics",
@@ -914,7 +1054,7 @@ normalize = Exercise(
         Mistake(
             "typed-constants",
             "The same constants were used whatever the images are, such as the 0.1307 and 0.3081 of "
-            "many tutorials. Those are the statistics of all of MNIST, and these images are others.",
+            "many tutorials. Those are the statistics of all of MNIST, and these images are different.",
             "Would your function bring images that are twice as dark to mean 0 and deviation 1?",
             "Compute both numbers from the training set that is passed in.",
             variants=(

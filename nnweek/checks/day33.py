@@ -7,6 +7,7 @@ import contextlib
 import copy
 import math
 import sys
+import types
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -139,8 +140,112 @@ def _same_factor(pair):
 
 
 # The learning rate is part of the velocity, added to it or, as in many books, subtracted.
-_RATE_IN_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v + lr * g, "scale": one}
-_STEP_AS_VELOCITY = {"velocity": lambda v, g, lr, mu: mu * v - lr * g, "scale": one}
+def _with_rate(v, g, lr, mu):
+    return mu * v + lr * g
+
+
+def _as_step(v, g, lr, mu):
+    return mu * v - lr * g
+
+
+def _all_by_rate(v, g, lr, mu):
+    return lr * (mu * v + g)
+
+
+_RATE_IN_VELOCITY = {"velocity": _with_rate, "scale": one}
+_STEP_AS_VELOCITY = {"velocity": _as_step, "scale": one}
+
+_OTHER_CONVENTION = Mistake(
+    "other-convention",
+    "Your idea is right, but the bookkeeping differs: your velocity is the step itself, with its "
+    "sign and learning rate, as many books define it. PyTorch's velocity is a sum of gradients, "
+    "and the learning rate is applied when the weight moves.",
+    "If the learning rate changes later, what should happen to the velocity collected so far? "
+    "Yours still contains the old rate.",
+    "Leave lr and the minus sign out of the velocity: v ← μv + g, and only then w ← w − lr·v.",
+    variants=({**_STEP_AS_VELOCITY, "sign": 1},),
+    slip=(
+        "return w - lr * new_v, new_v",
+        "new_v = mu * v - lr * g; return w + new_v, new_v",
+    ),
+)
+_OTHER_CONVENTIONS = (
+    # First, because the others with a learning rate of 1 are this one without a rate.
+    replace(
+        _OTHER_CONVENTION,
+        explanation="Your idea is right, but the bookkeeping differs: your velocity has the "
+        "opposite sign, and points downhill. PyTorch's velocity is a sum of gradients, and the "
+        "minus comes when the weight moves.",
+        question="If v = 0 and the gradient is positive, what is the sign of your new velocity?",
+        advice="Leave the minus sign out of the velocity: v ← μv + g, and only then w ← w − lr·v.",
+        variants=({"velocity": lambda v, g, lr, mu: mu * v - g, "sign": 1},),
+        slip=(
+            "return w - lr * new_v, new_v",
+            "new_v = mu * v - g; return w + lr * new_v, new_v",
+        ),
+    ),
+    _OTHER_CONVENTION,
+    replace(
+        _OTHER_CONVENTION,
+        explanation="Your idea is right, but the bookkeeping differs: your velocity contains the "
+        "learning rate, as in many books. PyTorch's velocity is a sum of gradients, and the "
+        "learning rate is applied when the weight moves.",
+        advice="Leave lr out of the velocity: v ← μv + g, and only then w ← w − lr·v.",
+        variants=(_RATE_IN_VELOCITY,),
+        slip=(
+            "return w - lr * new_v, new_v",
+            "new_v = mu * v + lr * g; return w - new_v, new_v",
+        ),
+    ),
+)
+_ASCENT = Mistake(
+    "ascent",
+    "The step followed the sum of the gradients, which points uphill: the loss grows.",
+    "If v = 0 and the gradient is positive, should the weight become larger or smaller?",
+    "The step is subtracted from the weight.",
+    variants=({"sign": 1},),
+    finding=SOME_RIGHT,
+    slip=("w - lr", "w + lr"),
+)
+
+_FACTOR = Mistake(
+    "wrong",
+    "A factor is in the wrong place: μ belongs to the old velocity only, and lr to the step.",
+    "Two lines, two factors: which factor belongs to which line, and to what in it?",
+    "In the velocity, only the old v is multiplied, by μ; in the step, lr multiplies the new v.",
+    finding=SOME_RIGHT,
+)
+_FACTORS = (
+    replace(
+        _FACTOR,
+        variants=(
+            {"velocity": lambda v, g, lr, mu: v + mu * g},
+            {"velocity": lambda v, g, lr, mu: mu * (v + g)},
+            {"velocity": lambda v, g, lr, mu: (1 - mu) * v + mu * g},
+        ),
+        slip=("mu * v + g", "v + mu * g"),
+    ),
+    replace(
+        _FACTOR,
+        variants=(
+            {"velocity": lambda v, g, lr, mu: lr * v + g},
+            {
+                "velocity": lambda v, g, lr, mu: lr * v + g,
+                "along": lambda new, v, g, lr, mu: mu * new,
+                "scale": one,
+            },
+        ),
+        slip=("mu * v + g", "lr * v + g"),
+    ),
+    replace(
+        _FACTOR,
+        variants=(
+            {"along": lambda new, v, g, lr, mu: mu * new},
+            {"along": lambda new, v, g, lr, mu: mu * new, "scale": one},
+        ),
+        slip=("lr * new_v", "lr * mu * new_v"),
+    ),
+)
 
 _RETURNS_CHANGE = Mistake(
     "wrong",
@@ -175,19 +280,16 @@ momentum_step = Exercise(
             finding=SOME_RIGHT,
             slip=("lr * new_v", "lr * v"),
         ),
+        _ASCENT,
         Mistake(
-            "ascent",
-            "The step followed the sum of the gradients, which points uphill: the loss grows.",
-            "If v = 0 and the gradient is positive, should the weight become larger or smaller?",
-            "The step is subtracted from the weight.",
-            variants=(
-                {"sign": 1},
-                {"velocity": lambda v, g, lr, mu: mu * v - g},
-                _STEP_AS_VELOCITY,
-                {**_RATE_IN_VELOCITY, "sign": 1},
-            ),
+            "velocity-lost",
+            "The step is right, but the velocity that you return is not the one that the step used: "
+            "the memory of this gradient is lost.",
+            "Which v would the next call get?",
+            "Return the new velocity, μ times the old one plus the gradient.",
+            variants=({"keeps": lambda new, v: v}, {"keeps": lambda new, v: 0 * v}),
             finding=SOME_RIGHT,
-            slip=("w - lr", "w + lr"),
+            slip=("lr * new_v, new_v", "lr * new_v, v"),
         ),
         Mistake(
             "velocity-lost",
@@ -201,32 +303,81 @@ momentum_step = Exercise(
                 {"velocity": lambda v, g, lr, mu: g},
                 {"along": lambda new, v, g, lr, mu: g},
                 {"along": lambda new, v, g, lr, mu: g, "keeps": lambda new, v: v},
-                {"keeps": lambda new, v: v},
                 {"along": lambda new, v, g, lr, mu: g, "keeps": lambda new, v: 0 * v},
-                {"keeps": lambda new, v: 0 * v},
                 {"velocity": lambda v, g, lr, mu: lr * g, "scale": one},
             ),
             detect=_along_the_gradient,
             finding=SOME_RIGHT,
             slip=("lr * new_v", "lr * g"),
         ),
+        # These come before the other ways uphill, which share their velocities.
+        *_OTHER_CONVENTIONS,
         Mistake(
-            "other-convention",
-            "Your idea is right, but the bookkeeping differs: your velocity is the step itself, "
-            "with its sign and learning rate, as many books define it. PyTorch's velocity is a "
-            "sum of gradients, and the learning rate is applied when the weight moves.",
-            "If the learning rate changes later, what should happen to the velocity collected "
-            "so far? Yours still contains the old rate.",
-            "Leave lr and the minus sign out of the velocity: v ← μv + g, and only then "
-            "w ← w − lr·v.",
+            "wrong",
+            "The velocity that you return contains the learning rate, which the next call would apply "
+            "once more.",
+            "If lr were 0, what should the velocity be?",
+            "Leave lr out of the velocity: v ← μv + g, and only then w ← w − lr·v.",
             variants=(
-                {**_STEP_AS_VELOCITY, "sign": 1},
-                _RATE_IN_VELOCITY,
-                {"velocity": lambda v, g, lr, mu: mu * v - g, "sign": 1},
+                {"velocity": _all_by_rate, "rate": identity, "scale": one},
+                {
+                    "velocity": lambda v, g, lr, mu: -_all_by_rate(v, g, lr, mu),
+                    "rate": identity,
+                    "scale": one,
+                    "sign": 1,
+                },
             ),
+            finding=SOME_RIGHT,
             slip=(
                 "return w - lr * new_v, new_v",
-                "new_v = mu * v - lr * g; return w + new_v, new_v",
+                "new_v = lr * (mu * v + g); return w - new_v, new_v",
+            ),
+        ),
+        Mistake(
+            "wrong",
+            "The learning rate is applied twice: it is in the velocity and again in the step.",
+            "If lr were half as large, how much shorter would the first step be?",
+            "Leave lr out of the velocity: v ← μv + g, and only then w ← w − lr·v.",
+            variants=(
+                # No typed rate is added to these: a rate of 1 is not applied twice.
+                {"velocity": _with_rate, "rate": identity},
+                {"velocity": _as_step, "rate": identity, "sign": 1},
+                {"velocity": _all_by_rate, "rate": identity},
+                {
+                    "velocity": lambda v, g, lr, mu: -_all_by_rate(v, g, lr, mu),
+                    "rate": identity,
+                    "sign": 1,
+                },
+            ),
+            finding=SOME_RIGHT,
+            slip=("mu * v + g", "mu * v + lr * g"),
+        ),
+        replace(
+            _ASCENT,
+            explanation="The gradient entered the velocity with a minus, and the velocity was "
+            "subtracted: from v = 0, that goes uphill.",
+            advice="Add the gradient to the velocity, and subtract lr times the velocity.",
+            variants=({"velocity": lambda v, g, lr, mu: mu * v - g},),
+            slip=("mu * v + g", "mu * v - g"),
+        ),
+        replace(
+            _ASCENT,
+            explanation="Your velocity is already the step, with its minus, and it was subtracted: "
+            "from v = 0, that goes uphill.",
+            advice="Leave lr and the minus out of the velocity: v ← μv + g, and only then "
+            "w ← w − lr·v.",
+            variants=(_STEP_AS_VELOCITY, {"velocity": _as_step}),
+            slip=(
+                "return w - lr * new_v, new_v",
+                "new_v = mu * v - lr * g; return w - new_v, new_v",
+            ),
+        ),
+        replace(
+            _ASCENT,
+            variants=({**_RATE_IN_VELOCITY, "sign": 1},),
+            slip=(
+                "return w - lr * new_v, new_v",
+                "new_v = mu * v + lr * g; return w + new_v, new_v",
             ),
         ),
         Mistake(
@@ -265,6 +416,7 @@ momentum_step = Exercise(
             variants=({"velocity": lambda v, g, lr, mu: v + g},),
             slip=("mu * v + g", "v + g"),
         ),
+        *_FACTORS,
         Mistake(
             "wrong",
             "The gradient is missing: the velocity only fades.",
@@ -311,16 +463,24 @@ momentum_step = Exercise(
 )
 
 
-def _average(old, new, beta):
+def _average(old, new, beta, other):
+    """Average with `beta`; `other` is the β of the other average."""
     return beta * old + (1 - beta) * new
 
 
-def _sum(old, new, beta):
+def _sum(old, new, beta, other):
     return beta * old + new
 
 
-def _swapped_average(old, new, beta):
+def _swapped_average(old, new, beta, other):
     return (1 - beta) * old + beta * new
+
+
+# One of the two places of β has the other average's.
+_MIXED_AVERAGES = (
+    lambda old, new, beta, other: other * old + (1 - beta) * new,
+    lambda old, new, beta, other: beta * old + (1 - other) * new,
+)
 
 
 def _correction(beta, t):
@@ -345,28 +505,33 @@ def _adam_step(
     *,
     time=identity,
     betas=identity,
+    average_betas=identity,
     correction_betas=identity,
     average_m=_average,
     average_v=_average,
     of_v=np.square,
     correct_m=_correction,
     correct_v=_correction,
+    corrected=lambda new, old: new,
     below_root=lambda v, betas: v,
     denominator=lambda v, eps, c: v**0.5 + eps,
     start=identity,
     sign=-1,
     rate=identity,
+    shift=zero,
     keeps=lambda m, v, m_hat, v_hat: (m, v),
     finish=identity,
 ):
-    beta1, beta2 = betas((beta1, beta2))
-    t = time(t)
-    m, v = average_m(m, g, beta1), average_v(v, of_v(g), beta2)
-    beta1, beta2 = correction_betas((beta1, beta2))
+    given = betas((beta1, beta2))
+    t, old = time(t), (m, v)
+    beta1, beta2 = average_betas(given)
+    m, v = average_m(m, g, beta1, beta2), average_v(v, of_v(g), beta2, beta1)
+    beta1, beta2 = correction_betas(given)
     c = correct_v(beta2, t)
-    m_hat, v_hat = m / correct_m(beta1, t), v / c
+    first, second = corrected((m, v), old)
+    m_hat, v_hat = first / correct_m(beta1, t), second / c
     below = denominator(below_root(v_hat, (beta1, beta2)), eps, c)
-    w = start(w) + sign * rate(lr) * m_hat / below
+    w = start(w) + sign * rate(lr) * m_hat / below + shift(eps)
     return finish((w, *keeps(m, v, m_hat, v_hat)))
 
 
@@ -492,9 +657,18 @@ adam_step = Exercise(
             "v averages g instead of g², so it may even become negative, and its root NaN.",
             "m is the mean of g. What is v the mean of?",
             "Square the gradient before you average it into v.",
-            variants=({"of_v": identity}, {"of_v": np.abs}),
+            variants=({"of_v": identity},),
             finding=SOME_RIGHT,
             slip=("g**2", "g"),
+        ),
+        Mistake(
+            "v-of-g",
+            "v averages |g| instead of g², so its root is not the size of a gradient.",
+            "m is the mean of g. What is v the mean of?",
+            "Square the gradient before you average it into v.",
+            variants=({"of_v": np.abs},),
+            finding=SOME_RIGHT,
+            slip=("g**2", "abs(g)"),
         ),
         Mistake(
             "no-root",
@@ -522,16 +696,43 @@ adam_step = Exercise(
         ),
         Mistake(
             "swapped-betas",
+            "v was averaged with β₁, at least in one place; β₁ belongs to the mean m, β₂ to the mean "
+            "square v.",
+            "Which β is in the line of v? Is it the same one in both places?",
+            "The line of v contains beta2 twice, and no beta1.",
+            variants=(
+                {"average_betas": lambda betas: (betas[0], betas[0])},
+                {"betas": lambda betas: (betas[0], betas[0])},
+                *({"average_v": average} for average in _MIXED_AVERAGES),
+            ),
+            finding=SOME_RIGHT,
+            slip=("beta2 * v + (1 - beta2) * g**2", "beta1 * v + (1 - beta1) * g**2"),
+        ),
+        Mistake(
+            "swapped-betas",
+            "The averages are right, but their corrections mix up β₁ and β₂: β₁ belongs to the mean "
+            "m, β₂ to the mean square v.",
+            "Which β is in the correction of m, and which in that of v?",
+            "m is divided by 1 − β₁ᵗ, and v by 1 − β₂ᵗ.",
+            variants=(
+                {"correction_betas": lambda betas: (betas[0], betas[0])},
+                {"correction_betas": lambda betas: (betas[1], betas[1])},
+                {"correction_betas": _reversed},
+            ),
+            finding=SOME_RIGHT,
+            slip=("v / (1 - beta2**t)", "v / (1 - beta1**t)"),
+        ),
+        Mistake(
+            "swapped-betas",
             "β₁ and β₂ are mixed up: β₁ belongs to the mean m, β₂ to the mean square v.",
             "By default β₁ is the smaller one. Which of the two averages should forget faster?",
             "Go through each line: m uses beta1 and v uses beta2, even in the corrections.",
             variants=(
-                *both_or_one(betas=_reversed, correction_betas=_reversed),
-                *(
-                    {where: lambda betas, i=i: (betas[i], betas[i])}
-                    for where in ("betas", "correction_betas")
-                    for i in (0, 1)
-                ),
+                {"betas": _reversed},
+                {"average_betas": _reversed},
+                {"average_betas": lambda betas: (betas[1], betas[1])},
+                {"betas": lambda betas: (betas[1], betas[1])},
+                *({"average_m": average} for average in _MIXED_AVERAGES),
             ),
             finding=SOME_RIGHT,
             slip=("beta1 * m + (1 - beta1) * g", "beta2 * m + (1 - beta2) * g"),
@@ -543,7 +744,7 @@ adam_step = Exercise(
             _WEIGHTS,
             detect=_without_memory,
             finding=SOME_RIGHT,
-            slip=("beta1 * m + (1 - beta1) * g", "beta1 + (1 - beta1) * g"),
+            slip=("beta1 * m + (1 - beta1) * g", "(1 - beta1) * g"),
         ),
         Mistake(
             "root-of-beta",
@@ -567,6 +768,15 @@ adam_step = Exercise(
             variants=({"sign": 1},),
             finding=SOME_RIGHT,
             slip=("w - lr", "w + lr"),
+        ),
+        Mistake(
+            "wrong",
+            "ε was added to the weight, not to the denominator: a division comes before an addition.",
+            "In which order does Python compute `a / b + c`?",
+            "Put the entire denominator, √v̂ + ε, in brackets.",
+            variants=({"denominator": lambda v, eps, c: v**0.5, "shift": identity},),
+            finding=SOME_RIGHT,
+            slip=("(v_hat**0.5 + eps)", "v_hat**0.5 + eps"),
         ),
         Mistake(
             "wrong",
@@ -606,6 +816,31 @@ adam_step = Exercise(
                 "return w - lr",
                 "m_hat, v_hat = m / (1 - beta1 * t), v / (1 - beta2 * t); return w - lr",
             ),
+        ),
+        Mistake(
+            "wrong",
+            "The correction is the same in every step: t is missing from it.",
+            "After a thousand steps, how much does the start at 0 still matter? By what does your "
+            "function divide then?",
+            "The corrections are 1 − β₁ᵗ and 1 − β₂ᵗ: β to the power of t.",
+            variants=both_or_one(
+                correct_m=lambda beta, t: 1 - beta, correct_v=lambda beta, t: 1 - beta
+            ),
+            finding=SOME_RIGHT,
+            slip=("m / (1 - beta1**t)", "m / (1 - beta1)"),
+        ),
+        Mistake(
+            "wrong",
+            "The averages were corrected before this gradient was added: the step uses the old m or "
+            "the old v.",
+            "Which m and v enter your step: those of this call, or those of the call before?",
+            "Update m and v first, then correct the new values.",
+            variants=(
+                {"corrected": lambda new, old: old},
+                {"corrected": lambda new, old: (old[0], new[1])},
+                {"corrected": lambda new, old: (new[0], old[1])},
+            ),
+            finding=SOME_RIGHT,
         ),
         Mistake(
             "wrong",
@@ -660,7 +895,7 @@ adam_step = Exercise(
 
 def _number(value):
     """Return `value` as a float, or None if it is not a number."""
-    if isinstance(value, (str, bytes, bool, np.bool_)):
+    if isinstance(value, (str, bytes, bool, np.bool_, list, tuple)):
         return None
     try:
         return float(np.reshape(value, ()) if np.ndim(value) else value)
@@ -712,7 +947,8 @@ def _judge_sweep(best_lr_by_optimizer, scores=None):
             "The answer should be a dictionary, {optimizer: the rate that you chose}; got "
             f"{type(best).__name__}."
         )
-    chosen = {name: _number(lr) for name, lr in best.items()}
+    open_ = _open(best)
+    chosen = {name: _number(lr) for name, lr in best.items() if name not in open_}
     for name, lr in chosen.items():
         if lr is None:
             value = best[name]
@@ -734,30 +970,59 @@ def _judge_sweep(best_lr_by_optimizer, scores=None):
         if table and max(table.values())[0] == -math.inf:
             return "not-finite", f"No score of {name} is finite, so none is the best."
 
-    missing = [str(name) for name in tables if name not in chosen]
-    unknown = [str(name) for name in chosen if name not in tables]
+    missing = [str(name) for name in tables if name not in best]
+    unknown = [str(name) for name in best if name not in tables]
     if missing or unknown:
         text = [f"There is no rate for {', '.join(missing)}."] if missing else []
         text += [f"There are no scores for {', '.join(unknown)}."] if unknown else []
         return "wrong", " ".join(text)
-    if len(chosen) < 2:
+    if len(best) < 2:
         return "wrong", (
-            f"There is a rate for {next(iter(chosen))} only. A comparison needs two or more "
+            f"There is a rate for {next(iter(best))} only. A comparison needs two or more "
             "optimizers, each at its own best rate."
         )
-    shared = len({f"{lr:.4g}" for lr in chosen.values()}) == 1
-    for name, lr in chosen.items():
-        near = min(tables[name], key=lambda rate: abs(rate - lr), default=None)
-        # One digit is enough to identify a rate: 0.03 means 10**-1.5.
-        if near is None or not _same(lr, near, rel_tol=0.06):
-            if shared:
-                return _one_rate(chosen)
-            return "wrong", (
-                f"The rate for {name}, {lr:.4g}, is not one of those that you tried: "
-                f"{_listed(tables[name])}. A rate that never ran cannot be the best."
-            )
-        chosen[name] = near
-    return _judge_choices(chosen, tables)
+    nearest = {name: _nearest(lr, tables[name]) for name, lr in chosen.items()}
+    if None in nearest.values():
+        if _is_one_rate(chosen) and set(nearest.values()) != {None}:
+            return _one_rate(chosen)
+        return "wrong", _never_ran(chosen, nearest, tables)
+    if not open_:
+        return _judge_choices(nearest, tables)
+    each = {name: _judge_choices({name: lr}, tables) for name, lr in nearest.items()}
+    wrong = [judged for judged in each.values() if judged and judged[0]]
+    count = f"{len(each) - len(wrong)} of {len(best)} right, {len(open_)} not answered yet."
+    mistake, finding = wrong[0] if wrong else ("wrong", "")
+    return mistake, f"{count}\n{finding}"
+
+
+def _open(best):
+    """Return the optimizers that have no rate yet."""
+    return [name for name, lr in best.items() if lr is None or lr is Ellipsis]
+
+
+def _nearest(lr, table):
+    """Return the rate of the table that this is, or None; 0.03 means 10**-1.5."""
+    near = min(table, key=lambda rate: abs(rate - lr), default=None)
+    return near if near is not None and _same(lr, near, rel_tol=0.06) else None
+
+
+def _is_one_rate(chosen):
+    return len(chosen) > 1 and len({f"{lr:.4g}" for lr in chosen.values()}) == 1
+
+
+def _never_ran(chosen, nearest, tables):
+    """Describe the first choice that is not in its table."""
+    name = next(name for name in chosen if nearest[name] is None)
+    lr, table = chosen[name], tables[name]
+    text = (
+        f"The rate for {name}, {lr:.4g}, is not one of those that you tried: {_listed(table)}. A "
+        "rate that never ran cannot be the best."
+    )
+    if lr in range(len(table)):
+        text += f" Is {lr:.4g} the position in the list?"
+    elif any(lr == accuracy for accuracy, _ in table.values()):
+        text += f" Is {lr:.4g} the accuracy, instead of the rate that reached it?"
+    return text
 
 
 def _judge_choices(chosen, tables):
@@ -766,14 +1031,13 @@ def _judge_choices(chosen, tables):
     scored = {name: tables[name][lr][0] for name, lr in chosen.items()}
     worse = [name for name in chosen if scored[name] < highest[name] - _luck(highest[name])]
 
-    first = next(iter(chosen.values()))
-    if worse and all(_same(lr, first) for lr in chosen.values()):
+    if worse and _is_one_rate(chosen):
         return _one_rate(chosen)
     for name in worse:
         higher = sum(accuracy > scored[name] for accuracy, _ in tables[name].values())
         finding = (
             f"For {name} you chose {chosen[name]:.4g}. Of the {len(tables[name])} rates, {higher} "
-            "have a higher validation accuracy."
+            f"{'has' if higher == 1 else 'have'} a higher validation accuracy."
         )
         tests = [test for _, test in tables[name].values()]
         if None not in tests and tables[name][chosen[name]][1] == max(tests):
@@ -809,7 +1073,17 @@ def _listed(rates):
     return ", ".join(f"{rate:.3g}" for rate in rates) or "none"
 
 
-lr_sweep = Question(
+class _Sweep(Question):
+    """A `Question` whose answer may be half filled in, which is judged as far as it goes."""
+
+    def _judged(self, best_lr_by_optimizer=None, scores=None):
+        best = best_lr_by_optimizer
+        if isinstance(best, Mapping) and 0 < len(_open(best)) < len(best):
+            best = types.MappingProxyType(dict(best))  # not a dictionary with blanks
+        return super()._judged(best, scores)
+
+
+lr_sweep = _Sweep(
     name="lr_sweep",
     day=33,
     signature="lr_sweep(best_lr_by_optimizer, scores)",

@@ -37,12 +37,23 @@ def _update_ratio_probes():
         yield Probe((before, after), {"shape": shape})
 
 
+def _measured(size):
+    """Return variants with another size: of both arrays, or only of the change or of the weights."""
+    return (
+        {"size": size},
+        {"moved": lambda _, before, after: size(after - before)},
+        {"reference": lambda _, before, after: size(before)},
+    )
+
+
 def _norm(order):
     """Return another norm than the root of the sum of squares."""
     return lambda x: np.linalg.norm(x, order)
 
 
-_WHOLE = "np.linalg.norm(after - before) / np.linalg.norm(before)"  # the reference solution
+# The two lines of the reference solution.
+_CHANGE = "np.linalg.norm(after - before)"
+_RATIO = "change / np.linalg.norm(before)"
 _LOGARITHM = Mistake(
     "log10",
     "This is the logarithm of the ratio. It is handy for a plot, but the exercise asks for the ratio "
@@ -50,7 +61,7 @@ _LOGARITHM = Mistake(
     "A ratio of two lengths cannot be negative. Is yours?",
     "Return the ratio; take its logarithm when you plot it.",
     variants=({"finish": np.log10},),
-    slip=(_WHOLE, f"np.log10({_WHOLE})"),
+    slip=(_RATIO, f"np.log10({_RATIO})"),
 )
 update_ratio = Exercise(
     name="update_ratio",
@@ -75,7 +86,7 @@ update_ratio = Exercise(
                     "reference": lambda size, before, after: 1,
                 },
             ),
-            slip=(_WHOLE, "np.linalg.norm(after - before)"),
+            slip=(_RATIO, "change"),
         ),
         Mistake(
             "upside-down",
@@ -83,7 +94,7 @@ update_ratio = Exercise(
             "A step of 0 should give 0. What does yours give?",
             "The change is the numerator, the weights are the denominator.",
             variants=({"compared": lambda change, weights: weights / change},),
-            slip=(_WHOLE, "np.linalg.norm(before) / np.linalg.norm(after - before)"),
+            slip=(_RATIO, "np.linalg.norm(before) / change"),
         ),
         Mistake(
             "difference-of-norms",
@@ -112,14 +123,14 @@ update_ratio = Exercise(
                 {"compared": lambda change, weights: change**2 / weights},
                 {"compared": lambda change, weights: change / weights**2},
             ),
-            slip=(_WHOLE, "np.sum((after - before) ** 2) / np.sum(before**2)"),
+            slip=(_CHANGE, "np.sum((after - before) ** 2)"),
         ),
         Mistake(
             "divided-by-after",
             "The change was divided by the norm of the weights after the step. A step from small "
             "weights to large ones then looks short.",
             "If a step makes the weights a thousand times as large, what does your function return?",
-            "Take the norm of `before` for the denominator.",
+            "The denominator is the norm of `before`. Does your `def` line read `(before, after)`?",
             variants=({"reference": lambda size, before, after: size(after)},),
             slip=("/ np.linalg.norm(before)", "/ np.linalg.norm(after)"),
         ),
@@ -146,8 +157,8 @@ update_ratio = Exercise(
             "value, not the root of the sum of squares. Only for a vector are they the same.",
             "Which norm does your function take of a matrix, and what does it take of a vector?",
             "Leave out the second argument of the norm, or flatten the array before.",
-            variants=({"size": _norm(2)},),
-            slip=(_WHOLE, "np.linalg.norm(after - before, 2) / np.linalg.norm(before, 2)"),
+            variants=_measured(_norm(2)),
+            slip=(_CHANGE, "np.linalg.norm(after - before, 2)"),
         ),
         Mistake(
             "mean-absolute",
@@ -155,10 +166,11 @@ update_ratio = Exercise(
             "ones count for more.",
             "Is the norm of (3, 4) seven, or five?",
             "The norm is the root of the sum of squares; `np.linalg.norm` takes it.",
-            variants=tuple(
-                {"size": lambda x, add=add: add(np.abs(x))} for add in (np.mean, np.sum)
+            variants=(
+                *_measured(lambda x: np.abs(x).mean()),
+                *_measured(lambda x: np.abs(x).sum()),
             ),
-            slip=(_WHOLE, "np.abs(after - before).mean() / np.abs(before).mean()"),
+            slip=(_CHANGE, "np.abs(after - before).sum()"),
         ),
         Mistake(
             "std-ratio",
@@ -166,8 +178,8 @@ update_ratio = Exercise(
             "number to every weight would count as no step.",
             "If every weight grows by 1, what is the standard deviation of the change?",
             "Take norms, which do not subtract a mean.",
-            variants=({"size": np.std},),
-            slip=(_WHOLE, "(after - before).std() / before.std()"),
+            variants=_measured(np.std),
+            slip=(_CHANGE, "(after - before).std()"),
         ),
         Mistake(
             "percent",
@@ -175,14 +187,14 @@ update_ratio = Exercise(
             "A step as long as the weights themselves should give 1. What does yours give?",
             "Leave out the factor 100.",
             variants=({"scale": lambda ratio: 100 * ratio},),
-            slip=(_WHOLE, "100 * " + _WHOLE),
+            slip=(_RATIO, "100 * " + _RATIO),
         ),
         _LOGARITHM,
         replace(
             _LOGARITHM,
             id="wrong",
             variants=({"finish": np.log},),
-            slip=(_WHOLE, f"np.log({_WHOLE})"),
+            slip=(_RATIO, f"np.log({_RATIO})"),
         ),
         Mistake(
             "mean-of-ratios",
@@ -197,7 +209,56 @@ update_ratio = Exercise(
                 }
                 for sign in (identity, np.abs)
             ),
-            slip=(_WHOLE, "np.abs((after - before) / before).mean()"),
+            slip=(_RATIO, "np.abs((after - before) / before).mean()"),
+        ),
+        Mistake(
+            "wrong",
+            "The two norms were divided, and nothing was subtracted: this is how much longer the "
+            "weights became.",
+            "A step of 0 should give 0. What does yours give?",
+            "The numerator is the norm of the change, `after - before`.",
+            variants=(
+                {
+                    "moved": lambda size, before, after: size(after),
+                    # Said again, so that no other mistake in the denominator is added to it.
+                    "reference": lambda size, before, after: size(before),
+                },
+                {
+                    "moved": lambda size, before, after: size(before),
+                    "reference": lambda size, before, after: size(after),
+                },
+            ),
+            slip=("after - before", "after"),
+        ),
+        Mistake(
+            "wrong",
+            "Not all of the difference was divided: a division comes before a subtraction.",
+            "In which order does Python compute `a - b / c`?",
+            "Subtract inside the brackets of the norm, and divide the norm of the difference.",
+            variants=tuple(
+                {"moved": moved, "reference": lambda size, before, after: 1}
+                for moved in (
+                    lambda size, before, after: size(after) - 1,
+                    lambda size, before, after: size(after - 1),
+                    lambda size, before, after: size(after - before / size(before)),
+                )
+            ),
+            slip=(
+                _RATIO,
+                "np.linalg.norm(after) - np.linalg.norm(before) / np.linalg.norm(before)",
+            ),
+        ),
+        Mistake(
+            "wrong",
+            "The ratio was rounded.",
+            "A typical step has a ratio of about 0.001. What is left of that after your rounding?",
+            "Return the ratio as it is, and round it when you print it.",
+            variants=tuple(
+                # A 0 may have any reason, so it does not show a rounding.
+                {"finish": lambda ratio, digits=digits: np.round(ratio, digits) or np.nan}
+                for digits in (2, 3, 4)
+            ),
+            slip=(_RATIO, f"round({_RATIO}, 3)"),
         ),
         Mistake(
             "wrong",
@@ -206,10 +267,10 @@ update_ratio = Exercise(
             "Which norm of an array does your function take?",
             "`np.linalg.norm(array)` without a second argument is the root of the sum of all squares.",
             variants=(
-                *({"size": _norm(order)} for order in (1, np.inf, "nuc")),
-                {"size": lambda x: np.abs(x).max()},
+                *(each for order in (1, np.inf, "nuc") for each in _measured(_norm(order))),
+                *_measured(lambda x: np.abs(x).max()),
             ),
-            slip=(_WHOLE, "np.abs(after - before).max() / np.abs(before).max()"),
+            slip=(_CHANGE, "np.abs(after - before).max()"),
         ),
     ),
     hints=(
@@ -281,7 +342,7 @@ _RUN_HINTS = {
 class _Diagnosis(Question):
     """A `Question` that counts the right causes, and points at the next run to look at."""
 
-    def __call__(self, answers=None):
+    def _judged(self, answers=None):
         with sandbox.undisturbed():
             mistake, lines, hints = self.judge(answers)
         if mistake is None:
@@ -348,7 +409,8 @@ def _judge(answers):
     for cause in faulty_runs.CAUSES:
         twice = [run for run in truth if given.get(run) == cause]
         if len(twice) > 1:
-            lines.append(f"You gave `{cause}` {len(twice)} times; each cause occurs once.")
+            often = "twice" if len(twice) == 2 else f"{len(twice)} times"
+            lines.append(f"You gave `{cause}` {often}; each cause occurs once.")
     if wrong:
         run = wrong[0]
         lines.append(f"Look at `{run}` next.")

@@ -9,6 +9,8 @@ import difflib
 import re
 import sys
 
+import numpy as np
+
 # Exceptions that say something about the code, whatever the numbers are.
 _PROGRAMMING = (
     AssertionError, AttributeError, ImportError, LookupError, NameError, RecursionError, SyntaxError,
@@ -32,21 +34,49 @@ def is_numerical(error):
     return not isinstance(error, _PROGRAMMING) or "UFunc" in type(error).__name__
 
 
-def meaning(error, line=""):
+def meaning(error, line="", variables=None):
     """Return a sentence on what the exception means, or "".
 
     Args:
         error: the exception.
         line: the line of the learner's code in which it happened.
+        variables: the local variables there, {name: value}.
     """
+    place = _Place(line, variables)
     message = " ".join(str(error).split())
     for type_, pattern, sentence in _TABLE:
         found = isinstance(error, type_) and re.search(pattern, message)
         if found:
-            sentence = sentence(found, error, line) if callable(sentence) else sentence
+            sentence = sentence(found, error, place) if callable(sentence) else sentence
             if sentence:
                 return sentence.format(*found.groups())
     return ""
+
+
+class _Place:
+    """Where an exception happened: a line, and the variables that it names."""
+
+    def __init__(self, line, variables):
+        self.line = line
+        names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", line))
+        self.variables = {name: variables[name] for name in names if name in (variables or {})}
+        self.all = variables
+
+    def has(self, pattern):
+        return re.search(pattern, self.line)
+
+    def list_of_arrays(self):
+        """Return the name of the first list of arrays, or None."""
+        for name, value in self.variables.items():
+            if type(value) in (list, tuple) and any(isinstance(v, np.ndarray) for v in value):
+                return name
+        return None
+
+    def integers(self, everywhere=False):
+        """Return the arrays of whole numbers, such as labels, that the line or the function has."""
+        values = (self.all or {}) if everywhere else self.variables
+        arrays = (v for v in values.values() if isinstance(v, np.ndarray) and v.size)
+        return [array for array in arrays if array.dtype.kind in "iu"]
 
 
 def _shape(text):
@@ -57,15 +87,20 @@ def _written(shape):
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
-def _broadcast(found, error, line):
+def _broadcast(found, error, place):
     """Explain two shapes that cannot be broadcast, and name one that would fit."""
     shapes = [_shape(text) for text in re.findall(r"\([\d,]*\)", found.group(1))]
+    if len(shapes) == 3 and shapes[2] == shapes[0]:  # in place: the third is the left side
+        shapes.pop()
     if len(shapes) != 2:
         return "Shapes are compared from the right: two sizes must be equal, or one of them 1."
-    axes = range(1, min(map(len, shapes)) + 1)
-    sizes = next(
-        (a[-i], b[-i]) for a, b in [shapes] for i in axes if a[-i] != b[-i] and 1 not in (a[-i], b[-i])
-    )  # fmt: skip
+    name = place.has(r"^(\w+) *\+=")
+    if name and isinstance(place.variables.get(name.group(1)), list):
+        return f"`{name.group(1)}` is a list, and `+=` with an array adds to its entries. Use `append`."
+    (a, b), axes = shapes, range(1, min(map(len, shapes)) + 1)
+    if len(a) == len(b) == 2 and a[1] == b[0] and place.has(r"[\w\])] *\*(?!\*) *[\w(]"):
+        return "`*` works entry by entry; the matrix product is `@`."
+    sizes = next((a[-i], b[-i]) for i in axes if a[-i] != b[-i] and 1 not in (a[-i], b[-i]))
     large, small = sorted(shapes, key=len, reverse=True)
     text = (
         f"Shapes are compared from the right, and the sizes {sizes[0]} and {sizes[1]} are neither "
@@ -74,31 +109,39 @@ def _broadcast(found, error, line):
     if len(small) < len(large) and small == large[: len(small)]:
         fits = small + (1,) * (len(large) - len(small))
         text += (
-            f" Beside {_written(large)}, the shape {_written(fits)} would fit instead of "
-            f"{_written(small)}: after a sum, mean or maximum, `keepdims=True` keeps it."
+            f" To fit {_written(large)}, the shape must be {_written(fits)}, not {_written(small)}"
         )
+        arrays = [v for v in place.variables.values() if isinstance(v, np.ndarray)]
+        kinds = [array.dtype.kind for array in arrays if array.shape == small]
+        if "i" not in kinds and place.has(r"\b(sum|a?max|a?min|mean|norm|prod|std|var)\("):
+            text += ": after a sum, mean or maximum, `keepdims=True` keeps it"
+        elif "f" in kinds:
+            text += ". If it is a sum, mean or maximum, `keepdims=True` keeps it"
+        text += "."
     elif large == small[::-1]:
         text += " Is one of the two transposed?"
     elif large[:-1] == small[:-1]:
-        text += (
-            " If these are classes: did you count them in the labels? `y.max() + 1` is too small if "
-            "the last class is missing."
-        )
+        counted = [labels.max() + 1 for labels in place.integers(everywhere=True)]
+        if place.all is None or min(sizes) in counted:
+            text += (
+                " If these are classes: did you count them in the labels? `y.max() + 1` is too small "
+                "if the last class is missing."
+            )
     return text
 
 
-def _name(found, error, line):
+def _name(found, error, place):
     name = found.group(1)
     if name in _IMPORTS:
         return f"The name `{name}` comes from `{_IMPORTS[name]}`. Has that line been run?"
-    return (
-        "When this line runs, nothing of the name `{0}` exists. Is it spelt as where you define it, "
-        "and is it defined in the code that runs before?"
-    )
+    return "Nothing named `{0}` exists when this line runs. Is it spelled the same where you define it?"
 
 
-def _attribute(found, error, line):
-    """Explain a missing attribute, with the names that are spelt alike."""
+_OF_A_GENERATOR = {"randn": "standard_normal", "rand": "random", "randint": "integers"}
+
+
+def _attribute(found, error, place):
+    """Explain a missing attribute, with the names that are spelled alike."""
     name, owner = found.group(2), found.group(1)
     if owner in ("list", "tuple") and name in (
         "shape",
@@ -115,6 +158,8 @@ def _attribute(found, error, line):
     torch = sys.modules.get("torch")
     if owner == "numpy.ndarray" and hasattr(getattr(torch, "Tensor", None), name):
         return "This is a NumPy array, and `{1}` belongs to PyTorch's tensors."
+    if owner.endswith(".Generator") and name in _OF_A_GENERATOR:
+        return f"There is no `{name}` here. Did you mean `{_OF_A_GENERATOR[name]}`?"
     try:
         names = [known for known in dir(error.obj) if not known.startswith("_")]
     except Exception:
@@ -123,8 +168,8 @@ def _attribute(found, error, line):
     return f"There is no `{name}` here. Did you mean `{close[0]}`?" if close else ""
 
 
-def _ambiguous(found, error, line):
-    if re.search(r"\bCrossEntropyLoss\(\s*[^)=\s]", line):
+def _ambiguous(found, error, place):
+    if place.has(r"\bCrossEntropyLoss\(\s*[^)=\s]"):
         return (
             "`nn.CrossEntropyLoss(…)` only makes a criterion; its first argument is a weight per "
             "class. Call the criterion that it returns with the scores and the labels."
@@ -135,18 +180,134 @@ def _ambiguous(found, error, line):
     )
 
 
-def _out_of_bounds(found, error, line):
-    index, axis, size = found.groups()
+def _out_of_bounds(found, error, place):
+    index, axis, size = map(int, found.groups())
+    if index < 0 or not size:
+        return f"Axis {axis} has {_entries(size)}, and {index} is not the index of one of them."
+    text = (
+        f"Axis {axis} has {_entries(size)}, with the indices 0 to {size - 1}, and {index} is not "
+        "one of them."
+    )
+    if any(index in array for array in place.integers()):
+        text += (
+            " If it is a label: is there a column for every class, or only for as many as `y` "
+            "happens to contain? `y.max() + 1` is too small if the last class is missing."
+        )
+    elif place.has(r"\[\s*\w+\s*,\s*(np\.arange|range)\("):
+        text += " Rows come first, as in `a[row, column]`: are the two in the wrong order?"
+    return text
+
+
+def _entries(count):
+    return f"{count} entr{'y' if count == 1 else 'ies'}"
+
+
+def _index_arrays(found, error, place):
+    counts = [_shape(text) for text in re.findall(r"\([\d,]*\)", found.group(1))]
+    if [len(shape) for shape in counts] != [1, 1]:
+        return "Index arrays that are used together must have the same shape, or shapes that broadcast."
+    rows = place.has(r"range\(([A-Za-z_]\w*)\)")
+    question = f" Is `{rows.group(1)}` the number of rows?" if rows else ""
     return (
-        f"Axis {axis} has {size} entries, with the indices 0 to {int(size) - 1}, and {index} is not "
-        "one of them. If it is a label: is there a column for every class, or only for as many as "
-        "`y` happens to contain? `y.max() + 1` is too small if the last class is missing."
-        if int(index) >= 0 and int(size)
-        else f"Axis {axis} has {size} entries, and {index} is not the index of one of them."
+        f"The two index arrays have {counts[0][0]} and {counts[1][0]} entries, and must have equally "
+        f"many.{question}"
     )
 
 
-def _not_implemented(found, error, line):
+def _array_as_index(found, error, place):
+    call = place.has(r"\bnp\.a?(max|min)\([^,()]+,\s*(\w+)\s*\)")
+    if call:
+        name, second = call.groups()
+        return (
+            f"`np.{name}` takes `{second}` for the axis; `np.{name}imum` compares entry by entry."
+        )
+    return "An array is given where one whole number is needed, such as an axis or the index of a list."
+
+
+def _list_arithmetic(found, error, place):
+    name = place.list_of_arrays()
+    if name:
+        return f"`{name}` is a list of arrays, with which Python does no arithmetic: go through it in a loop."
+    if "multiply sequence" in found.group():
+        return (
+            "`*` repeats a list, a tuple or a text, which a float cannot do. To multiply the entries of "
+            "a list, make it an array: `np.array(…)`."
+        )
+    return (
+        "Python does no arithmetic with the entries of a list, tuple or dictionary. Make it an "
+        "array with `np.array(…)`, or take the entry that you need."
+    )
+
+
+def _sequence(found, error, place):
+    name = place.list_of_arrays()
+    if name and len({np.shape(item) for item in place.variables[name]}) > 1:
+        return (
+            f"`{name}` is a list of arrays of different shapes, which cannot form one array: go "
+            "through it in a loop."
+        )
+    return (
+        "One entry of an array holds one number, and this would put several there, or the rows "
+        "that should form an array have different lengths."
+    )
+
+
+def _size(found, error, place):
+    """Explain sizes that were passed one by one, such as `rng.normal(0, 1, 3, 4)`."""
+    call = place.has(
+        r"\b(standard_normal|random|normal|uniform|zeros|ones|empty)\((?:([\w\s,.]+)\))?"
+    )
+    if not call:
+        return ""
+    function, arguments = call.groups()
+    arguments = [each.strip() for each in (arguments or "").split(",")]
+    sizes = arguments[2:] if function in ("normal", "uniform") else arguments
+    if len(sizes) < 2:  # there is a call in the call: the sizes may be its last two arguments
+        last = place.has(r", *([a-z]\w*), *([a-z]\w*)\)")
+        sizes = last.groups() if last else ("rows", "columns")
+    size = f"({', '.join(sizes)})"
+    if function in ("zeros", "ones", "empty"):
+        return f"The shape is one argument: `{size}`."
+    return f"The size is one argument: `size={size}`."
+
+
+def _unexpected_argument(found, error, place):
+    function, name = found.group(1).lstrip("_"), found.group(2)
+    meant = {"keepdim": "keepdims", "dim": "axis", "shape": "size"}.get(name)
+    owners = (np.random.Generator,) if meant == "size" else (np, np.ndarray)
+    text = f"`{function}` has no argument named `{name}`"
+    if meant and any(hasattr(owner, function) for owner in owners):
+        return f"{text}; did you mean `{meant}`?"
+    return f"{text}. Which arguments does its `def` line or its documentation name?"
+
+
+def _too_many_arguments(found, error, place):
+    function, names, passed = found.groups()
+    return (
+        f"The call of `{function}` passes {passed} argument{'' if passed == '1' else 's'}, and its "
+        f"`def` line names {names}. In a class, the first name of a method is `self`, for which "
+        "Python passes the object."
+    )
+
+
+def _too_many_values(found, error, place):
+    pair = place.has(r"\bin \((\w+), *(\w+)\)")
+    if pair:
+        return f"This loop goes through two items: first `{pair.group(1)}`, then `{pair.group(2)}`. Do you want `zip(…)`?"
+    return (
+        "There are {0} names on the left, and more values than that on the right. What does the "
+        "right side return?"
+    )
+
+
+def _beyond_the_end(found, error, place):
+    axis = place.has(r"\.shape\[(\d+)\]")
+    if axis and "tuple" in found.group():
+        return f"`shape` has one entry per axis, and this array has no axis {axis.group(1)}."
+    return "The index is at least as large as the length: a list of n items has the indices 0 to n − 1."
+
+
+def _not_implemented(found, error, place):
     operation, dtype = found.groups()
     if "softmax" in operation or "nll" in operation or "cross_entropy" in operation:
         return (
@@ -180,7 +341,7 @@ _TABLE = (
     (
         ValueError,
         _CORE,
-        "In `A @ B`, A needs as many columns as B has rows (of a vector, its entries count); here A has "
+        "In `A @ B`, A needs as many columns as B has rows (for a vector, its length counts); here A has "
         "{1} and B has {0}. Is one of the two transposed, or in the wrong place?",
     ),
     (
@@ -194,11 +355,12 @@ _TABLE = (
         r"matmul: Input operand (\d) does not have enough dimensions",
         "`@` multiplies matrices and vectors, and one of the two is a single number: use `*`.",
     ),
+    (ValueError, r"setting an array element with a sequence", _sequence),
     (
-        ValueError,
-        r"setting an array element with a sequence",
-        "One entry of an array holds one number, and this would put several there, or the rows "
-        "that should form an array have different lengths.",
+        (ValueError, TypeError),
+        r"boolean array indexing assignment",
+        "The mask on the left picks some of the entries, and the right side does not have as many: "
+        "pick the same ones there.",
     ),
     (
         ValueError,
@@ -218,6 +380,17 @@ _TABLE = (
     (ValueError, r"truth value of an array with more than one element", _ambiguous),
     # NumPy: indices and types
     (IndexError, r"index (-?\d+) is out of bounds for (?:axis|dimension) (\d+) with size (\d+)", _out_of_bounds),
+    (
+        IndexError,
+        r"indexing arrays could not be broadcast together with shapes ([\d(), ]+)",
+        _index_arrays,
+    ),
+    (TypeError, r"only integer scalar arrays can be converted to a scalar index", _array_as_index),
+    (
+        TypeError,
+        r"Cannot interpret '\d+' as a data type|takes at most \d+ positional arguments?",
+        _size,
+    ),
     (
         IndexError,
         r"too many indices for array: array is (\d+)-dimensional, but (\d+) were indexed",
@@ -255,11 +428,7 @@ _TABLE = (
         r"Target (-?\d+) is out of bounds",
         "The label {0} has no column in the scores: labels go from 0 to the number of classes − 1.",
     ),
-    (
-        IndexError,
-        r"(?:list|tuple|string) index out of range",
-        "The index is at least as large as the length: a list of n items has the indices 0 to n − 1.",
-    ),
+    (IndexError, r"(?:list|tuple|string) index out of range", _beyond_the_end),
     (
         TypeError,
         r"(list|tuple) indices must be integers or slices, not tuple",
@@ -459,6 +628,12 @@ _TABLE = (
     ),
     (
         TypeError,
+        r"'[\w.]+\.Generator' object is not callable",
+        "This is a random number generator, not a function. Its methods draw numbers, such as "
+        "`rng.standard_normal(size=…)`.",
+    ),
+    (
+        TypeError,
         r"'([\w.]+)' object is not callable",
         "A `{0}` is called like a function. Is a `*` missing before the bracket, are there brackets "
         "() instead of [], or has a variable taken the name of a function?",
@@ -473,25 +648,14 @@ _TABLE = (
     (
         TypeError,
         r"(\w+)\(\) takes (\d+) positional arguments? but (\d+) (?:was|were) given",
-        "The call of `{0}` passes {2} arguments, and its `def` line names {1}. In a class, the first name "
-        "of a method is `self`, for which Python passes the object.",
+        _too_many_arguments,
     ),
-    (
-        TypeError,
-        r"(\w+)\(\) got an unexpected keyword argument '(\w+)'",
-        "`{0}` has no argument of the name `{1}`. How is it spelt in its documentation?",
-    ),
-    (
-        TypeError,
-        r"can't multiply sequence by non-int",
-        "`*` repeats a list, a tuple or a text, which a float cannot do. To multiply the entries of a "
-        "list, make it an array: `np.array(…)`.",
-    ),
+    (TypeError, r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", _unexpected_argument),
+    (TypeError, r"can't multiply sequence by non-int", _list_arithmetic),
     (
         TypeError,
         r"(?:operand type\(s\) for|unary) .*'(?:list|tuple|dict)'|can only concatenate (?:list|tuple) ",
-        "Python does no arithmetic with the entries of a list, tuple or dictionary. Make it an "
-        "array with `np.array(…)`, or take the entry that you need.",
+        _list_arithmetic,
     ),
     (
         TypeError,
@@ -509,12 +673,7 @@ _TABLE = (
         r"'tuple' object does not support item assignment",
         "The entries of a tuple cannot be changed. Make it a list first: `list(…)`.",
     ),
-    (
-        ValueError,
-        r"too many values to unpack \(expected (\d+)",
-        "There are {0} names on the left, and more values than that on the right. What does the "
-        "right side return?",
-    ),
+    (ValueError, r"too many values to unpack \(expected (\d+)", _too_many_values),
     (
         ValueError,
         r"not enough values to unpack \(expected (?:at least )?(\d+), got (\d+)\)",
@@ -524,7 +683,7 @@ _TABLE = (
     (
         KeyError,
         r"(.+)",
-        "There is no key {0} here. How are the keys spelt, and have they all been set?",
+        "There is no key {0} here. How are the keys spelled, and have they all been set?",
     ),
     (
         ZeroDivisionError,
@@ -546,7 +705,7 @@ _TABLE = (
     (
         ModuleNotFoundError,
         r"No module named '([\w.]+)'",
-        "Python finds no module `{0}`. Is it spelt right? The exercises need only NumPy and PyTorch.",
+        "Python finds no module `{0}`. Is it spelled right? The exercises need only NumPy and PyTorch.",
     ),
     (
         RecursionError,

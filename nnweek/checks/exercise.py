@@ -88,9 +88,32 @@ class Mistake:
         """The hints, from general to direct; each further attempt gets the next."""
         if not self.slip:
             return self.question, self.advice
-        right, wrong = (f"`{'; '.join(map(str.strip, code.splitlines()))}`" for code in self.slip)
-        beside = f"The solution has {right}; with {wrong} instead it would make this mistake."
+        right, wrong = (_lines_of(code) for code in self.slip)
+        example = "" if len(self.variants) == 1 else ", for example,"
+        kept = [line for line in wrong if line != "pass" and not line.startswith("#")]
+        if len(kept) < len(right) and [line for line in right if line in kept] == kept:
+            missing = [f"`{line.rstrip(',')}`" for line in right if line not in kept]
+            which = "the line" if len(missing) == 1 else "the lines"
+            beside = f"Without {which} {' and '.join(missing)}{example} it would make this mistake."
+        elif len(right) == len(wrong) == 1:
+            beside = (
+                f"The solution has `{right[0]}`; with `{wrong[0]}` instead{example} it would make this "
+                "mistake."
+            )
+        else:
+            blocks = ["\n".join(f"    {line}" for line in lines) for lines in (right, wrong)]
+            beside = (
+                f"The solution has\n{blocks[0]}\nThis{example} instead of it would make this mistake:\n"
+                f"{blocks[1]}"
+            )
         return self.question, self.advice, beside
+
+
+def _lines_of(code):
+    """Return the lines of a `slip`, whose first one lacks the indentation of the others."""
+    first, *rest = code.splitlines()
+    indented = len(rest[0]) - len(rest[0].lstrip()) if rest else 0
+    return [first, *(line[indented - 4 * first.endswith(":") :] for line in rest)]
 
 
 class _Task:
@@ -109,7 +132,12 @@ class _Task:
 
     def _next_hint(self, mistake):
         """Return the next hint on a mistake without hints of its own; at first there is none."""
-        return progress_store.next_hint(self.name, mistake, ("", *self.hints))
+        return progress_store.next_hint(self.name, mistake, ("", *self.hints, *self._last_hint))
+
+    @property
+    def _last_hint(self):
+        """The hint that remains after all others, so that none is repeated."""
+        return (f'There is no further hint; `checks.solution("{self.name}")` shows a solution.',)
 
     def _verdict(self, mistake, hint):
         """Return the `Verdict`; record a pass, after which the hints start again."""
@@ -156,7 +184,8 @@ class Question(_Task):
         known = next((m for m in self.mistakes if m.id == mistake), None)
         if known is None:
             return self._verdict(mistake, wording.lines(finding, self._next_hint(mistake)))
-        hint = progress_store.next_hint(self.name, mistake, known.hints)
+        hints = known.hints if known.slip else (*known.hints, *self._last_hint)
+        hint = progress_store.next_hint(self.name, mistake, hints)
         return self._verdict(mistake, wording.lines(finding, known.explanation, hint))
 
 
@@ -241,8 +270,9 @@ class Exercise(_Task):
         """Return (mistake or None, hint), as if the other exercises were solved.
 
         If the function fails and uses the learner's answers to other exercises that fail, too,
-        it is judged again with right ones. That counts unless it makes no difference, or the
-        function cannot cope with them: its own `forward` may return more than was asked for.
+        it is judged again with right ones. If it passes then, the others are what to fix. If a
+        mistake is left, that one counts, unless the function cannot cope with the right ones: its
+        own `forward` may return more than was asked for.
         """
         before = progress_store.given_hints()
         mistake, hint = self._judge(function)
@@ -255,12 +285,17 @@ class Exercise(_Task):
 
         with prerequisites.replaced(function, {name: getattr(solutions, name) for name in wrong}):
             alone, hint_alone = self._judge(function)
-        if alone == mistake or alone in ("raised", "wrong-type", "wrong-shape"):
-            progress_store.set_given_hints(after)
-            return mistake, hint
-        does = "does" if len(wrong) == 1 else "do"
-        note = f"Your {wording.in_words(wrong)} {does} not pass yet, so a right one was used here."
-        return alone, wording.lines(note, hint_alone)
+        names = wording.in_words(wrong)
+        do = "does" if len(wrong) == 1 else "do"
+        if alone is None:
+            note = f"Your {names} {do} not pass yet; with a right one, `{self.name}` passes."
+        elif alone == mistake or alone in ("raised", "wrong-type", "wrong-shape"):
+            note = ""
+        else:
+            note = f"Your {names} {do} not pass yet, so a right one was used here."
+            return alone, wording.lines(note, hint_alone)
+        progress_store.set_given_hints(after)
+        return mistake, wording.lines(note, hint)
 
     def _unsolved(self, function):
         """Return the names of the exercises that the function uses and that do not pass."""
@@ -309,9 +344,12 @@ class Exercise(_Task):
         numbers = wording.quotable(observations, explanation.shown_by)
         numbers |= explanation.numbers or {}
         # The explanation tells apart several patterns that share the id "wrong".
-        hint = progress_store.next_hint(self.name, (mistake.id, mistake.explanation), mistake.hints)
+        hints = mistake.hints if mistake.slip else (*mistake.hints, *self._last_hint)
+        hint = progress_store.next_hint(self.name, (mistake.id, mistake.explanation), hints)
         rest = "" if explanation.is_all else "That is not all: check again once this is fixed."
-        finding = wording.sentence(mistake.finding.format_map(numbers))
+        is_a_multiple = "{ratio}" not in mistake.finding or numbers["ratio"] != "?"
+        finding = mistake.finding if is_a_multiple else "{first}"
+        finding = wording.sentence(finding.format_map(numbers))
         if mistake.forgiven and explanation.is_all:
             return None, wording.lines(finding, mistake.explanation)
         return mistake.id, wording.lines(finding, mistake.explanation, hint, rest)
@@ -323,6 +361,9 @@ class Exercise(_Task):
                 f"\n{self._your_turn()} If you have already written code, does every path through "
                 "it end in a `return`?"
             )
+        if id_ in ("raised", "wrong-shape", "modifies-input"):
+            progress_store.forget(self.name)  # hints on the exercise would not help with these
+            return id_, text
         return id_, wording.lines(text, self._next_hint(id_))
 
     @cached_property

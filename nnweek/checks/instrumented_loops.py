@@ -10,13 +10,15 @@ This module needs PyTorch; `loops.run_trial` imports it when a trial runs.
 import contextlib
 import functools
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, TensorDataset
 
+from nnweek.checks.comparing import as_numbers, kind
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
 from nnweek.runtime import get_device
@@ -43,7 +45,7 @@ class LoopLog:
             batch or None), ("scored", the criterion's input, its loss), ("misused", what the
             criterion was given instead of logits and labels), ("backward", the gradient of an
             earlier batch was still there), ("step", there is any gradient), or ("read" or
-            "called", name of a method).
+            "called", name of a method). "backward" is recorded if it reaches the logits.
         values: what each call returned.
         moved: whether each call changed the parameters.
         sizes: the sizes of the batches.
@@ -84,6 +86,19 @@ class _RecordsReads:
         return super().__getattribute__(name)
 
 
+class _RecordsBackward(TorchFunctionMode):
+    """Records each call of a tensor's `backward`, whatever it reaches."""
+
+    def __init__(self, log):
+        super().__init__()
+        self.log = log
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.backward:
+            self.log.record("called", "backward")
+        return function(*args, **(kwargs or {}))
+
+
 class _FixedDropout(nn.Dropout):
     """Dropout that drops the same units every time, so that its numbers can be compared."""
 
@@ -100,7 +115,7 @@ class _FixedNorm(nn.BatchNorm1d):
         return nn.functional.batch_norm(x, *running, self.weight, self.bias, self.training)
 
 
-class _Network(_RecordsReads, nn.Module):
+class Network(_RecordsReads, nn.Module):
     """784-12-10, with batch norm and dropout, which differ between train and eval mode."""
 
     def __init__(self, log):
@@ -141,7 +156,7 @@ class _Network(_RecordsReads, nn.Module):
         earlier.append(True)
 
 
-class _Criterion(nn.CrossEntropyLoss):
+class Criterion(nn.CrossEntropyLoss):
     def forward(self, input, target):
         with contextlib.suppress(RuntimeError, AttributeError, TypeError):
             self._record_misuse(input, target)
@@ -151,7 +166,9 @@ class _Criterion(nn.CrossEntropyLoss):
         return loss
 
     def _record_misuse(self, input, target):
-        if target.is_floating_point() > input.is_floating_point() or target.ndim > input.ndim:
+        if target.shape[1:] == (1, 28, 28) or input.shape[1:] == (1, 28, 28):
+            self.log.record("misused", "images")
+        elif target.is_floating_point() > input.is_floating_point() or target.ndim > input.ndim:
             self.log.record("misused", "swapped")
         for tensor in (input,) if input.is_floating_point() and input.ndim > 1 else (input, target):
             one_hot = tensor.ndim == 2 and bool(((tensor == 0) | (tensor == 1)).all())
@@ -160,7 +177,7 @@ class _Criterion(nn.CrossEntropyLoss):
                 self.log.record("misused", "argmax")
 
 
-class _Optimizer(_RecordsReads, torch.optim.SGD):
+class Optimizer(_RecordsReads, torch.optim.SGD):
     """SGD with momentum.
 
     The methods of PyTorch's own import its compiler, which takes a second.
@@ -194,6 +211,12 @@ class _FunctionRaised(Exception):
     """The learner's function raised; the log contains the error."""
 
 
+_ONE_EXAMPLE = (
+    "One example is not a batch: in train mode, batch norm needs several. Give the model all "
+    "images of a batch, and loop over `loader`, not over `loader.dataset`."
+)
+
+
 class TrainingFixture:
     """A network, its optimizer, a criterion and batches for a `LoopSetup`, and their log."""
 
@@ -208,7 +231,7 @@ class TrainingFixture:
         images = draw(count, 1, 28, 28)
         self.log = LoopLog(sizes=setup.batches)
         with torch.random.fork_rng(devices=[]):
-            self.model = _Network(self.log).to(torch.float32)
+            self.model = Network(self.log).to(torch.float32)
         with torch.no_grad():
             for parameter in self.model.parameters():
                 scale = 1.5 / parameter.shape[-1] ** 0.5 if parameter.ndim > 1 else 0.5
@@ -229,8 +252,8 @@ class TrainingFixture:
         self.batches = list(zip(images.split(size), labels.split(size), strict=True))
         self.model.batches = [batch.flatten(1) for batch, _ in self.batches]
         self.loader = DataLoader(TensorDataset(images, labels), batch_size=size)
-        self.criterion = _Criterion(label_smoothing=setup.smoothing).to(device)
-        self.optimizer = _Optimizer(self.model.parameters(), lr=setup.lr, momentum=setup.momentum)
+        self.criterion = Criterion(label_smoothing=setup.smoothing).to(device)
+        self.optimizer = Optimizer(self.model.parameters(), lr=setup.lr, momentum=setup.momentum)
         self.criterion.log = self.optimizer.log = self.log
 
     def call(self, function, *arguments):
@@ -238,11 +261,14 @@ class TrainingFixture:
         before = self.parameters()
         self.log.calls.append([])
         try:
-            with torch.enable_grad():
+            with torch.enable_grad(), _RecordsBackward(self.log):
                 value = function(*arguments)
                 self.log.records_after = torch.is_grad_enabled()
         except Exception as error:
             self.log.raised = described(error)
+            if "more than 1 value per channel" in str(error):
+                text = f"{self.log.raised.text}\n{_ONE_EXAMPLE}"
+                self.log.raised = replace(self.log.raised, text=text)
             self.log.in_constructor = _in_constructor(error.__traceback__)
             raise _FunctionRaised from error
         self.log.values.append(value)
@@ -300,7 +326,11 @@ def try_steps(function, fixture):
         for name, now, before in zip(("images", "labels"), given, (images, labels), strict=True):
             if now.shape != before.shape or not torch.equal(now, before):
                 changed[name] = 1.0
-    return TrialRun(values, observed, fixture.log, changed)
+    problem = None
+    if isinstance(value, (tuple, list)) and len(value) > 1 and np.size(as_numbers(value[0])) == 1:
+        text = f"it returned {kind(value)}, where only the loss was expected: return only its first item."
+        problem = Problem("wrong-type", text)
+    return TrialRun(values, observed, fixture.log, changed, problem)
 
 
 @_with_fixture
@@ -310,7 +340,20 @@ def try_epochs(function, fixture):
     value = fixture.call(
         function, fixture.model, fixture.loader, fixture.optimizer, fixture.criterion
     )
-    return TrialRun(value, {"the parameters": fixture.parameters()}, fixture.log)
+    problem = None
+    if any(getattr(number, "requires_grad", False) for number in _pair(value)):
+        problem = Problem("wrong-type", _WITH_GRAPH)
+    return TrialRun(value, {"the parameters": fixture.parameters()}, fixture.log, {}, problem)
+
+
+_WITH_GRAPH = (
+    "one of the two results is a Tensor that is still attached to its graph, where a number was "
+    "expected.\nAdd up numbers: `loss.item()` is one, and the graph of each batch can go."
+)
+
+
+def _pair(value):
+    return value if isinstance(value, (tuple, list)) else ()
 
 
 @_with_fixture

@@ -54,16 +54,20 @@ class NetworkLog:
 
     Attributes:
         layers: how many matrices it multiplied with; 0 if that is not known.
-        widths: the widths of these layers, as text.
+        passes: a sentence on the widths of these layers.
         wide_enough: whether these are the expected widths.
         biases: how many of its vectors could be biases.
         unregistered: the shapes of weights that it uses but does not list as parameters.
         frozen: whether a parameter that it uses does not require a gradient.
-        cut: whether a parameter that it uses gets no gradient through the graph.
+        cut: "none" or "some" of its parameters get a gradient through the graph, or "" if all do.
+        dropped: the shapes of matrices whose products do not reach the logits, as text.
+        remade: whether the unregistered weights are new ones in each forward pass.
+        single: what goes wrong with a single image.
         transposed: whether a matrix is stored as (in, out), unlike in `nn.Linear`.
         not_flat: a sentence on the first layer's input if that is not rows of pixels.
-        swapped: (shape of the input, shape of the weight) of a layer that expects its own
+        swapped: (how many numbers it takes, how many it got) of a layer that expects its own
             number of outputs as input.
+        flat_batch: whether the images of the batch became a single row.
         is_affine: whether the network as a whole is one affine map.
         normalised: the widths of the layers that it normalises.
         random: "" if the network computes the same again, or the mode in which it does not:
@@ -74,15 +78,19 @@ class NetworkLog:
     """
 
     layers: int = 0
-    widths: str = ""
+    passes: str = ""
     wide_enough: bool = True
     biases: int = 3
     unregistered: str = ""
     frozen: bool = False
-    cut: bool = False
+    cut: str = ""
+    dropped: str = ""
+    remade: bool = False
+    single: str = ""
     transposed: bool = False
     not_flat: str = ""
     swapped: tuple = ()
+    flat_batch: bool = False
     is_affine: bool = False
     normalised: set = field(default_factory=set)
     random: str = ""
@@ -205,12 +213,12 @@ def try_network(function, seed):
         return TrialRun(problem=Problem("wrong-type", text))
     if "_modules" not in vars(module):
         text = (
-            "The network that it returned was never set up: its `__init__` does not call "
+            "the network that it returned was never set up: its `__init__` does not call "
             "`super().__init__()`."
         )
         return TrialRun(problem=Problem("raised", text))
 
-    log = NetworkLog()
+    log, problem = NetworkLog(), None
     with one_thread(), _restored(module) as tensors:
         parameter = next(module.parameters(), torch.empty(0, dtype=torch.float32))
         images = _images(seed).to(parameter)
@@ -222,28 +230,33 @@ def try_network(function, seed):
                 logits = module(images)
         except (RuntimeError, ValueError, IndexError) as error:
             log.not_flat, log.swapped = _wrong_input(uses.last), _swapped_sizes(uses.last)
+            log.flat_batch = (7 * SIZES[0],) in uses.last
             if not (log.not_flat or log.swapped):
                 raise
             return TrialRun(log=log, problem=described(error))
         if not isinstance(logits, torch.Tensor):
-            text = f"Its `forward` returned {kind(logits)}, where logits were expected."
+            text = f"its `forward` returned {kind(logits)}, where logits were expected."
             return TrialRun(log=log, problem=Problem("wrong-type", text))
-        if logits.ndim == 4:
-            log.not_flat = f"Images of shape (7, 1, 28, 28) became {tuple(logits.shape)}."
+        shape = tuple(logits.shape)
+        if shape in ((7,), (7, 1)) and not logits.is_floating_point():
+            text = f"`forward` returned one class per image, shape {shape}, not ten logits."
+            problem = Problem("wrong-shape", text)
 
         used = list(uses.used.values())
+        if logits.ndim == 4:
+            log.not_flat = f"Images of shape (7, 1, 28, 28) became {shape}."
+        elif used and 28 in (_as_matrix(used[0]) or ()):
+            log.not_flat = "The first layer gets the 28 numbers of one row of the image at a time."
         log.normalised = uses.normalised
         # A linear layer without a bias may leave it to the normalisation that follows.
         shifts = uses.shifts if sum(not _as_matrix(t) for t in used) < 3 else []
         used += shifts
         _describe(log, module, used, uses.factors)
+        log.remade = bool(log.unregistered) and _are_remade(module, images, uses.used)
         trainable = [t for t in used if t.requires_grad]
-        if trainable:
-            with torch.enable_grad():
-                total = logits.sum()
-            log.cut = not total.requires_grad or None in torch.autograd.grad(
-                total, trainable, allow_unused=True
-            )
+        without_gradient = _without_gradient(logits, trainable)
+        if without_gradient:
+            log.cut = "some" if len(without_gradient) < len(trainable) else "none"
         statistics = {id(buffer) for buffer in module.buffers()}
         tensors += [(t, t.detach().clone()) for t in used if id(t) not in statistics]
         weights = _probe_weights(seed)
@@ -256,6 +269,9 @@ def try_network(function, seed):
                 torch.allclose(scaled - at_0, scale * (logits - at_0), atol=1e-3)
                 for scaled, scale in ((doubled, 2), (negated, -1))
             )
+            dropped = [t for t in without_gradient if not _matters(t, module, images)]
+            log.dropped = ", ".join(str(tuple(t.shape)) for t in dropped if _as_matrix(t))
+            log.single = _with_a_single_image(module, images)
             log.random = next((m for m in ("eval", "train") if _is_random(module, images, m)), "")
             for tensor, _ in tensors:
                 if tensor.numel() == SIZES[2] * SIZES[3]:
@@ -264,7 +280,46 @@ def try_network(function, seed):
         log.only_double = images.dtype == torch.float64 and not _accepts(module, images.float())
     other = function()
     log.shared = other is module or not _parameters_of(module).isdisjoint(_parameters_of(other))
-    return TrialRun(logits, log=log)
+    return TrialRun(logits, log=log, problem=problem)
+
+
+def _without_gradient(logits, tensors):
+    """Return those of the tensors that get no gradient from the logits."""
+    if not tensors or not logits.requires_grad:
+        return tensors
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(logits.sum(), tensors, allow_unused=True)
+    return [t for t, gradient in zip(tensors, gradients, strict=True) if gradient is None]
+
+
+def _matters(tensor, module, images):
+    """Return whether the network's output depends on a tensor's values."""
+    before, values = module(images), tensor.clone()
+    tensor.mul_(-2)
+    after = module(images)
+    tensor.copy_(values)
+    return not torch.equal(before, after)
+
+
+def _are_remade(module, images, used):
+    """Return whether another forward pass uses none of the unregistered weights of the first."""
+    again = _UsedTensors(images)
+    with again:
+        module(images)
+    own = _parameters_of(module) | {id(buffer) for buffer in module.buffers()}
+    return not (set(used) & set(again.used)) - own
+
+
+def _with_a_single_image(module, images):
+    """Say what goes wrong if the batch is a single image, else return ""."""
+    try:
+        one = module(images[:1])
+    except (RuntimeError, ValueError, IndexError) as error:
+        return described(error).text
+    expected = (1, *module(images).shape[1:])
+    if tuple(one.shape) == expected:
+        return ""
+    return f"`logits` has shape {tuple(one.shape)}, where {expected} was expected."
 
 
 @contextlib.contextmanager
@@ -315,26 +370,22 @@ def _is_random(module, images, mode):
 
 def _wrong_input(shapes):
     """Describe the first layer's input if it is not rows of pixels, else return ""."""
-    if shapes and shapes[0] == (7, SIZES[0]):
+    pixels = [s for s in shapes if np.prod(s) == 7 * SIZES[0]]  # else another layer made them
+    expects_pixels = any(len(s) == 2 and SIZES[0] in s for s in shapes if s not in pixels)
+    if not pixels or not expects_pixels or pixels[0][-1:] == SIZES[:1]:
         return ""
-    expects_pixels = [s for s in shapes if len(s) == 2 and SIZES[0] in s]
-    others = [s for s in shapes if len(s) != 2 or SIZES[0] not in s]
-    if not expects_pixels or not others or others[0][-1:] == SIZES[:1]:
-        return ""
-    if np.prod(others[0]) != 7 * SIZES[0]:
-        return ""  # not the images, but what another layer made of them
-    return f"The first layer expects rows of 784 numbers, but got the shape {others[0]}."
+    return f"The first layer expects rows of 784 numbers, but got the shape {pixels[0]}."
 
 
 def _swapped_sizes(shapes):
-    """Return the shapes of an input and a weight that would fit the other way round, else ()."""
+    """Return (how many numbers a layer takes, how many it got) if these are swapped, else ()."""
     matrices = [shape for shape in shapes if len(shape) == 2]
     if len(matrices) != 2:
         return ()
     rows, weight = matrices
     fits = rows[0] == 7 and rows[1] in weight
     is_first_or_last = rows[1] == SIZES[0] or SIZES[-1] in weight and rows[1] != SIZES[-1]
-    return (rows, weight) if fits and is_first_or_last else ()
+    return (weight[weight[0] == rows[1]], rows[1]) if fits and is_first_or_last else ()
 
 
 def _as_matrix(tensor):
@@ -360,8 +411,13 @@ def _describe(log, module, used, factors):
     log.transposed = log.wide_enough and any(s not in expected for s in shapes)
     chain = [SIZES[0]]
     for shape in shapes:
+        if chain[-1] not in shape:
+            written = ", ".join(map(str, shapes))
+            log.passes = f"The weights of the network's layers have the shapes {written}."
+            return
         chain.append(shape[0] if shape[1] == chain[-1] else shape[1])
-    log.widths = "-".join(map(str, chain))
+    written = "-".join(map(str, chain))
+    log.passes = f"The image passes through layers of these widths: {written}."
 
 
 def _overwrite(tensor, weights):

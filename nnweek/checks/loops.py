@@ -186,6 +186,17 @@ def _averages(*wrong):
     return tuple({name: step for name, step in each.items() if step} for each in steps)[:-1]
 
 
+def with_accuracy(mistake, *slip):
+    """Return a mistake in the accuracy only, with its own slip, and all its other variants."""
+    alone = [steps for steps in mistake.variants if set(steps) == {"average_accuracy"}]
+    others = tuple(steps for steps in mistake.variants if steps not in alone)
+    # That in the accuracy comes first: the others may produce the same accuracy.
+    return (
+        replace(mistake, variants=tuple(alone), detect=None, slip=slip),
+        replace(mistake, variants=others),
+    )
+
+
 def _broadcast_variants():
     """Return variants that compare every answer with every label, per batch or at the end."""
     per_batch = itertools.product((_table_mean, _table_sum), (weighted_mean, _plain_mean))
@@ -217,10 +228,18 @@ def in_log(condition, causes=None):
         for log in (o.log for o in observations if may_explain(o)):
             found = condition(log)
             if found:
-                return {"story": _story(log.calls[0]), **(found if isinstance(found, dict) else {})}
+                numbers = {"story": _story(log.calls[0])}
+                if log.raised:
+                    numbers["first"] = _without_meaning(log.raised.text)
+                return numbers | (found if isinstance(found, dict) else {})
         return None
 
     return detect
+
+
+def _without_meaning(text):
+    """Leave out of a problem's text what the error means: the mistake's explanation says it."""
+    return "\n".join(text.splitlines()[:2])
 
 
 def _batches_used(log):
@@ -322,6 +341,18 @@ def never_backward(log):
     return log.events("forward") and not log.events("backward")
 
 
+def _reached_nothing(log):
+    """Return whether `backward()` was called but never reached the model."""
+    return never_backward(log) and ("called", "backward") in log.events("called")
+
+
+def _stepped_repeatedly(log):
+    """Return how often the optimizer stepped in the first call with several steps."""
+    counts = [sum(name == "step" for name, *_ in call) for call in log.calls]
+    times = next((count for count in counts if count > 1), 0)
+    return times and {"times": "twice" if times == 2 else f"{times} times"}
+
+
 def _never_stepped(log):
     return log.events("backward") and not log.events("step") and not any(log.moved)
 
@@ -359,21 +390,32 @@ def not_in_train_mode(log):
 
 
 def sums_to_one(rows):
-    """Return whether these are probabilities over the classes, or by mistake over the batch."""
+    """Return whether each row consists of probabilities."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or not np.isfinite(rows).all() or rows.min() < -1e-6:
         return False
-    return any(np.allclose(rows.sum(axis=axis), 1, atol=1e-4) for axis in (1, 0))
+    return np.allclose(rows.sum(axis=1), 1, atol=1e-4)
 
 
 def _softmax_scored(log):
-    return any(sums_to_one(rows) for _, rows, _ in log.events("scored"))
+    """Return whether the criterion got probabilities, over the classes or over the batch."""
+    return any(sums_to_one(rows) or sums_to_one(rows.T) for _, rows, _ in log.events("scored"))
 
 
 # An exercise whose contract has no name for one takes `replace(MISTAKE, id="wrong")`.
 
-_STORY = "{first} What happened with the first batch, in order: {story}."
+STORY = "{first} What happened with the first batch, in order: {story}."
 
+BACKWARD_REACHED_NOTHING = Mistake(
+    "wrong",
+    "`backward()` was called, but it reached no parameter: `torch.tensor(…)` makes a new tensor "
+    "without the graph, and so do `.item()` and `.detach()`.",
+    "What happens to the loss between the criterion and `backward()`?",
+    "Call `backward()` on what the criterion returns, unchanged.",
+    detect=in_log(_reached_nothing),
+    finding=STORY,
+    slip=("loss.backward()", "torch.tensor(loss.item(), requires_grad=True).backward()"),
+)
 NO_BACKWARD = Mistake(
     "no-backward",
     "No gradient was computed: `backward()` was never called on the loss, so the optimizer has "
@@ -381,7 +423,7 @@ NO_BACKWARD = Mistake(
     "What fills `.grad`, and when?",
     "Call `backward()` on the loss, with its parentheses, before the optimizer steps.",
     detect=in_log(never_backward),
-    finding=_STORY,
+    finding=STORY,
     slip=("loss.backward()", "# loss.backward()"),
 )
 NO_STEP = Mistake(
@@ -390,7 +432,7 @@ NO_STEP = Mistake(
     "`backward()` fills `.grad`. What moves the parameters?",
     "Call `optimizer.step()`, with its parentheses, after the gradients are computed.",
     detect=in_log(_never_stepped),
-    finding=_STORY,
+    finding=STORY,
     slip=("optimizer.step()", "# optimizer.step()"),
 )
 STEP_BEFORE_BACKWARD = Mistake(
@@ -400,7 +442,7 @@ STEP_BEFORE_BACKWARD = Mistake(
     "In which order do the gradient and the step that follows it come?",
     "First `backward()`, then `step()`.",
     detect=in_log(_stepped_too_early, causes="modified by an inplace operation"),
-    finding=_STORY,
+    finding=STORY,
 )
 ZERO_GRAD_AFTER_BACKWARD = Mistake(
     "zero-grad-after-backward",
@@ -408,7 +450,7 @@ ZERO_GRAD_AFTER_BACKWARD = Mistake(
     "What happens to the gradients between `backward()` and `step()`?",
     "Clear them before `backward()` or after `step()`, never between the two.",
     detect=in_log(_stepped_without_gradient),
-    finding=_STORY,
+    finding=STORY,
 )
 NO_ZERO_GRAD = Mistake(
     "no-zero-grad",
@@ -439,6 +481,15 @@ STEP_NOT_CALLED = Mistake(
     finding="{first} `step` was read but never called.",
     slip=("optimizer.step()", "optimizer.step"),
 )
+STEPS_REPEATEDLY = Mistake(
+    "wrong",
+    "One call takes one step: forward, backward and step happen once each.",
+    "How often do `backward()` and `step()` run in one call of your function?",
+    "Call `optimizer.step()` once, after `loss.backward()`.",
+    detect=in_log(_stepped_repeatedly),
+    finding="{first} The optimizer stepped {times} in one call.",
+    slip=("optimizer.step()", "optimizer.step(); optimizer.step()"),
+)
 SOFTMAX_BEFORE_LOSS = Mistake(
     "softmax-before-loss",
     "The criterion was given probabilities. `nn.CrossEntropyLoss` applies the softmax itself, and "
@@ -460,6 +511,7 @@ OTHER_CRITERION = Mistake(
 )
 
 
+_LOSS_SUM = "total_loss += loss.item() * len(labels)"
 WITH_BATCHES = "With batches of {batches}: {where} is {got}, where {expected} was expected."
 
 FIRST_BATCH_ONLY = Mistake(
@@ -474,7 +526,7 @@ FIRST_BATCH_ONLY = Mistake(
     ),
     detect=in_log(_only_batch(0)),
     finding=WITH_BATCHES,
-    slip=("total_count += len(labels)", "total_count += len(labels)\n        break"),
+    slip=(_LOSS_SUM, f"{_LOSS_SUM}\n        break"),
 )
 LAST_BATCH_ONLY = Mistake(
     "last-batch-only",
@@ -545,6 +597,25 @@ TOP_FEW = replace(
     variants=tuple({"right_share": _share_in_top(k)} for k in (3, 4, 5)),
     slip=("(logits.argmax(dim=1) == labels)", "(logits.topk(3).indices == labels[:, None])"),
 )
+# Before SWAPPED_RETURN, which would explain the one number that is wrong.
+LOSS_TWICE = Mistake(
+    "wrong",
+    "Both of your numbers are the loss.",
+    "What is divided by the number of examples, the first time and the second?",
+    "The accuracy is the number of right answers, divided by the number of examples.",
+    variants=({"finish": lambda pair: (pair[0], pair[0])},),
+    finding=WITH_BATCHES,
+    slip=("total_correct / total_count", "total_loss / total_count"),
+)
+ACCURACY_TWICE = Mistake(
+    "wrong",
+    "Both of your numbers are the accuracy.",
+    "What is divided by the number of examples, the first time and the second?",
+    "The loss is the sum of all examples' losses, divided by the number of examples.",
+    variants=({"finish": lambda pair: (pair[1], pair[1])},),
+    finding=WITH_BATCHES,
+    slip=("total_loss / total_count", "total_correct / total_count"),
+)
 SWAPPED_RETURN = Mistake(
     "swapped-return",
     "The accuracy and the loss are in each other's place.",
@@ -590,7 +661,10 @@ UNWEIGHTED_MEAN = Mistake(
         lambda values, sizes: np.sum(values) * sizes[0] / np.sum(sizes),
     ),
     finding=WITH_BATCHES,
-    slip=("loss.item() * len(labels)", "loss.item() * loader.batch_size"),
+    slip=(
+        f"{_LOSS_SUM}\n    return total_loss / total_count",
+        "total_loss += loss.item()\n    return total_loss / len(loader)",
+    ),
 )
 ACCURACY_IN_PERCENT = Mistake(
     "accuracy-in-percent",
@@ -630,4 +704,28 @@ NOT_AVERAGED = Mistake(
     ),
     finding=WITH_BATCHES,
     slip=("total_loss / total_count", "total_loss / len(loader)"),
+)
+ERROR_RATE = Mistake(
+    "wrong",
+    "This is the share of wrong answers; the accuracy is the share of right ones.",
+    "Which answers do you count?",
+    "Count with `==`, not with `!=`.",
+    variants=({"right_share": lambda logits, labels: 1 - share_right(logits, labels)},),
+    finding=WITH_BATCHES,
+    slip=("argmax(dim=1) == labels", "argmax(dim=1) != labels"),
+)
+# Listed last: whatever else is wrong with the accuracy.
+ACCURACY_ONLY = Mistake(
+    "wrong",
+    "The loss is right; the accuracy is not.",
+    "For one batch, what are the shapes and the values of your answers, and which of them equal "
+    "the labels?",
+    "`argmax(dim=1)` gives one class per image. Count where it equals the label, and divide that "
+    "count with `/` by the number of examples.",
+    detect=lambda observations: (
+        all(o.wrong in ([], ["the accuracy"]) for o in observations)
+        and any(o.wrong and not o.problem for o in observations)
+    ),
+    finding=WITH_BATCHES,
+    slip=("argmax(dim=1)", "max(dim=1).values"),
 )

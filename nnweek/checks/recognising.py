@@ -89,8 +89,8 @@ def _explain(exercise, observations, size):
     A complete explanation leaves no wrong output over, except on probes that were built for
     another mistake and so may show that one as well. A partial explanation must cover more
     than chance could: an output on all ordinary probes on which it fails, at least two, and
-    several numbers that are not 0. A mistake that would have changed a probe's correct outputs
-    is not an explanation.
+    several numbers that are not 0; of two that cover as much, one with a name counts. A mistake
+    that would have changed a probe's correct outputs is not an explanation.
 
     Returns:
         (complete, partial): an `Explanation` or None each. Of several complete ones, the
@@ -120,7 +120,8 @@ def _explain(exercise, observations, size):
         if len(shown) == len(matches) or (ordinary and all(m[0] is not None for m in ordinary)):
             return Explanation(mistakes, shown_by, is_all=size == 1), partial
         explained = _explained_on_every_probe(ordinary)
-        enough = len(explained) > (partial.explained if partial else 1)
+        before = (partial.explained, partial.mistakes[0].id != "wrong") if partial else (1, True)
+        enough = (len(explained), mistakes[0].id != "wrong") > before
         if enough and sum(match[0] for match in explained) > 1:
             partial = Explanation(
                 mistakes, explained[0][1:], is_all=False, explained=len(explained)

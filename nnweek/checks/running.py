@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nnweek.checks import sandbox
-from nnweek.checks.comparing import as_numbers, kind, largest_change, wrong_outputs
+from nnweek.checks.comparing import as_numbers, close, kind, largest_change, wrong_outputs
 from nnweek.checks.sandbox import Problem
 from nnweek.checks.wording import in_words
 
@@ -62,6 +62,7 @@ class Observation:
         changed: {input: largest change}.
         wrong: the names of the outputs that are not right.
         log, remark: those of the `TrialRun`.
+        entries: {argument: array}, if each entry of the output depends on one of that array.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Observation:
     wrong: list = field(default_factory=list)
     log: object = None
     remark: str = ""
+    entries: dict = field(default_factory=dict)
 
     @property
     def is_ordinary(self):
@@ -130,7 +132,20 @@ def observe(exercise, function, number, probe, right):
         if change:
             observation.changed[name] = change
     observation.wrong = wrong_outputs(probe, observation.outputs, right)
+    if observation.wrong and _is_elementwise(exercise, probe, right):
+        observation.entries = {names[0]: probe.args[0]}
     return observation
+
+
+def _is_elementwise(exercise, probe, right):
+    """Return whether each entry of the only output depends on one of the only argument."""
+    if len(right) != 1 or [type(a) for a in probe.args] != [np.ndarray]:
+        return False
+    (wanted,), (x,) = right.values(), probe.args
+    if wanted.shape != x.shape or not x.ndim:
+        return False
+    alone = [exercise.right(np.full((1,) * x.ndim, value)).item() for value in x.flat]
+    return close(np.reshape(alone, x.shape), wanted)
 
 
 def reference(exercise, probe, steps):
@@ -204,14 +219,18 @@ def _unpack(exercise, value, right):
         array, problem = _read(name, value, wanted)
         return ({} if array is None else {name: array}), _with_advice(problem, value, right)
     if not isinstance(value, (list, tuple)):
-        expected = ", ".join(right)
-        text = f"It returned {kind(value)}, where ({expected}) was expected."
+        expected = "a list of arrays" if "{}" in exercise.outputs[0] else f"({', '.join(right)})"
+        text = f"It returned {kind(value)}, where {expected} was expected."
+        if hasattr(value, "__next__"):  # a generator, a map or a zip
+            text = f"{text[:-1]}: `list(…)` collects the items."
         return {}, _with_advice(Problem("wrong-type", text), value, right)
     named = dict(zip(_output_names(exercise, len(value)), value, strict=True))
     empty = [name for name, item in named.items() if _is_placeholder(item)]
     if empty:
         verb = "is" if len(empty) == 1 else "are"
-        return {}, Problem("not-attempted", f"{in_words(empty)} {verb} still empty.")
+        done = [name for name, item in named.items() if _is_right(name, item, right.get(name))]
+        rest = f"; {in_words(done)} {'is' if len(done) == 1 else 'are'} right" if done else ""
+        return {}, Problem("not-attempted", f"{in_words(empty)} {verb} still empty{rest}.")
     outputs, problem = {}, None
     for name, item in named.items():
         array, trouble = _read(name, item, right.get(name))
@@ -219,9 +238,29 @@ def _unpack(exercise, value, right):
             outputs[name] = array
         problem = problem or trouble
     if len(value) != len(right) and not problem:
-        text = f"It returned {len(value)} arrays, where {len(right)} were expected: "
-        problem = Problem("wrong-shape", f"{text}{', '.join(right)}.")
+        arrays = "1 array" if len(value) == 1 else f"{len(value)} arrays"
+        text = f"It returned {arrays}, where {len(right)} were expected: {', '.join(right)}."
+        problem = Problem("wrong-shape", text + _missing(value, right))
     return outputs, _with_advice(problem, value, right)
+
+
+def _is_right(name, item, wanted):
+    array = None if item is None or wanted is None else _read(name, item, wanted)[0]
+    return array is not None and array.shape == wanted.shape and close(array, wanted)
+
+
+def _missing(value, right):
+    """Say which outputs are missing, if the shapes of the others show it."""
+    shapes = [_shape(item) for item in value]
+    found = [
+        names
+        for names in itertools.combinations(right, len(value))
+        if [np.squeeze(right[name]).shape for name in names] == shapes
+    ]
+    if len(found) != 1:
+        return ""
+    missing = [name for name in right if name not in found[0]]
+    return f" By the shapes, {in_words(missing)} {'is' if len(missing) == 1 else 'are'} missing."
 
 
 _ORDINALS = "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"
@@ -244,12 +283,13 @@ def _part_to_return(value, right):
         return f"If your dictionary is `d`, return `{entries}`."
     if not isinstance(value, (list, tuple)) or not 1 < len(value) <= len(_ORDINALS):
         return ""
+    of_all = f"of your {len(value)} items"
     if len(names) > 1:
         for ordinal, item in zip(_ORDINALS, value, strict=False):
             if isinstance(item, dict) and None not in [_key(item, name) for name in names]:
-                return f"Return only its {ordinal} item. {_part_to_return(item, right)}"
+                return f"Return only the {ordinal} {of_all}. {_part_to_return(item, right)}"
             if isinstance(item, (list, tuple)) and [_shape(part) for part in item] == shapes:
-                return f"Return only its {ordinal} item, with the {len(names)} arrays."
+                return f"Return only the {ordinal} {of_all}, with the {len(names)} arrays."
     # One output, or the expected ones and some more.
     found = [
         places
@@ -262,8 +302,9 @@ def _part_to_return(value, right):
         return ""
     places = [_ORDINALS[place] for place in found[0]]
     if len(places) == 1:
-        return f"Return only its {places[0]} item, which has the right shape."
-    return f"Return only its {', '.join(places[:-1])} and {places[-1]} items: these have the right shapes."
+        return f"Return only the {places[0]} {of_all}, which has the right shape."
+    listed = f"{', '.join(places[:-1])} and {places[-1]}"
+    return f"Return only the {listed} {of_all}, which have the right shapes."
 
 
 def _key(dictionary, name):
@@ -296,8 +337,17 @@ def _read(name, value, wanted):
     several = isinstance(value, tuple) and wanted is not None and np.shape(array) != wanted.shape
     if array is None or several or (a_number and getattr(value, "requires_grad", False)):
         what = "a number" if a_number else "an array of numbers"
-        text = f"{in_words([name])} is {kind(value)}, where {what} was expected."
+        text = f"{in_words([name])} is {_kind(value)}, where {what} was expected."
         return None, Problem("wrong-type", text)
     if a_number and array.size == 1:
         array = array.reshape(())
     return array, None
+
+
+def _kind(value):
+    """Name a value's type, or what a list of words contains."""
+    try:
+        of_text = not isinstance(value, (str, bytes)) and np.asarray(value).dtype.kind in "US"
+    except Exception:
+        of_text = False
+    return "an array of text" if of_text else kind(value)

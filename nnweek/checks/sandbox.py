@@ -165,8 +165,8 @@ def call(function, arguments):
             outcome.timed_out = True
             outcome.problem = Problem(
                 "raised",
-                f"It was stopped after {SECONDS:g} seconds without an answer. Does the condition of "
-                "every loop become false?",
+                f"It was stopped after {SECONDS:g} seconds without an answer. Is there an endless "
+                "loop, or is it too slow?",
             )
             with contextlib.suppress(TimeUp):
                 _limited(1.0, _release, error)
@@ -312,8 +312,8 @@ def described(error):
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         innermost = trace
-        if not (name.startswith(_LIBRARIES) or "-packages" in name):
-            own = trace
+        if not (name.startswith(_LIBRARIES) or "-packages" in name or name.endswith(".pyx")):
+            own = trace  # NumPy's generators are compiled, and name their source without a folder
         trace = trace.tb_next
     if isinstance(error, NotImplementedError) and own is innermost and _is_raise(own):
         return Problem("not-attempted", "It still raises NotImplementedError.")
@@ -325,7 +325,7 @@ def described(error):
         line = linecache.getline(own.tb_frame.f_code.co_filename, own.tb_lineno).strip()
         text += f"\nThe error occurred in line {own.tb_lineno} of your code"
         text += f": `{line}`" if line else "."
-    meaning = errors.meaning(error, line)
+    meaning = errors.meaning(error, line, own and own.tb_frame.f_locals)
     text += f"\n{meaning}" if meaning else ""
     return Problem("raised", text, errors.is_numerical(error), at_call=own is None)
 

@@ -171,7 +171,8 @@ def normalize(train, test):
 
 
 def update_ratio(before, after):
-    return np.linalg.norm(after - before) / np.linalg.norm(before)
+    change = np.linalg.norm(after - before)
+    return change / np.linalg.norm(before)
 
 
 def answers():

@@ -38,10 +38,10 @@ def train_one_epoch(model, loader, optimizer, criterion):
         loss = criterion(logits, labels)
         loss.backward()
         optimizer.step()
+        total_count += len(labels)
+        total_correct += (logits.argmax(dim=1) == labels).sum().item()
         # The batch's mean, weighted by its size: the last batch may be smaller.
         total_loss += loss.item() * len(labels)
-        total_correct += (logits.argmax(dim=1) == labels).sum().item()
-        total_count += len(labels)
     return total_loss / total_count, total_correct / total_count
 
 
@@ -52,7 +52,7 @@ def evaluate(model, loader, criterion):
     for images, labels in loader:
         logits = model(images)
         loss = criterion(logits, labels)
-        total_loss += loss.item() * len(labels)
-        total_correct += (logits.argmax(dim=1) == labels).sum().item()
         total_count += len(labels)
+        total_correct += (logits.argmax(dim=1) == labels).sum().item()
+        total_loss += loss.item() * len(labels)
     return total_loss / total_count, total_correct / total_count

@@ -6,6 +6,7 @@ and a sign carry the meaning, never a colour alone.
 """
 
 import html
+import itertools
 import os
 import re
 import sys
@@ -17,6 +18,12 @@ from nnweek._console import printable
 _BOX = (
     "border:1px solid currentColor;border-left-width:6px;border-left-style:{edge};"
     "border-radius:4px;padding:.5em .9em;margin:.5em 0;max-width:46em;line-height:1.5"
+)
+
+_CODE = "    "  # begins a line of code in a hint
+# A mistake's id is not broken at its hyphens, so that it can be searched for.
+_wrap = textwrap.TextWrapper(
+    88, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
 )
 
 # The published book. Its own build sets NNWEEK_BOOK to a relative address, so that its pages
@@ -86,7 +93,7 @@ class Verdict:
 
     def __repr__(self):
         lines = [
-            textwrap.fill(line, 88, initial_indent="  ", subsequent_indent="  ")
+            f"  {line}" if line.startswith(_CODE) else _wrap.fill(line)
             for line in self.hint.splitlines()
         ]
         if self.address:
@@ -101,7 +108,12 @@ class Verdict:
         # A solid edge for passed and a dashed one for not yet: no need to see colours.
         edge = "solid" if self.passed else "dashed"
         lines = "".join(
-            f'<p style="margin:.3em 0">{marked_up(line)}</p>' for line in self.hint.splitlines()
+            f'<pre style="margin:.3em 0">{html.escape(textwrap.dedent(chr(10).join(group)))}</pre>'
+            if is_code
+            else "".join(f'<p style="margin:.3em 0">{marked_up(line)}</p>' for line in group)
+            for is_code, group in itertools.groupby(
+                self.hint.splitlines(), lambda line: line.startswith(_CODE)
+            )
         )
         if self.address:
             book = os.environ.get("NNWEEK_BOOK", _BOOK)
@@ -197,8 +209,8 @@ class Progress:
     def _lines(self):
         for day in sorted(set(self.days.values())):
             marks = (
-                f"{'✓' if done else '·'} {name}"
+                f"{'✓' if done else '○'}\N{NO-BREAK SPACE}{name}"  # a mark stays with its name
                 for name, done in self.passed.items()
                 if self.days[name] == day
             )
-            yield f"Day {day}: " + "  ".join(marks)
+            yield f"Day {day}: " + ", ".join(marks)

@@ -564,6 +564,8 @@ STYLES = {
 NOT_BOTH = (
     {"ignores-lr", "scaled-twice"},  # they cancel: no lr, then times lr
     {"factor-two", "factor-half"},
+    {"sum-not-mean", "mean-over-classes"},  # the sum divided by C, which has its own explanation
+    {"no-batch-average", "mean-over-classes"},
     {"all-classes", "log-of-mean"},  # the probabilities of a row sum to 1
     {"indexes-columns", "log-of-mean"},
     {"bias-wrong-axis", "returns-updated-weights"},  # the shapes do not fit
@@ -1103,7 +1105,7 @@ def test_unusual_mistake_gets_the_right_id(name, mistake, function):
             lambda X, y, *p: [g / len(X) for g in right_backward(X[:1], y[:1], *p)],
             "Only the first example counts",
         ),
-        ("cross_entropy", first_example_in_the_loop, "the loss of the first example"),
+        ("cross_entropy", first_example_in_the_loop, "Only the first example counts"),
         ("sgd_step", lambda p, g, lr: p[-1] - lr * g[-1], "Only the last parameter"),
         ("sgd_step", only_the_loop_variable, "No parameter moved"),
         (
@@ -1114,7 +1116,7 @@ def test_unusual_mistake_gets_the_right_id(name, mistake, function):
         (
             "sgd_step",
             lambda p, g, lr: [*solutions.sgd_step(p, g, lr)[:-1], p[-1]],
-            "Some of the parameters did not move",
+            "Some of the parameters were not updated",
         ),
         (
             "backward",
@@ -1295,3 +1297,188 @@ def test_backward_for_either_shape_of_biases_passes(function):
 def test_mistake_in_backward_is_named_for_either_shape_of_biases(function, scale, mistake):
     verdict = first_verdict("backward", lambda *a: function(*a, scale=scale))
     assert verdict.mistake == mistake, verdict
+
+
+def flat_copy(f, x, eps=1e-5):
+    flat, gradient = x.flatten(), np.zeros(x.size)
+    for i in range(x.size):
+        values = []
+        for side in (1, -1):
+            flat[i] += side * eps
+            values.append(f(x))
+            flat[i] -= side * eps
+        gradient[i] = (values[0] - values[1]) / (2 * eps)
+    return gradient.reshape(x.shape)
+
+
+def own_step(step):
+    return lambda f, x, eps=1e-5: solutions.numerical_gradient(f, x, step)
+
+
+def skips_zeros(f, x, eps=1e-5):
+    return np.where(x == 0, 0, solutions.numerical_gradient(f, x, eps))
+
+
+def with_scores(change):
+    """Make a `backward` from (p, y, Y) → the error at the scores."""
+
+    def backward(X, y, W1, b1, W2, b2):
+        z1 = X @ W1 + b1
+        a1 = np.maximum(0, z1)
+        p = solutions.softmax(a1 @ W2 + b2)
+        d = change(p, np.eye(p.shape[1])[y])
+        dz1 = d @ W2.T * (z1 > 0)
+        return X.T @ dz1, dz1.sum(0), a1.T @ d, d.sum(0)
+
+    return backward
+
+
+def activated(activation):
+    """A `backward` by autograd through another activation of the hidden layer."""
+
+    def backward(X, y, *parameters):
+        W1, b1, W2, b2 = (torch.tensor(p, requires_grad=True) for p in parameters)
+        scores = activation(torch.tensor(X) @ W1 + b1) @ W2 + b2
+        torch.nn.functional.cross_entropy(scores, torch.tensor(y)).backward()
+        return [p.grad for p in (W1, b1, W2, b2)]
+
+    return backward
+
+
+def half_masked(masked):
+    """Make a `backward` that applies ReLU's mask to only one of dW1 and db1."""
+
+    def backward(X, y, *parameters):
+        right = right_backward(X, y, *parameters)
+        without = backward_arrays({"missing-relu-mask"})(X, y, *parameters)
+        return [(right if i in (masked, 2, 3) else without)[i] for i in range(4)]
+
+    return backward
+
+
+def naive_softmax(z):
+    e = np.exp(z)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def losses(probs, y):
+    return -np.log(np.maximum(probs[np.arange(len(y)), y], 1e-12))
+
+
+def updates(*indices):
+    """Make an `sgd_step` that updates the parameters with these indices, in place."""
+
+    def sgd_step(params, grads, lr):
+        for i in range(len(params))[slice(*indices)]:
+            params[i] = params[i] - lr * grads[i]
+        return params
+
+    return sgd_step
+
+
+def steps_back_to_front(params, grads, lr):
+    return solutions.sgd_step(params, grads, lr)[:-1]
+
+
+WITH_A_REASON = {
+    ("softmax", "wrong-axis", "The maximum was taken over the batch"): [
+        lambda z: np.exp(z - z.max(axis=0)) / np.exp(z - z.max(axis=0)).sum(axis=1, keepdims=True),
+    ],
+    ("softmax", "no-max-subtraction", "The scores were clipped"): [
+        lambda z: naive_softmax(np.clip(z, -50, 50)),
+        lambda z: naive_softmax(np.clip(z, -700, 700)),
+    ],
+    ("softmax", "no-max-subtraction", "overflows"): [
+        lambda z: naive_softmax(z),
+        lambda z: naive_softmax(z + z.max(axis=1, keepdims=True)),
+    ],
+    ("cross_entropy", "log-of-zero", "the logarithm of 0 is minus infinity"): [
+        lambda p, y: -np.log(p[np.arange(len(y)), y]).mean(),
+    ],
+    ("cross_entropy", "log-of-zero", "The floor is too large"): [
+        lambda p, y: losses(p + 1e-3, y).mean(),
+        lambda p, y: losses(p + 1e-5, y).mean(),
+        lambda p, y: losses(np.maximum(p, 1e-3), y).mean(),
+        lambda p, y: losses(np.maximum(p, 2e-6), y).mean(),
+    ],
+    ("cross_entropy", "log-of-zero", "adds nothing to your loss"): [
+        lambda p, y: losses(np.where(p > 0, p, 1), y).mean(),
+        lambda p, y: losses(p, y)[losses(p, y) < 20].mean(),
+    ],
+    ("cross_entropy", "wrong", "binary cross-entropy"): [
+        lambda p, y: (
+            -np.sum(np.log(np.where(np.eye(p.shape[1])[y] == 1, p, 1 - p) + 1e-12)) / len(y)
+        ),
+        lambda p, y: (
+            -np.mean(
+                np.eye(p.shape[1])[y] * np.log(p + 1e-12)
+                + (1 - np.eye(p.shape[1])[y]) * np.log(1 - p + 1e-12)
+            )
+        ),
+    ],
+    ("forward", "wrong", "another activation"): [
+        lambda X, W1, b1, W2, b2: np.tanh(X @ W1 + b1) @ W2 + b2,
+        lambda X, W1, b1, W2, b2: np.maximum(X @ W1 + b1, 0.1 * (X @ W1 + b1)) @ W2 + b2,
+    ],
+    ("backward", "wrong", "another activation in the hidden layer"): [
+        activated(lambda z: torch.sigmoid(z)),
+        activated(lambda z: torch.tanh(z)),
+        activated(lambda z: torch.nn.functional.leaky_relu(z, 0.01)),
+    ],
+    ("cross_entropy", "mean-over-classes", "2.333 times as large, for 7 rows and 3 classes"): [
+        lambda p, y: losses(p, y).sum() / p.shape[1],
+    ],
+    ("cross_entropy", "wrong", "0.0029, where 0.002869"): [
+        lambda p, y: round(float(losses(p, y).mean()), 4),
+    ],
+    (
+        "backward",
+        "mean-over-classes",
+        "2.333 times as large as expected, for 7 rows and 3 classes",
+    ): [
+        with_scores(lambda p, Y: (p - Y) / p.shape[1]),
+    ],
+    ("backward", "one-hot-per-class", "after the division by N"): [
+        with_scores(lambda p, Y: p / len(p) - Y),
+        with_scores(lambda p, Y: (p - p.shape[1] * Y) / len(p)),
+    ],
+    ("backward", "missing-relu-mask", "so the mask is there"): [half_masked(0), half_masked(1)],
+    ("backward", "wrong", "Only the first example counts"): [
+        lambda X, y, *p: right_backward(X[:1], y[:1], *p),
+    ],
+    ("backward", "assigns-in-loop", "Only the last example counts"): [
+        lambda X, y, *p: right_backward(X[-1:], y[-1:], *p),
+    ],
+    ("numerical_gradient", "wrong", "does not depend on `eps`"): [own_step(1e-3), own_step(1e-2)],
+    ("numerical_gradient", "wrong", "`gradient[2]` is 0"): [skips_zeros],
+    ("numerical_gradient", "aliased-copies", "a copy that f never sees"): [flat_copy],
+    ("sgd_step", "first-only", "Only the first"): [
+        updates(0, 1),
+        lambda p, g, lr: [p[0] - lr * g[0]],
+    ],
+    ("sgd_step", "wrong", "`params[3]` is not: "): [updates(0, -1), steps_back_to_front],
+    ("sgd_step", "wrong", "`params[0]` is not: "): [updates(1, None)],
+    ("sgd_step", "wrong-type", "params[0]"): [
+        lambda p, g, lr: (p, g),
+        lambda p, g, lr: (solutions.sgd_step(p, g, lr), lr),
+    ],
+    ("sgd_step", "wrong", "Only the last parameter"): [updates(-1, None)],
+}
+
+
+@pytest.mark.parametrize(("name", "mistake", "phrase", "function"), cases(WITH_A_REASON))
+def test_verdict_says_what_happened(name, mistake, phrase, function):
+    verdict = first_verdict(name, function)
+    assert (verdict.mistake, phrase in verdict.hint) == (mistake, True), verdict
+
+
+def test_no_factor_is_quoted_that_is_not_exact():
+    function = with_scores(lambda p, Y: (p - Y) * np.linspace(1, 2, len(p))[:, None])
+    assert "times as large" not in first_verdict("backward", function).hint
+    both = backward_arrays({"no-batch-average", "one-hot-not-subtracted"})
+    assert "times as large" not in first_verdict("backward", both).hint
+
+
+def test_rows_that_become_matrices_are_remarked_on():
+    assert "your scores have the shape (7, 1, 3)" in first_verdict("forward", row_by_row).hint
+    assert first_verdict("forward", counts_units_by_length).hint == ""

@@ -22,6 +22,7 @@ from support.submissions import (
     backward_arrays,
     backward_loops,
     backward_sums,
+    first_verdict,
     forward_arrays,
     in_float32,
     numerical_steps,
@@ -779,7 +780,7 @@ def test_suite_that_insists_on_the_shape_of_the_bias_passes_with_a_remark(suite)
 def test_verdict_says_what_lets_a_mistake_survive(suite, survivor, why):
     verdict = checks.test_suite(suite)
     assert verdict.mistake == "survivors", verdict
-    assert f"`{survivor}`" in verdict.hint
+    assert f"`{survivor}`" in verdict.hint or "more." in verdict.hint
     assert why in verdict.hint
 
 
@@ -868,3 +869,94 @@ def test_mistaken_implementations_give_different_gradients():
         X, y, params = network()
         pairs = list(zip(one(X, y, *params), other(X, y, *params), strict=True))
         assert not all(g.shape == h.shape and np.allclose(g, h) for g, h in pairs), (a, b)
+
+
+def only_asserts(backward):
+    X, y, params = network()
+    for got, expected in zip(
+        backward(X, y, *params), backward_arrays(set())(X, y, *params), strict=True
+    ):
+        assert np.allclose(np.ravel(got), np.ravel(expected))
+
+
+def inverted(backward):
+    X, y, params = network()
+    got, expected = backward(X, y, *params), backward_arrays(set())(X, y, *params)
+    return not any(
+        np.allclose(np.ravel(g), np.ravel(e)) for g, e in zip(got, expected, strict=True)
+    )
+
+
+def misspelt(backward):
+    return backward(X, y)  # noqa: F821
+
+
+def calls_once(backward):
+    return compares(backward, backward_arrays(set()))
+
+
+def zero_at_zero(function):
+    return lambda z: np.where(z == 0, 0, function(z))
+
+
+WITH_A_REASON = {
+    ("relu_grad", "wrong", "you return z itself"): [
+        lambda z: np.where(z > 0, 1, z),
+        lambda z: np.minimum(z, 1) * (z < 0) + (z > 0),
+    ],
+    ("relu_grad", "all-ones", "belongs to the identity"): [lambda z: np.where(z, 1, 0)],
+    ("sigmoid", "wrong", "exactly 0"): [
+        zero_at_zero(stable),
+        lambda z: stable(z) * (1 + (z == 0)),
+    ],
+    ("sigmoid", "missing-minus", "two branches are swapped"): [
+        lambda z: np.where(z < 0, 1, np.exp(-np.abs(z))) / (1 + np.exp(-np.abs(z))),
+    ],
+    ("sigmoid", "precedence", "as if `1 /` were missing"): [lambda z: 1 + np.exp(-z)],
+    ("sigmoid", "overflow", "warned"): [
+        lambda z: np.where(z >= 0, 1 / (1 + np.exp(-z)), np.exp(z) / (1 + np.exp(z))),
+    ],
+    ("sigmoid_grad", "wrong", "exactly 0"): [zero_at_zero(lambda z: stable(z) * stable(-z))],
+    ("sigmoid_grad", "wrong", "Beyond |z| = 5, your slope stays at 0.00665"): [
+        lambda z: stable(np.clip(z, -5, 5)) * stable(-np.clip(z, -5, 5)),
+    ],
+    ("sigmoid_grad", "wrong", "With z.shape = (3, 4)"): [lambda z: 0.9 * stable(z) * stable(-z)],
+    ("init_weights", "ignores-rng", "equal seeds gave different weights"): [
+        lambda i, o, rng: np.random.default_rng().normal(0, np.sqrt(2 / i), (i, o)),
+    ],
+    ("init_weights", "ignores-rng", "different seeds gave the same weights"): [
+        lambda i, o, rng: np.random.default_rng(0).normal(0, np.sqrt(2 / i), (i, o)),
+    ],
+    ("init_weights", "wrong-shape", "Name the others: `scale=` and `size=`"): [
+        lambda i, o, rng: rng.normal((i, o)) * np.sqrt(2 / i),
+        lambda i, o, rng: rng.normal(np.sqrt(2 / i), (i, o)),
+    ],
+    ("init_weights", "wrong", "The mean of your weights is √(2 / fan_in)"): [
+        lambda i, o, rng: rng.normal(np.sqrt(2 / i), size=(i, o)),
+        lambda i, o, rng: rng.normal(size=(i, o)) + np.sqrt(2 / i),
+    ],
+    ("init_weights", "missing-two", "0 and 0.0816 were expected"): [
+        lambda i, o, rng: rng.normal(0, np.sqrt(1 / i), (i, o)),
+    ],
+    ("test_suite", "false-alarm", "the wrong way round"): [inverted, lambda b: not careless()(b)],
+    ("test_suite", "false-alarm", "“vectorised”"): [wants_rows],
+    ("test_suite", "always-false", "NameError: name 'X' is not defined"): [misspelt],
+    ("test_suite", "not-attempted", "end it with `return True`"): [only_asserts],
+    ("test_suite", "survivors", "what may the first call leave behind"): [calls_once],
+    ("test_suite", "survivors", " more."): [shapes_only],
+}
+
+
+@pytest.mark.parametrize(("name", "mistake", "phrase", "function"), cases(WITH_A_REASON))
+def test_verdict_says_what_happened(name, mistake, phrase, function):
+    verdict = first_verdict(name, function)
+    assert (verdict.mistake, phrase in verdict.hint) == (mistake, True), verdict
+
+
+def test_suite_that_raises_is_told_only_that():
+    assert "nothing can pass" not in first_verdict("test_suite", misspelt).hint
+
+
+def test_tail_of_the_sigmoid_is_described_by_its_ends():
+    hint = first_verdict("sigmoid_grad", lambda z: stable(z) * stable(-z) + 0.01 * (z < -5)).hint
+    assert "With z.min() = -29.9, z.max() = 13.0: at z = -7, `slope" in hint

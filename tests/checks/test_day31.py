@@ -1021,10 +1021,14 @@ def unrecorded(net, x):
 
 
 @pytest.mark.parametrize(
-    "cut",
-    [lambda net, x: net(x).detach(), unrecorded, lambda net, x: net[3:](net[:3](x).detach())],
+    ("cut", "says"),
+    [
+        (lambda net, x: net(x).detach(), "none of"),
+        (unrecorded, "none of"),
+        (lambda net, x: net[3:](net[:3](x).detach()), "some of"),
+    ],
 )
-def test_network_with_a_cut_graph_fails(cut):
+def test_network_with_a_cut_graph_fails(cut, says):
     class Cut(nn.Module):
         def __init__(self):
             super().__init__()
@@ -1035,4 +1039,163 @@ def test_network_with_a_cut_graph_fails(cut):
 
     verdict = checks.mlp(Cut)
     assert verdict.mistake == "wrong"
-    assert "no gradient" in verdict.hint
+    assert says in verdict.hint
+
+
+class Steps(nn.Module):
+    """The right layers, with a `forward` that is given."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(784, 256), nn.Linear(256, 256), nn.Linear(256, 10)
+        self.steps = forward
+
+    def forward(self, x):
+        return self.steps(self, x)
+
+
+def drops_the_second_layer(net, x):
+    x = torch.relu(net.fc1(x.flatten(1)))
+    torch.relu(net.fc2(x))
+    return net.fc3(x)
+
+
+def computes_the_first_layer_again(net, x):
+    x = x.flatten(1)
+    h = torch.relu(net.fc2(torch.relu(net.fc1(x))))
+    h = torch.relu(net.fc1(x))
+    return net.fc3(h)
+
+
+def usual(net, x):
+    return net.fc3(torch.relu(net.fc2(torch.relu(net.fc1(x)))))
+
+
+@pytest.mark.parametrize(
+    ("make", "mistake", "says"),
+    [
+        (lambda: Steps(drops_the_second_layer), "missing-hidden-layer", "never reaches the output"),
+        (
+            lambda: Steps(computes_the_first_layer_again),
+            "missing-hidden-layer",
+            "never reaches the output",
+        ),
+        (
+            lambda: Steps(lambda net, x: usual(net, x.flatten(1)).argmax(1)),
+            "wrong-shape",
+            "one class per image, shape (7,), not ten logits",
+        ),
+        (lambda: Steps(lambda net, x: usual(net, x.flatten())), "no-flatten", "a single row"),
+        (lambda: Steps(lambda net, x: usual(net, x.view(784, -1))), "no-flatten", "(784, 7)"),
+        (
+            lambda: Steps(lambda net, x: usual(net, x.squeeze().flatten(-2))),
+            "wrong",
+            "With a single image, B = 1: `logits` has shape (10,), where (1, 10) was expected.",
+        ),
+        (
+            lambda: Steps(lambda net, x: usual(net, x.squeeze().flatten(1))),
+            "wrong",
+            "With a single image, B = 1: RuntimeError",
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Linear(28, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Flatten(),
+                nn.Linear(28 * 256, 10),
+            ),
+            "no-flatten",
+            "28 numbers of one row",
+        ),
+        (lambda: Deep(finish=nn.Softmax(dim=0)), "softmax-output", "each column sums to 1"),
+        (lambda: Deep(finish=nn.Softmax(dim=1)), "softmax-output", "each row sums to 1"),
+        (lambda: solutions.mlp()[:-1], "wrong", "The output layer is missing"),
+        (MadeInForward, "unregistered-layers", "again in each pass"),
+        (in_a_container(list), "unregistered-layers", "inside a plain Python list"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 784), *solutions.mlp()[2:]),
+            "swapped-sizes",
+            "takes 256 numbers and got 784",
+        ),
+        (mlp_matrices({"swapped-sizes"}), "swapped-sizes", "takes 256 numbers and got 784"),
+    ],
+)  # fmt: skip
+def test_verdict_on_a_network_says_what_is_true(make, mistake, says):
+    verdict = first_verdict("mlp", make)
+    assert verdict.mistake == mistake, verdict
+    assert says in verdict.hint
+    assert "graph" not in verdict.hint
+
+
+def loss_wrapped(model, images, labels, optimizer, criterion):
+    optimizer.zero_grad()
+    loss = torch.tensor(criterion(model(images), labels).item(), requires_grad=True)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def never_cleared_with_graph(model, images, labels, optimizer, criterion):
+    loss = criterion(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def criterion_of(*names):
+    def train_step(model, images, labels, optimizer, criterion):
+        optimizer.zero_grad()
+        values = {"images": images, "labels": labels, "logits": model(images)}
+        loss = criterion(*(values[name] for name in names))
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return train_step
+
+
+def steps_again(model, images, labels, optimizer, criterion):
+    loss = solutions.train_step(model, images, labels, optimizer, criterion)
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("step", "mistake", "says", "never"),
+    [
+        (twice, "wrong", "stepped twice in one call", "after the step"),
+        (steps_again, "wrong", "stepped twice in one call", "after the step"),
+        (loss_wrapped, "wrong", "it reached no parameter", "never called"),
+        (never_cleared_with_graph, "no-zero-grad", "still held the gradient", "first step is"),
+        (criterion_of("labels", "images"), "wrong", "was given images", "exchanged"),
+        (criterion_of("images", "labels"), "wrong", "was given images", "exchanged"),
+        (criterion_of("labels", "logits"), "swapped-arguments", "exchanged", "Are they swapped"),
+        (step_plain({"criterion-class"}), "criterion-class", "passed to the class", "only makes"),
+        (step_plain({"argmax-before-loss"}), "argmax-before-loss", "classes", "scores come first"),
+        (clipped, "wrong", "in order: forward, backward, step.", "the parameters after step"),
+        (clipped, "wrong", "Only the first loss is right", "are not"),
+        (backward_twice, "wrong", "forward, backward, backward, step.", "are not"),
+        (
+            lambda *args: (solutions.train_step(*args), 0.5),
+            "wrong-type",
+            "return only its first item",
+            "the loss of step 1",
+        ),
+        (
+            lambda model, images, labels, *rest: solutions.train_step(
+                model, images[0], labels[:1], *rest
+            ),
+            "raised",
+            "One example is not a batch",
+            "What happened",
+        ),
+    ],
+)
+def test_verdict_on_a_step_says_what_is_true(step, mistake, says, never):
+    verdict = first_verdict("train_step", step)
+    assert verdict.mistake == mistake, verdict
+    assert says in verdict.hint
+    assert never not in verdict.hint
+
+
+def test_error_names_no_private_class():
+    hint = first_verdict("train_step", lambda model, *rest: model.forwards()).hint
+    assert "'Network' object" in hint

@@ -7,6 +7,7 @@ styles; a style takes the bugs to inject.
 import functools
 import random
 import textwrap
+from functools import partial
 
 import numpy as np
 import pytest
@@ -1048,13 +1049,14 @@ LOOPS = {
 
 
 def loop_with(name, right="", wrong="", mode=None):
-    """Return a plain loop with one piece of its code replaced."""
+    """Return a plain loop with one piece of its code replaced, or with those of a dictionary."""
     training = name == "train_one_epoch"
     mode = mode or ("model.train()" if training else "model.eval()")
     body = PER_BATCH.format(training=TRAINING if training else "pass")
     source = f"{mode}\ntotal = correct = count = 0\n{body}\nreturn total / count, correct / count"
-    assert right in source
-    source = source.replace(right, wrong) if right else source
+    for piece, other in (right if isinstance(right, dict) else {right: wrong}).items():
+        assert piece in source
+        source = source.replace(piece, other) if piece else source
     names = {"torch": torch, "F": F, "np": np, "nn": nn}
     exec(f"def loop({LOOPS[name]}):\n" + textwrap.indent(source, "    "), names)
     return names["loop"] if training else torch.no_grad()(names["loop"])
@@ -1255,6 +1257,94 @@ def test_gradients_left_off_get_a_remark():
     assert torch.is_grad_enabled()
 
 
+def normalize_written(*lines):
+    """Return a `normalize` that runs these lines."""
+
+    def normalize(train, test):
+        names = {"train": train, "test": test}
+        for line in lines:
+            exec(line, names)
+        return names["train"], names["test"]
+
+    return normalize
+
+
+STATISTICS = "mean, std = train.mean(), train.std()"
+BOTH_SCALED = "train, test = train / 255, test / 255"
+TRAIN = "train = (train - mean) / std"
+
+
+@pytest.mark.parametrize(
+    ("lines", "mistake", "phrase"),
+    [
+        (["train = train / 255", STATISTICS, "test = (test - mean) / std", TRAIN],
+         "wrong", "on another scale than `train`"),
+        (["test = test / 255", STATISTICS, "test = (test - mean) / std", TRAIN],
+         "wrong", "on another scale than `train`"),
+        ([STATISTICS, BOTH_SCALED, "test = (test - mean) / std", TRAIN],
+         "wrong", "mean and std are on 0–255, the images on 0–1"),
+        (["mean, std = (train / 255).mean(), (train / 255).std()", TRAIN,
+          "test = (test - mean) / std"], "wrong", "mean and std are on 0–1, the images on 0–255"),
+        ([BOTH_SCALED, STATISTICS, TRAIN, "test = test - mean"],
+         "no-scaling", "`train` is right; `test` is not"),
+        ([BOTH_SCALED, STATISTICS, TRAIN, "test = test / std"],
+         "no-centering", "`train` is right; `test` is not"),
+        ([BOTH_SCALED, STATISTICS, TRAIN, "test = (test - test.mean()) / std"],
+         "test-statistics", "its own mean was subtracted"),
+        ([BOTH_SCALED, STATISTICS, TRAIN, "test = (test - mean) / test.std()"],
+         "test-statistics", "divided by its own deviation"),
+        ([BOTH_SCALED, STATISTICS, TRAIN], "wrong", "returned unchanged, or only divided by 255"),
+    ],
+)  # fmt: skip
+def test_normalize_says_which_set_is_wrong_and_how(lines, mistake, phrase):
+    verdict = first_verdict("normalize", normalize_written(*lines))
+    assert verdict.mistake == mistake, verdict
+    assert phrase in verdict.hint
+    assert "That is not all" not in verdict.hint
+
+
+def test_test_set_that_was_changed_is_not_called_unchanged():
+    twice = ["test = (test - mean) / std"] * 2
+    verdict = first_verdict("normalize", normalize_written(BOTH_SCALED, STATISTICS, *twice, TRAIN))
+    assert verdict.mistake == "wrong"
+    assert "unchanged" not in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("order", "size", "mistake", "phrase"),
+    [
+        (
+            "rng.permutation(n)",
+            "n * r / 100",
+            "wrong",
+            "`val_idx` is empty; n · val_ratio is 12.2.",
+        ),
+        ("rng.permutation(n)", "n", "wrong", "`train_idx` is empty"),
+        ("rng.permutation(n) + 1", "n * r", "drops-samples", "index 61 does not exist"),
+        ("np.arange(n)", "n * r", "not-shuffled", "evenly spaced"),
+    ],
+)
+def test_split_says_what_is_wrong(order, size, mistake, phrase):
+    def split(n, r, seed):
+        names = {"n": n, "r": r, "np": np, "rng": np.random.default_rng(seed)}
+        indices, n_val = eval(order, names), int(eval(size, names))
+        return indices[n_val:], indices[:n_val]
+
+    verdict = first_verdict("split", split)
+    assert verdict.mistake == mistake, verdict
+    assert phrase in " ".join(verdict.hint.split())
+
+
+def test_split_counts_shared_indices():
+    def split(n, r, seed, more=0):
+        train, val = solutions.split(n, r, seed)
+        return np.r_[train, val[: more or None]], val
+
+    assert "With n = 61, 12 indices are in both parts." in first_verdict("split", split).hint
+    one = partial(split, more=1)
+    assert "With n = 61, 1 index is in both parts." in first_verdict("split", one).hint
+
+
 @pytest.mark.parametrize("limits", [(0, 1), (-1, 1)])
 def test_scaling_to_a_range_is_explained(limits):
     verdict = first_verdict("normalize", scaled_to(*limits))
@@ -1348,3 +1438,79 @@ def test_checks_work_in_any_global_state(name):
             assert not torch.is_grad_enabled()
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+ACCURACY = "(logits.argmax(dim=1) == labels).sum().item()"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "mistake", "says"),
+    [
+        ("correct / count", "total / count", "wrong", "Both of your numbers are the loss"),
+        ("return total / count", "return correct / count", "wrong", "are the accuracy"),
+        ("correct / count", "correct // count", "wrong", "The loss is right; the accuracy is not"),
+        ("dim=1", "", "wrong", "The loss is right; the accuracy is not"),
+        ("argmax(dim=1)", "max(dim=1)[0]", "wrong", "The loss is right; the accuracy is not"),
+        ("==", "!=", "wrong", "the share of wrong answers"),
+        ("return total / count, correct / count", "return correct / count, total / count",
+         "swapped-return", "in each other's place"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", LOOPS)
+def test_wrong_number_is_described(name, right, wrong, mistake, says):
+    body = loop_with(name, ACCURACY, ACCURACY.replace(right, wrong)) if right in ACCURACY else None
+    verdict = first_verdict(name, body or loop_with(name, right, wrong))
+    assert verdict.mistake == mistake, verdict
+    assert says in verdict.hint
+    assert "trainable" not in verdict.hint
+
+
+MEAN = ACCURACY.replace("sum()", "float().mean()")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "slip"),
+    [
+        ({ACCURACY: MEAN}, ".float().mean().item()` instead"),
+        (
+            {ACCURACY: MEAN, "correct / count": "correct / len(loader)"},
+            ".float().mean().item() * loader.batch_size` instead",
+        ),
+        ({"correct / count": "correct"}, "with `total_correct` instead"),
+        (
+            {"loss.item() * len(labels)": "loss.item()", "total / count": "total / len(loader)"},
+            "return total_loss / len(loader)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", LOOPS)
+def test_third_attempt_shows_the_slip_that_was_made(name, wrong, slip):
+    first_verdict(name, loop_with(name, wrong))
+    exercise = checks.EXERCISES[name]
+    exercise(loop_with(name, wrong))
+    assert slip in exercise(loop_with(name, wrong)).hint
+
+
+def test_tensor_in_the_sum_is_to_be_a_number():
+    loop = loop_with("train_one_epoch", "total += loss.item() *", "total += loss *")
+    verdict = first_verdict("train_one_epoch", loop)
+    assert verdict.mistake == "wrong-type"
+    assert "`loss.item()`" in verdict.hint
+
+
+def test_single_examples_are_no_batch():
+    loop = loop_with("train_one_epoch", "in loader:", "in loader.dataset:")
+    verdict = first_verdict("train_one_epoch", loop)
+    assert verdict.mistake == "raised"
+    assert "One example is not a batch" in verdict.hint
+
+
+def test_evaluation_that_trains_is_said_once_to_change_parameters():
+    def evaluate(model, loader, criterion):
+        with torch.no_grad():
+            next(model.parameters()).mul_(2)
+        return solutions.evaluate(model, loader, criterion)
+
+    verdict = first_verdict("evaluate", evaluate)
+    assert verdict.mistake == "trains"
+    assert verdict.hint.count("have changed") == 1

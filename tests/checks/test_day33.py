@@ -238,7 +238,9 @@ NOT_BOTH = (
     {"no-bias-correction", "off-by-one-t"},  # no correction that could be off by one
     {"no-bias-correction", "corrects-stored-moments"},
     {"velocity-lost", "typed-mu"},  # no velocity that μ could scale
-    {"v-of-g", "old-moment-lost"},  # the root of a negative number
+    # the root of a negative number
+    {"v-of-g", "old-moment-lost"},
+    {"v-of-g", "swapped-betas"},
     # What the denominator contains does not matter if it is not used.
     {"root-of-beta", "only-v-corrected"},
 )
@@ -377,7 +379,12 @@ UNUSUAL = {
         momentum_by_torch(mu_option="dampening"),
         momentum(v="mu * v + (1 - mu) * g", w="w - lr * v / (1 - mu)"),
     ],
-    ("momentum_step", "ascent"): [momentum_by_torch(maximize=True)],
+    ("momentum_step", "ascent"): [
+        momentum_by_torch(maximize=True),
+        momentum(v="mu * v - g"),
+        momentum(v="mu * v - lr * g", w="w - v"),
+        momentum(v="mu * v + lr * g", w="w + v"),
+    ],
     ("momentum_step", "velocity-lost"): [
         momentum_by_torch(fresh=True),
         momentum(v="mu * g + g"),
@@ -386,6 +393,15 @@ UNUSUAL = {
     ("momentum_step", "old-velocity"): [momentum(first="w = w - lr * v", w="w")],
     ("momentum_step", "other-convention"): [momentum(v="mu * v - g", w="w + lr * v")],
     ("momentum_step", "wrong"): [
+        # From v = 0, these go downhill.
+        momentum(v="mu * v + lr * g"),
+        momentum(v="mu * v - lr * g", w="w + lr * v"),
+        momentum(v="lr * (mu * v + g)"),
+        momentum(v="lr * (mu * v + g)", w="w - v"),
+        momentum(v="lr * v + g", w="w - mu * v"),
+        momentum(v="v + mu * g"),
+        momentum(v="mu * (v + g)"),
+        momentum(w="w - lr * mu * v"),
         momentum(v="lr * v + g"),
         momentum(v="mu * v + lr * v + g"),
         momentum(v="(1 - mu) * v + mu * g"),
@@ -437,6 +453,10 @@ UNUSUAL = {
         adam(hats="m / (1 - b2**t), v / (1 - b1**t)"),
         adam(hats="m / (1 - b2**t), v / (1 - b2**t)"),
         adam(v="b1 * v + (1 - b1) * g**2"),
+        adam(v="b1 * v + (1 - b2) * g**2"),
+        adam(v="b2 * v + (1 - b1) * g**2"),
+        adam(m="b1 * m + (1 - b2) * g"),
+        adam(hats="m / (1 - b1**t), v / (1 - b1**t)"),
     ],
     ("adam_step", "v-of-g"): [
         adam(v="b2 * v + (1 - b2) * abs(g)"),
@@ -493,6 +513,33 @@ def test_unusual_answer_gets_the_right_verdict(name, mistake, function):
         ("momentum_step", momentum_arrays({"other-convention"}), "other-convention", ["Your idea is right"]),
         ("momentum_step", momentum(first="old = v", answer="w, old"), "velocity-lost", ["right; v"]),
         ("momentum_step", momentum(answer="w"), "wrong-type", ["(w, v)"]),
+        *(
+            ("momentum_step", momentum(v=v, w=w), "wrong", ["applied twice"])
+            for v, w in (
+                ("mu * v + lr * g", "w - lr * v"),
+                ("mu * v - lr * g", "w + lr * v"),
+                ("lr * (mu * v + g)", "w - lr * v"),
+            )
+        ),
+        ("momentum_step", momentum(v="lr * (mu * v + g)", w="w - v"), "wrong", ["would apply once more"]),
+        ("momentum_step", momentum(v="mu * v - g", w="w + lr * v"), "other-convention", ["opposite sign"]),
+        ("momentum_step", momentum(v="mu * v - g", w="w + v"), "other-convention", ["opposite sign"]),
+        ("momentum_step", momentum(v="-(mu * v + g)", w="w + lr * v"), "wrong", ["sign of v is flipped"]),
+        ("momentum_step", momentum(v="-lr * (mu * v + g)", w="w + v"), "wrong", ["would apply once more"]),
+        ("momentum_step", momentum(v="mu * v - lr * g"), "ascent", ["goes uphill"]),
+        ("momentum_step", momentum(v="lr * v + g", w="w - mu * v"), "wrong", ["which factor belongs"]),
+        ("momentum_step", momentum(v="v + mu * g"), "wrong", ["which factor belongs"]),
+        ("momentum_step", momentum(v="mu * (v + g)"), "wrong", ["which factor belongs"]),
+        ("adam_step", adam(v="b2 * v + (1 - b2) * abs(g)"), "v-of-g", ["averages |g|"]),
+        ("adam_step", adam(step="w - lr * mh / np.sqrt(vh) + eps"), "wrong", ["a / b + c"]),
+        ("adam_step", adam(hats="m / (1 - b1), v / (1 - b2)"), "wrong", ["t is missing"]),
+        ("adam_step", adam(hats="m / (1 - b1**t), v / (1 - b2)"), "wrong", ["t is missing"]),
+        (
+            "adam_step",
+            adam(first="old = m / (1 - b1**t), v / (1 - b2**t)", hats="old"),
+            "wrong",
+            ["before this gradient"],
+        ),
         # Works for tensors only up to its own error, which is the one to quote.
         ("momentum_step", momentum(v="v.mul(mu).add(g)", w="undefined"), "raised", ["undefined"]),
         ("adam_step", adam(first="eps = 0.0"), "wrong", ["ε has no effect"]),
@@ -506,6 +553,30 @@ def test_verdict_says_what_is_wrong(name, function, mistake, phrases):
     verdict = first_verdict(name, function)
     assert verdict.mistake == mistake, verdict
     assert all(phrase in verdict.hint.replace("`", "") for phrase in phrases), verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "line"),
+    [
+        ("momentum_step", momentum(first="old = v", answer="w, old"), "`lr * new_v, v`"),
+        ("momentum_step", momentum(v="mu * v - g"), "`mu * v - g`"),
+        ("momentum_step", momentum(v="mu * v - lr * g", w="w - v"), "w - new_v"),
+        ("adam_step", adam(hats="m / (1 - b1**t), v / (1 - b1**t)"), "`v / (1 - beta1**t)`"),
+        ("adam_step", adam(v="b1 * v + (1 - b1) * g**2"), "beta1 * v + (1 - beta1) * g**2"),
+        ("adam_step", adam(m="(1 - b1) * g"), "`(1 - beta1) * g`"),
+    ],
+)
+def test_third_hint_shows_the_line_that_is_wrong(name, function, line):
+    first = first_verdict(name, function)
+    checks.EXERCISES[name](function)
+    third = checks.EXERCISES[name](function)
+    assert first.mistake == third.mistake
+    assert line in " ".join(third.hint.split()), third
+
+
+def test_copied_beta_explains_everything():
+    for v in ("b1 * v + (1 - b1) * g**2", "b1 * v + (1 - b2) * g**2"):
+        assert "That is not all" not in first_verdict("adam_step", adam(v=v)).hint
 
 
 SGD, MOMENTUM, ADAM = "SGD", "momentum", "Adam"
@@ -586,6 +657,8 @@ SWEEPS = {
                             {SGD: bowl(0.1) | {0.03: 0.94}, ADAM: bowl(0.003)}),
         "diverged": ({SGD: 1.0, ADAM: 0.003},
                      {SGD: bowl(0.1) | {1.0: float("nan")}, ADAM: bowl(0.003)}),
+        "half": ({SGD: 0.01, ADAM: None}, SCORES),
+        "same in two of three": ({SGD: 0.01, ADAM: 0.01, MOMENTUM: None}, {**SCORES, MOMENTUM: bowl(0.03)}),
         "also on the test set": ({SGD: 0.01, ADAM: 0.003}, TESTED),
     },
     "chosen-by-test": {
@@ -604,7 +677,6 @@ SWEEPS = {
         "ellipsis": (..., SCORES),
         "empty": ({}, SCORES),
         "blank": ({SGD: None, ADAM: None}, SCORES),
-        "half": ({SGD: 0.1, ADAM: ...}, SCORES),
     },
     "wrong-type": {
         "number": (0.1, SCORES),
@@ -612,6 +684,8 @@ SWEEPS = {
         "function": (lambda: {SGD: 0.1}, SCORES),
         "text": ({SGD: "0.1", ADAM: 0.01}, SCORES),
         "list": ({SGD: [0.1, 0.2], ADAM: 0.01}, SCORES),
+        "lists of one": ({SGD: [0.1], ADAM: [0.003]}, SCORES),
+        "tuple of one": ({SGD: (0.1,), ADAM: 0.003}, SCORES),
         "no scores": (GOOD, None),
         "rates only": (GOOD, RATES),
         "rates of each": (GOOD, {SGD: RATES, ADAM: RATES}),
@@ -626,6 +700,11 @@ SWEEPS = {
         "no score": (GOOD, {SGD: dict.fromkeys(RATES, np.nan), ADAM: bowl(0.003)}),
     },
     "wrong": {
+        "half": ({SGD: 0.1, ADAM: ...}, SCORES),
+        "half, None": ({SGD: None, ADAM: 0.003}, SCORES),
+        "positions": ({SGD: 4, ADAM: 4}, SCORES),
+        "different positions": ({SGD: 4, ADAM: 5}, SCORES),
+        "accuracies": ({SGD: 0.95, ADAM: 0.95}, {SGD: bowl(0.1, RATES[:-1]), ADAM: bowl(0.003, RATES[:-1])}),
         "never tried": ({SGD: 0.05, ADAM: 0.01}, SCORES),
         "beyond": ({SGD: 10.0, ADAM: 0.01}, SCORES),
         "negative": ({SGD: -0.1, ADAM: 0.01}, SCORES),
@@ -662,6 +741,24 @@ def test_near_tie_passes_with_a_remark():
     assert verdict.passed
     assert "95.00% against 94.99%" in verdict.hint
     assert checks.lr_sweep(GOOD, SCORES).hint == ""
+
+
+@pytest.mark.parametrize(
+    ("best", "phrase"),
+    [
+        ({SGD: 0.1, ADAM: ...}, "1 of 2 right, 1 not answered yet."),
+        ({SGD: 0.01, ADAM: None}, "0 of 2 right, 1 not answered yet.\nFor SGD you chose 0.01."),
+        ({SGD: 0.1, ADAM: 0.001}, "2 have a higher"),
+        ({SGD: 0.1, ADAM: 0.01}, "1 has a higher"),
+        ({SGD: 4, ADAM: 4}, "Is 4 the position in the list?"),
+        ({SGD: 5, ADAM: 2}, "Is 5 the position in the list?"),
+        ({SGD: 0.1, ADAM: 0.87}, "Is 0.87 the accuracy"),
+    ],
+)
+def test_sweep_says_what_is_wrong(best, phrase):
+    scores = {SGD: bowl(0.1), ADAM: {**bowl(0.003), 0.01: 0.93, 0.001: 0.87}}
+    hint = checks.lr_sweep(best, scores).hint
+    assert phrase in hint
 
 
 def test_first_hint_on_a_worse_rate_does_not_name_the_best():

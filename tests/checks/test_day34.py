@@ -195,6 +195,46 @@ def test_unusual_ratio_gets_the_right_verdict(name, mistake, function):
     assert (verdict.passed, verdict.mistake) == (False, mistake), verdict
 
 
+def length(x):
+    return np.linalg.norm(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "mistake", "phrase"),
+    [
+        (lambda b, a: length(a) / length(b), "wrong", "nothing was subtracted"),
+        (lambda b, a: length(a) - length(b) / length(b), "wrong", "`a - b / c`"),
+        (lambda b, a: length(a - b / length(b)), "wrong", "`a - b / c`"),
+        (lambda b, a: round(length(a - b) / length(b), 3), "wrong", "was rounded"),
+        (lambda b, a: round(float(length(a - b) / length(b)), 2), "wrong", "was rounded"),
+        (lambda b, a: np.linalg.norm(a - b, 2) / length(b), "spectral-norm", "spectral norm"),
+        (lambda b, a: np.std(a - b) / length(b), "std-ratio", "Standard deviations"),
+        (lambda b, a: 0.0, "wrong", "where 0."),
+        (lambda b, a: 1.0, "wrong", "where 0."),
+        (lambda b, a: length(a), "wrong", "where 0."),
+    ],
+)
+def test_first_hint_on_a_ratio_says_what_is_wrong(function, mistake, phrase):
+    verdict = first_verdict("update_ratio", function)
+    assert verdict.mistake == mistake, verdict
+    assert phrase in verdict.hint
+
+
+def test_swapped_arguments_are_asked_for():
+    def swapped(after, before):
+        return length(after - before) / length(before)
+
+    first_verdict("update_ratio", swapped)
+    assert "Does your `def` line read `(before, after)`?" in checks.update_ratio(swapped).hint
+
+
+def test_no_hint_on_the_ratio_shows_the_entire_solution():
+    for mistake in checks.update_ratio.mistakes:
+        shown = " ".join(mistake.hints)
+        assert not ("`np.linalg.norm(after - before)`" in shown and "`change / np" in shown)
+        assert "np.linalg.norm(after - before) / np.linalg.norm(before)" not in shown
+
+
 def test_relative_change_is_the_ratio_for_tensors():
     before, after = torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 3.0]])
     assert faulty_runs.relative_change(before, after) == pytest.approx(0.2)
@@ -288,7 +328,7 @@ def test_unknown_names_get_the_nearest_suggestion():
 
 def test_repeated_cause_is_reported():
     hint = checks.diagnose(ANSWERS | {"elder": "overfitting"}).hint
-    assert "`overfitting` 2 times" in hint
+    assert "`overfitting` twice; each cause occurs once." in hint
 
 
 @pytest.mark.slow

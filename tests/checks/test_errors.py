@@ -15,6 +15,7 @@ A = np.ones((4, 3))
 T = torch.ones(4, 3)
 LAYER = nn.Linear(3, 2)
 PAIR, HALF = [1, 2], 0.5
+RNG = np.random.default_rng(0)
 LABELS = torch.zeros(4, dtype=torch.long)
 cross_entropy = nn.CrossEntropyLoss()
 
@@ -57,6 +58,14 @@ def changed_before_backward():
     a.sum().backward()
 
 
+def assign_more_than_masked(x):
+    x[x > 0] = np.ones((4, 3)) * 2
+
+
+def lacks_arguments():
+    return 0
+
+
 def unpacked(values):
     a, b = values
     return a, b
@@ -74,7 +83,7 @@ class WithoutSelf(nn.Module):
 
 EXCEPTIONS = [
     # (code that raises, what the sentence says)
-    (lambda: A / A.sum(axis=1), "Beside (4, 3), the shape (4, 1) would fit instead of (4,)"),
+    (lambda: A / A.sum(axis=1), "To fit (4, 3), the shape must be (4, 1), not (4,)."),
     (lambda: A - np.ones((3, 4)), "transposed"),
     (lambda: A - np.ones((4, 2)), "`y.max() + 1` is too small"),
     (lambda: A + np.ones((2, 2)), "the sizes 3 and 2 are neither equal nor 1"),
@@ -89,6 +98,14 @@ EXCEPTIONS = [
     (lambda: changes(np.arange(3), subtract_half), "type float64, into an array of type int64"),
     (lambda: changes(np.broadcast_to(1.0, 3), subtract_half), "`.copy()`"),
     (lambda: max(A, 0), "`np.maximum`"),
+    (
+        lambda: changes(np.arange(12.0).reshape(4, 3), assign_more_than_masked),
+        "The mask on the left",
+    ),
+    (
+        lambda: changes(np.arange(4.0), lambda x: x.__setitem__(x > 1, np.ones(3))),
+        "The mask on the",
+    ),
     (lambda: 1 if T > 0 else 0, "one True or False"),
     (lambda: A[1.0], "whole number"),
     (lambda: A[np.ones(2)], "whole number"),
@@ -131,7 +148,7 @@ EXCEPTIONS = [
     (WithoutSuper, "`super().__init__()`"),
     (lambda: WithoutSelf()(T), "`self`"),
     (lambda: torch.optim.SGD([], lr=0.1), "no parameters"),
-    (lambda: undefined, "the name `undefined`"),  # noqa: F821
+    (lambda: undefined, "Nothing named `undefined` exists"),  # noqa: F821
     (lambda: plt.plot([]), "`import matplotlib.pyplot as plt`"),  # noqa: F821
     (used_before_assignment, "assigns to `total`"),
     (lambda: lacks_return(A) + 1, "lack a `return`"),
@@ -148,7 +165,19 @@ EXCEPTIONS = [
     (lambda: A.unsqueeze(0), "belongs to PyTorch's tensors"),
     (lambda: unpacked(), "nothing was passed for 'values'"),
     (lambda: unpacked(1, 2), "passes 2 arguments, and its `def` line names 1"),
-    (lambda: unpacked(value=1), "no argument of the name `value`"),
+    (lambda: lacks_arguments(1), "passes 1 argument, and its `def` line names 0"),
+    (
+        lambda: A.sum(keepdim=True),
+        "`sum` has no argument named `keepdim`; did you mean `keepdims`?",
+    ),
+    (lambda: RNG.normal(shape=3), "`normal` has no argument named `shape`; did you mean `size`?"),
+    (lambda: np.exp(A, axis=1), "`exp` has no argument named `axis`."),
+    (lambda: RNG.randn(4, 3), "Did you mean `standard_normal`?"),
+    (lambda: RNG((4, 3)), "not a function"),
+    (lambda: A[np.arange(3), np.arange(4) % 3], "have 3 and 4 entries"),
+    (lambda: np.sum(A, A), "one whole number is needed"),
+    (lambda: A @ np.ones(4), "for a vector, its length counts"),
+    (lambda: unpacked(value=1), "no argument named `value`"),
     (lambda: unpacked((1, 2, 3)), "There are 2 names"),
     (lambda: unpacked((1,)), "only 1 on the right"),
     (lambda: unpacked(3), "single number"),
@@ -195,7 +224,65 @@ def test_verdict_contains_the_sentence_after_the_learners_line():
     lines = verdict.hint.splitlines()
     assert verdict.mistake == "raised"
     assert "`return e / e.sum(axis=1)`" in lines[1]
-    assert "Beside (5, 3), the shape (5, 1) would fit" in lines[2]
+    assert "the shape must be (5, 1), not (5,): after a sum, mean or maximum" in lines[2]
+
+
+def adds_to_a_list(params, grads, lr):
+    out = []
+    for p, g in zip(params, grads, strict=True):
+        out += p - lr * g
+    return out
+
+
+def divides_by_the_sum(logits):
+    e = np.exp(logits)
+    total = e.sum(axis=1)
+    return e / total
+
+
+def multiplies_by_the_labels(probs, y):
+    return -np.mean(y * np.log(probs))
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "said", "unsaid"),
+    [
+        ("init_weights", lambda i, o, rng: rng.standard_normal(i, o), "`size=(i, o)`", ""),
+        ("init_weights", lambda i, o, rng: rng.normal(0, 0.1, i, o), "`size=(i, o)`", ""),
+        (
+            "init_weights",
+            lambda i, o, rng: rng.normal(0, np.sqrt(2 / i), i, o),
+            "`size=(i, o)`",
+            "",
+        ),
+        ("init_weights", lambda i, o, rng: np.zeros(i, o), "one argument: `(i, o)`", ""),
+        ("softmax", lambda z: np.max(0, z), "takes `z` for the axis; `np.maximum`", ""),
+        ("sgd_step", lambda p, g, lr: p - lr * g, "`p` is a list of arrays", "np.array"),
+        ("sgd_step", lambda p, g, lr: np.array(p) - lr, "`p` is a list of arrays", "One entry"),
+        ("sgd_step", lambda p, g, lr: [a - lr * b for a, b in (p, g)], "Do you want `zip(…)`?", ""),
+        ("sgd_step", adds_to_a_list, "`out` is a list", "Shapes are compared"),
+        ("forward", lambda X, W1, *rest: X * W1, "the matrix product is `@`", ""),
+        ("forward", lambda X, W1, b1, W2, b2: X @ W1 + b2, "the sizes 5 and 3", "classes"),
+        ("softmax", divides_by_the_sum, "not (5,). If it is a sum", ""),
+        ("cross_entropy", multiplies_by_the_labels, "must be (7, 1), not (7,).", "keepdims"),
+        ("cross_entropy", lambda p, y: p[y, np.arange(len(y))], "wrong order?", "y.max"),
+        ("cross_entropy", lambda p, y: p[:, :2][np.arange(len(y)), y], "`y.max() + 1`", "order?"),
+        ("numerical_gradient", lambda f, x, eps: np.zeros(x.shape[1]), "has no axis 1.", "list of"),
+    ],
+)
+def test_advice_fits_the_line_and_its_variables(name, function, said, unsaid):
+    hint = first_verdict(name, function).hint
+    assert "of your code: `" in hint, "the line of the learner, not of compiled code"
+    assert said in hint
+    assert not unsaid or unsaid not in hint.split("of your code: `")[1].split("`\n")[1]
+
+
+def test_advice_copes_with_tensors_and_ragged_lists():
+    def submission(logits):
+        tensor, ragged = torch.tensor(logits), [[1, [2]], [3]]
+        return logits / (tensor.sum(dim=1), ragged, logits.sum(axis=1))[2]
+
+    assert first_verdict("softmax", submission).mistake == "raised"
 
 
 def test_classes_counted_from_the_labels_are_explained():
@@ -219,24 +306,45 @@ NAMED = ("dW1", "db1", "dW2", "db2")
 @pytest.mark.parametrize(
     ("name", "function", "advice"),
     [
-        ("backward", lambda *g: (0.5, g), "Return only its second item, with the 4 arrays."),
-        ("backward", lambda *g: (0.5, list(g)), "Return only its second item, with the 4 arrays."),
-        ("backward", lambda *g: (0.5, *g), "only its second, third, fourth and fifth items"),
-        ("backward", lambda *g: (*g, 0.5), "only its first, second, third and fourth items"),
+        (
+            "backward",
+            lambda *g: (0.5, g),
+            "Return only the second of your 2 items, with the 4 arrays.",
+        ),
+        (
+            "backward",
+            lambda *g: (0.5, list(g)),
+            "Return only the second of your 2 items, with the 4 arrays.",
+        ),
+        (
+            "backward",
+            lambda *g: (0.5, *g),
+            "only the second, third, fourth and fifth of your 5 items",
+        ),
+        (
+            "backward",
+            lambda *g: (*g, 0.5),
+            "only the first, second, third and fourth of your 5 items",
+        ),
         ("backward", lambda *g: dict(zip(NAMED, g, strict=True)), "return `d['dW1'], d['db1'], "),
         (
             "backward",
             lambda *g: (0.5, {name[1:]: array for name, array in zip(NAMED, g, strict=True)}),
-            "Return only its second item. If your dictionary is `d`, return `d['W1'], ",
+            "Return only the second of your 2 items. If your dictionary is `d`, return `d['W1'], ",
         ),
         ("backward", lambda *g: {"a": g[0]}, ""),
-        ("forward", lambda s: (s, ("a", "cache")), "Return only its first item"),
-        ("forward", lambda s: ({"cache": 1}, s), "Return only its second item"),
+        ("backward", lambda *g: g[:3], "By the shapes, `db2` is missing."),
+        ("backward", lambda *g: g[1:3], "By the shapes, `dW1` and `db2` are missing."),
+        ("backward", lambda *g: g[:1], "returned 1 array, where 4 were expected"),
+        ("sgd_step", lambda *p: iter(p), "where a list of arrays was expected: `list(…)`"),
+        ("softmax", lambda p: p.astype(str).tolist(), "an array of text"),
+        ("forward", lambda s: (s, ("a", "cache")), "Return only the first of your 2 items"),
+        ("forward", lambda s: ({"cache": 1}, s), "Return only the second of your 2 items"),
         ("forward", lambda s: {"scores": s}, "return `d['scores']`"),
         ("softmax", lambda p: (p, p), "Return only `probs`"),
-        ("cross_entropy", lambda loss: (loss, np.ones(3)), "Return only its first item"),
+        ("cross_entropy", lambda loss: (loss, np.ones(3)), "Return only the first of your 2 items"),
         ("cross_entropy", lambda loss: {"loss": loss}, "return `d['loss']`"),
-        ("evaluate", lambda *pair: (*pair, [1, 2, 3]), "its first and second items"),
+        ("evaluate", lambda *pair: (*pair, [1, 2, 3]), "only the first and second of your 3 items"),
     ],
 )
 def test_part_to_return_is_named(name, function, advice):
@@ -248,3 +356,21 @@ def test_part_to_return_is_named(name, function, advice):
     assert verdict.mistake in ("wrong-type", "wrong-shape")
     assert advice in verdict.hint
     assert advice or "eturn only" not in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("gradients", "said"),
+    [
+        (lambda dW1, db1, dW2, db2: (None, None, dW2, db2), "empty; `dW2` and `db2` are right."),
+        (lambda dW1, db1, dW2, db2: (None, None, dW2, 2 * db2), "empty; `dW2` is right."),
+        (lambda dW1, db1, dW2, db2: (None, None, -dW2, -db2), "`dW1` and `db1` are still empty."),
+    ],
+)
+def test_first_right_gradients_are_confirmed(gradients, said):
+    hint = first_verdict("backward", lambda *a: gradients(*solutions.backward(*a))).hint
+    assert said in hint
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.array, torch.tensor])
+def test_whatever_float_takes_is_a_number(kind):
+    assert first_verdict("cross_entropy", lambda p, y: kind(solutions.cross_entropy(p, y))).passed

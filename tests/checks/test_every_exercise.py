@@ -15,7 +15,8 @@ import torch
 
 from nnweek import checks, results
 from nnweek.checks import progress_store, solutions
-from nnweek.checks.verdict import GENERIC
+from nnweek.checks.exercise import Mistake
+from nnweek.checks.verdict import GENERIC, Verdict
 from nnweek.checks.wording import sentence
 from support import ROOT
 from support.submissions import NAMES, backward_arrays, first_verdict, solution_of
@@ -272,6 +273,70 @@ def test_each_attempt_gets_a_more_direct_hint():
     assert checks.backward(wrong).hint == first, "a pass resets the hints"
 
 
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("softmax", lambda z: z + 7), ("test_suite", lambda backward: True)],
+)
+def test_no_hint_is_repeated_before_the_last(name, function):
+    first, *more = (
+        first_verdict(name, function),
+        *(checks.EXERCISES[name](function) for _ in range(3)),
+    )
+    hints = [verdict.hint.splitlines()[-1] for verdict in (first, *more)]
+    assert len(set(hints)) >= 3
+    assert f'`checks.solution("{name}")`' in hints[-1]
+
+
+@pytest.mark.parametrize(
+    ("function", "mistake"),
+    [
+        (lambda z: z[0, 99], "raised"),
+        (lambda z: z[0], "wrong-shape"),
+        (lambda z: [np.add(z, 1, out=z), solutions.softmax(z)][1], "modifies-input"),
+    ],
+)
+def test_hints_on_the_exercise_wait_until_they_fit(function, mistake):
+    first, second = first_verdict("softmax", function), checks.softmax(function)
+    assert (first.mistake, second.hint) == (mistake, first.hint)
+    assert checks.hint("softmax") == checks.EXERCISES["softmax"].hints[0]
+
+
+def third_hint(right, wrong, variants=({},)):
+    return Mistake("id", "Means.", "Look?", "Do.", variants=variants, slip=(right, wrong)).hints[2]
+
+
+def test_slip_is_legible():
+    assert third_hint("a / N", "a") == (
+        "The solution has `a / N`; with `a` instead it would make this mistake."
+    )
+    assert third_hint("a / N", "a", ({}, {})).endswith(
+        "with `a` instead, for example, it would make this mistake."
+    )
+    without = "Without the line `a /= N` it would make this mistake."
+    assert third_hint("a /= N", "pass") == without
+    assert third_hint("a = 1\n        a /= N", "a = 1") == without
+    assert third_hint("return x", "for row in x:\n        y = row\n    return y") == (
+        "The solution has\n    return x\nThis instead of it would make this mistake:\n"
+        "    for row in x:\n        y = row\n    return y"
+    )
+
+
+def test_code_of_several_lines_keeps_its_indentation():
+    verdict = Verdict(
+        "softmax", False, "wrong", third_hint("x", "for a in b:\n        return a < 1")
+    )
+    assert "\n      for a in b:\n          return a < 1\n" in repr(verdict)
+    page = verdict._repr_html_()
+    assert "for a in b:\n    return a &lt; 1</pre>" in page
+    assert page.count("<pre") == page.count("</pre>") == 2
+
+
+def test_id_is_not_broken_at_a_hyphen():
+    text = "It is the mistake `one-hot-not-subtracted`. " * 9
+    shown = repr(Verdict("softmax", False, "wrong", text))
+    assert shown.count("`one-hot-not-subtracted`") == 9
+
+
 def test_hints_on_different_mistakes_are_counted_separately():
     first = first_verdict("backward", backward_arrays({"sign"})).hint
     checks.backward(backward_arrays({"bias-mean"}))
@@ -343,8 +408,8 @@ def test_progress_is_kept_between_sessions(tmp_path):
     """
     out = run_in_new_process(passing, NNWEEK_RESULTS=file)
     assert f"1 of {len(checks.EXERCISES)}" in out
-    assert "✓ softmax" in out
-    assert "· forward" in out
+    assert "✓\N{NO-BREAK SPACE}softmax, " in out
+    assert "○\N{NO-BREAK SPACE}forward, " in out
     again = "from nnweek import checks; print(checks.progress().passed['softmax'])"
     assert run_in_new_process(again, NNWEEK_RESULTS=file).strip() == "True"
     assert Path(file).read_text().count("softmax") == 1
@@ -417,6 +482,7 @@ SLIPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mistake"), SLIPS)
 def test_solution_with_the_slip_makes_the_mistake(name, mistake):
     right, wrong = mistake.slip

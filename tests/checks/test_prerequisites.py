@@ -28,13 +28,14 @@ UNSOLVED = {
 
 
 @pytest.mark.parametrize("softmax", UNSOLVED.values(), ids=list(UNSOLVED))
-def test_right_backward_passes_whatever_softmax_does(softmax):
+def test_right_backward_is_told_to_fix_softmax(softmax):
     progress_store.forget("backward")
     names = notebook(softmax, BACKWARD)
     own = names["softmax"]
     verdict = checks.backward(names["backward"])
-    assert verdict.passed, verdict
-    assert "Your `softmax` does not pass yet, so a right one was used here." in verdict.hint
+    assert not verdict.passed, "what it returns is not right yet"
+    first = verdict.hint.splitlines()[0]
+    assert first == "Your `softmax` does not pass yet; with a right one, `backward` passes."
     assert names["softmax"] is own, "the learner's own function is back"
     assert not checks.softmax(own).passed
 
@@ -53,7 +54,7 @@ def test_helper_that_calls_softmax_is_found():
     helper = "def probabilities(scores):\n    return softmax(scores)"
     function = BACKWARD.replace("softmax(", "probabilities(")
     names = notebook(UNSOLVED["unsolved"], helper, function)
-    assert checks.backward(names["backward"]).passed
+    assert "with a right one, `backward` passes" in checks.backward(names["backward"]).hint
 
 
 def test_verdict_stays_if_the_other_answer_is_not_the_reason():

@@ -128,3 +128,73 @@ def test_first_adapted_form_that_is_right_counts():
         return w - step, m, v
 
     assert first_verdict("adam_step", adam_step).passed
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "said"),
+    [
+        ("softmax", lambda z: solutions.softmax(z) / 3, "All of `probs` is 1/3 of what it should"),
+        ("softmax", lambda z: 1e4 * solutions.softmax(z), "All of `probs` is 10,000 times what"),
+        ("softmax", lambda z: -solutions.softmax(z), "The sign of `probs` is flipped."),
+        ("softmax", lambda z: 0 * z, "All of `probs` is 0."),
+        ("softmax", lambda z: 1.5, "`probs` is a single number, where an array of shape (5, 3)"),
+        ("cross_entropy", lambda p, y: -np.log(p[:, 0]), "where a single number was expected"),
+        ("sigmoid", lambda z: 1.1 * solutions.sigmoid(z), "at z = "),
+        # Any slope from 0 to 1 is right at 0, so the first entry of that example is right.
+        (
+            "relu_grad",
+            lambda z: np.where((z == 3) | (z == 0), 0, z > 0),
+            "at z = 3, `slope[1, 2]` is 0, where 1 was expected",
+        ),
+        (
+            "relu_grad",
+            lambda z: np.where(z == 0, 7, z > 0),
+            "at z = 0, `slope[0, 0]` is 7, where 0.5 (for example) was expected",
+        ),
+    ],
+)
+def test_first_disagreement_is_true_and_easy_to_read(name, function, said):
+    hint = first_verdict(name, function).hint
+    assert said in hint
+    assert "e+0" not in hint
+
+
+def test_no_input_is_quoted_if_an_output_depends_on_others():
+    assert " at logits" not in first_verdict("softmax", np.exp).hint
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        ((1.2, 1.2, 1, 0.1), "All of `dW1` and `db1` is 1.2 times what it should be."),
+        ((1.2, 1.3, 0, 1.2), "All of `dW1` and `db2` is 1.2 times what it should be."),
+    ],
+)
+def test_every_output_with_the_factor_is_named(factors, said):
+    def submission(*args):
+        return [f * g for f, g in zip(factors, solutions.backward(*args), strict=True)]
+
+    assert said in first_verdict("backward", submission).hint
+
+
+def test_factor_is_claimed_only_of_exact_multiples():
+    def no_average_and_a_shift(X, *args):
+        dW1, db1, dW2, db2 = solutions.backward(X, *args)
+        return len(X) * dW1, len(X) * db1, len(X) * dW2, db2 + 3
+
+    def shifted(*args):
+        return [g + 1e-3 for g in solutions.backward(*args)]
+
+    hint = first_verdict("backward", no_average_and_a_shift).hint
+    assert "`dW1` came out 7 times as large" in hint
+    assert "what it should be" not in first_verdict("backward", shifted).hint
+
+
+def test_no_factor_is_quoted_if_there_is_none():
+    def first_row_undivided(X, y, *parameters):
+        return solutions.backward(X[:1], y[:1], *parameters)
+
+    verdict = first_verdict("backward", first_row_undivided)
+    assert not verdict.passed
+    assert "times as large" not in verdict.hint
+    assert "`dW1[0, 0]` is -1.0592, where -0.59896 was expected" in verdict.hint

@@ -75,6 +75,7 @@ def test_schema_refuses_a_damaged_catalogue(damage):
     assert not validator.is_valid(data)
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes_and_need_only_numpy():
     code = """
 import sys
@@ -145,6 +146,7 @@ def test_rows_of_numbers_are_written_on_one_line():
     assert "[ 3.5, null ]" in text
 
 
+@pytest.mark.slow
 @every_function
 def test_solution_and_reference_run_on_their_own_and_pass(name):
     for part in ("solution", "reference"):
@@ -157,6 +159,7 @@ def test_solution_and_reference_run_on_their_own_and_pass(name):
 WITH_SLIP = [(name, m) for name, m in MISTAKES if m["slip"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mistake"), WITH_SLIP, ids=[f"{n}-{m['id']}-{i}" for i, (n, m) in enumerate(WITH_SLIP)]
 )
@@ -168,6 +171,7 @@ def test_program_with_the_slip_makes_the_mistake(name, mistake):
     assert verdict.mistake == (None if mistake["forgiven"] else mistake["id"])
 
 
+@pytest.mark.slow
 @every_function
 def test_program_of_a_variant_gets_the_verdict_of_the_variant(name):
     exercise = checks.EXERCISES[name]
@@ -260,6 +264,7 @@ print(len(set(tried)), *sorted({name for name, _ in tried}))
 """
 
 
+@pytest.mark.slow
 def test_reader_with_the_file_alone_gets_wrong_numbers_from_every_variant(tmp_path):
     path = tmp_path / "catalogue.json"
     path.write_text(TEXT, encoding="utf-8")
@@ -374,6 +379,7 @@ def test_naming_rate_counts_what_the_check_says(tmp_path):
     assert not (tmp_path / "results.jsonl").exists(), "nothing was recorded"
 
 
+@pytest.mark.slow
 def test_every_variant_of_an_exercise_is_named():
     rates = catalogue.naming_rate(pairs=5, exercises=[checks.softmax, checks.backward])
     for single, pairs in rates.values():

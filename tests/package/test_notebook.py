@@ -121,11 +121,11 @@ def test_own_handler_of_exceptions_is_kept():
 
 
 ENDLESS = """
-    import sys, threading
+    import os, threading
     from nnweek.experiments import in_parallel
 
     def train(run):
-        print("started", flush=True)
+        os.write(1, b"started\\n")  # print would write the line end separately
         while True:
             try:
                 sum(range(1000))
@@ -186,3 +186,32 @@ def test_failed_run_ends_the_others():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert ran.stdout == "run 0 failed []\n", ran.stderr
+
+
+def test_interrupt_waits_for_runs_that_end_slowly():
+    code = """
+        import _thread, threading, time
+        from nnweek.experiments import in_parallel
+
+        def train(run):
+            begun.set()
+            try:
+                while True:
+                    pass
+            finally:
+                time.sleep(0.2)
+                ended.append(run)
+
+        for _ in range(3):
+            begun, ended = threading.Event(), []
+            threading.Thread(target=lambda: begun.wait() and _thread.interrupt_main()).start()
+            try:
+                in_parallel(train, range(8))
+            except KeyboardInterrupt:
+                print(len(ended) > 0, [t.name for t in threading.enumerate() if "Pool" in t.name])
+    """
+    code = textwrap.dedent(code)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ran.stdout.splitlines() == ["True []"] * 3, ran.stderr

@@ -53,7 +53,7 @@ def promises(ids, styles, right=None, not_both=(), numeric=False):
         numeric: whether the submissions compute with arrays of floats: then each is also tried
             in float32, and the hints quote numbers.
 
-    Pairs of mistakes, and mistakes in float32, are `slow`.
+    Pairs of mistakes, mistakes in float32 and all styles but the first are `slow`.
     """
     casts = PRECISIONS if numeric else AS_WRITTEN
     every_cast = pytest.mark.parametrize("cast", casts.values(), ids=casts)
@@ -63,10 +63,14 @@ def promises(ids, styles, right=None, not_both=(), numeric=False):
     ]
     all_styles = [(name, style) for name in styles for style in styles[name]]
 
+    each_bug = [
+        pytest.param(name, style, bug, marks=[pytest.mark.slow] * (style is not styles[name][0]))
+        for name, style in all_styles
+        for bug in ids[name]
+    ]
+
     @pytest.mark.parametrize("cast", slowly)
-    @pytest.mark.parametrize(
-        ("name", "style", "bug"), [(name, style, bug) for name, style in all_styles for bug in ids[name]]
-    )  # fmt: skip
+    @pytest.mark.parametrize(("name", "style", "bug"), each_bug)
     def names_the_mistake(name, style, bug, cast):
         verdict = first_verdict(name, cast(style({bug})))
         assert (verdict.passed, verdict.mistake) == (False, bug), verdict
