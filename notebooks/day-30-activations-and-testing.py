@@ -1278,7 +1278,7 @@ Markdown("\n".join(lines))
 # %% tags=["remove-cell"]
 with text_says("every bug is caught by at least one test"):
     assert all(verdicts.values())
-with text_says("a network with averaged biases learns four examples by heart"):
+with text_says("a network with averaged biases memorises four examples"):
     assert "test_overfits_four_examples" not in verdicts["AveragesTheBiases"]
 with text_says("only the test that looks in between finds `KeepsOneCache`"):
     assert verdicts["KeepsOneCache"] == ["test_invariances"]

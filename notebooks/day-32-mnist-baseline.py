@@ -771,7 +771,7 @@ Markdown(
 # %% tags=["remove-cell"]
 with text_says("the loss at the start is log 10"):
     assert abs(loss_at_start - np.log(10)) < 0.1
-with text_says("the network can learn one batch by heart"):
+with text_says("the network can memorise one batch"):
     assert trial_acc == 1
 
 # %% [markdown]
@@ -1190,7 +1190,7 @@ with text_says("the training loss falls to almost nothing"):
     first_loss, last_loss = heart["training"][0], heart["training"][-1]
     assert last_loss < 0.2 < first_loss
     assert data.is_stand_in or last_loss < 0.01
-with text_says("the network learns its training images by heart"):
+with text_says("the network memorises its training images"):
     assert heart_train_acc > (0.95 if data.is_stand_in else 0.99)
 with text_says("the validation loss turns and rises"):
     last_loss = heart["validation"][-1]
@@ -1287,15 +1287,15 @@ with text_says("the accuracy is the same before and after, in both rows"):
         assert one["accuracy"] == other["accuracy"]
 with text_says("the best temperature lies between a tenth and ten"):
     assert 0.11 < min(temperature.values()) <= max(temperature.values()) < 9
-with text_says("a network that has learnt by heart is overconfident"):
+with text_says("a network that has memorised its images is overconfident"):
     assert data.is_stand_in or overconfident
-with text_says("temperature scaling mends most of that"):
+with text_says("temperature scaling removes most of that"):
     loss_before, loss_after = (
         calibration["by heart", when]["loss"] for when in ("before", "after")
     )
     assert data.is_stand_in or after < before / 2
     assert data.is_stand_in or loss_after < loss_before
-with text_says("the first network had hardly anything to mend"):
+with text_says("the first network left hardly anything to correct"):
     assert data.is_stand_in or abs(np.log(temperature[length])) < 0.15
 
 # %% [markdown]
