@@ -158,5 +158,5 @@ def test_handed_in_results_file_shows_what_has_passed(tmp_path, monkeypatch):
     assert checks.softmax(names["softmax"])
     monkeypatch.setattr(progress_store, "_passed", set())
     printed = repr(checks.progress())
-    assert "✓ softmax" in printed
+    assert "✓\N{NO-BREAK SPACE}softmax" in printed
     assert printed.startswith("1 of ")

@@ -234,7 +234,7 @@ def test_results_and_passed_exercises_are_counted(set_up, monkeypatch):
     assert found.problems == []
     assert "2 of MNIST, 1 of another" in found.facts["results"]
     assert f"1 of {len(checks.EXERCISES)} exercises passed" in found.facts["exercises"]
-    assert "✓ softmax" in found.facts["exercises"]
+    assert "✓\N{NO-BREAK SPACE}softmax" in found.facts["exercises"]
     assert "Incomplete lines of the results file, skipped: 1." in found.notes
 
 

@@ -59,7 +59,7 @@ def test_same_seed_gives_the_same_bits_in_every_process():
 
 # A single process loads PyTorch; each training run is a fork of it, which is really killed.
 KILLS = '''
-import os, random, resource, signal, sys, time
+import os, random, resource, signal, sys
 import torch
 from nnweek.tracking import open_run, read_scalars
 from support.training import adam, curves, make_data, run_fit, with_dropout
@@ -76,7 +76,7 @@ def train(epochs, **options):
 with open_run(f"{folder}/warm-up") as writer:  # imports here spare each child the import
     train(1, writer=writer)
 
-def in_a_child(name, prepare=lambda: None, kill_after=None):
+def in_a_child(name, prepare=lambda: None):
     """Train, or resume; return how the process ended. It writes its result to a file."""
     child = os.fork()
     if child == 0:
@@ -91,9 +91,6 @@ def in_a_child(name, prepare=lambda: None, kill_after=None):
             code = 0
         finally:
             os._exit(code)
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
@@ -120,9 +117,15 @@ def limited_to(size):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-began = time.monotonic()
+def killed_at(number):
+    """Make a process kill itself at its n-th call of a Python function, of whichever."""
+    calls = iter(range(1, number))
+    def profile(frame, event, arg):
+        if event == "call" and next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.setprofile(profile)
+
 assert in_a_child("uninterrupted") == 0
-seconds = time.monotonic() - began
 expected = result("uninterrupted")
 size = os.path.getsize(f"{folder}/uninterrupted/state.pt")
 
@@ -141,7 +144,7 @@ for i, (prepare, label) in enumerate(moments):
 rng, kills = random.Random(1), 0
 for i in ("a", "b", "c"):
     for _ in range(15):
-        ended = in_a_child(i, kill_after=rng.uniform(0, 0.7 * seconds))
+        ended = in_a_child(i, lambda: killed_at(rng.randrange(1, 20_000)))
         assert ended in (0, -signal.SIGKILL), ended
         kills += ended < 0
         if ended == 0:
