@@ -19,13 +19,29 @@ from nnweek.commands import _source, catalogue
 from support import ROOT
 from support.submissions import first_verdict
 
-TEXT = catalogue.as_json(catalogue.catalogue())
-DATA = json.loads(TEXT)
-EXERCISES = {exercise["name"]: exercise for exercise in DATA["exercises"]}
-FUNCTIONS = [name for name, exercise in EXERCISES.items() if exercise["kind"] == "function"]
-MISTAKES = [(name, m) for name, exercise in EXERCISES.items() for m in exercise["mistakes"]]
+FUNCTIONS = [name for name, e in checks.EXERCISES.items() if not isinstance(e, Question)]
 SCHEMA = json.loads(catalogue.SCHEMA.read_text(encoding="utf-8"))
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+@functools.cache
+def text():
+    """The catalogue as the command writes it, made once: that takes seconds."""
+    return catalogue.as_json(catalogue.catalogue())
+
+
+@functools.cache
+def data():
+    return json.loads(text())
+
+
+@functools.cache
+def exercises():
+    return {exercise["name"]: exercise for exercise in data()["exercises"]}
+
+
+def mistakes():
+    return [(name, m) for name, exercise in exercises().items() for m in exercise["mistakes"]]
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +68,7 @@ def in_new_process(code, *arguments, **environment):
 def test_catalogue_follows_its_schema():
     validator = jsonschema.Draft202012Validator
     validator.check_schema(SCHEMA)
-    errors = [f"{e.json_path}: {e.message[:200]}" for e in validator(SCHEMA).iter_errors(DATA)]
+    errors = [f"{e.json_path}: {e.message[:200]}" for e in validator(SCHEMA).iter_errors(data())]
     assert not errors
 
 
@@ -67,12 +83,11 @@ def test_catalogue_follows_its_schema():
     ],
 )
 def test_schema_refuses_a_damaged_catalogue(damage):
-    first = EXERCISES["softmax"]
-    data = json.loads(json.dumps({**DATA, "exercises": [first]}))
+    one = json.loads(json.dumps({**data(), "exercises": [exercises()["softmax"]]}))
     validator = jsonschema.Draft202012Validator(SCHEMA)
-    assert validator.is_valid(data)
-    damage(data)
-    assert not validator.is_valid(data)
+    assert validator.is_valid(one)
+    damage(one)
+    assert not validator.is_valid(one)
 
 
 @pytest.mark.slow
@@ -90,17 +105,19 @@ sys.exit(main(["catalogue"]))
     environment = {"SOURCE_DATE_EPOCH": "86400", "PYTHONIOENCODING": "ascii"}
     first, second = (in_new_process(code, PYTHONHASHSEED=seed, **environment) for seed in "12")
     assert first == second
-    assert json.loads(first) == {**DATA, "date": "1970-01-02"}
+    assert json.loads(first) == {**data(), "date": "1970-01-02"}
 
 
-def test_file_and_its_summary(tmp_path, capsys):
+def test_file_and_its_summary(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(catalogue, "catalogue", data)
     path = tmp_path / "new" / "catalogue.json"
     assert catalogue.main(["--out", str(path)]) == 0
-    assert json.loads(path.read_text(encoding="utf-8"))["exercises"] == DATA["exercises"]
-    assert f"{DATA['counts']['mistakes']} mistakes" in capsys.readouterr().out
+    assert json.loads(path.read_text(encoding="utf-8"))["exercises"] == data()["exercises"]
+    assert f"{data()['counts']['mistakes']} mistakes" in capsys.readouterr().out
 
 
 def test_unwritable_file_and_missing_library_are_reported(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(catalogue, "catalogue", data)
     assert catalogue.main(["--out", str(tmp_path)]) == 1
     assert f"{tmp_path} cannot be written" in capsys.readouterr().err
 
@@ -115,20 +132,20 @@ def test_unwritable_file_and_missing_library_are_reported(tmp_path, capsys, monk
 
 
 def test_every_mistake_is_counted_once():
-    named = [(name, m["id"]) for name, m in MISTAKES if m["named"]]
+    named = [(name, m["id"]) for name, m in mistakes() if m["named"]]
     names = catalogue.mistake_names()
-    assert len(names) == len(set(names)) == len(set(named)) == DATA["counts"]["mistakes"]
+    assert len(names) == len(set(names)) == len(set(named)) == data()["counts"]["mistakes"]
     assert set(names) == set(named)
     assert not {id_ for _, id_ in names} & set(GENERIC)
-    assert DATA["counts"]["patterns"] == len(MISTAKES) > len(names)
+    assert data()["counts"]["patterns"] == len(mistakes()) > len(names)
 
 
 def test_catalogue_contains_every_exercise_and_sentence():
-    assert list(EXERCISES) == list(checks.EXERCISES)
+    assert list(exercises()) == list(checks.EXERCISES)
     for name, exercise in checks.EXERCISES.items():
-        assert EXERCISES[name]["hints"] == list(exercise.hints)
-        assert (EXERCISES[name]["kind"] == "question") == isinstance(exercise, Question)
-        for record, mistake in zip(EXERCISES[name]["mistakes"], exercise.mistakes, strict=True):
+        assert exercises()[name]["hints"] == list(exercise.hints)
+        assert (exercises()[name]["kind"] == "question") == isinstance(exercise, Question)
+        for record, mistake in zip(exercises()[name]["mistakes"], exercise.mistakes, strict=True):
             for field in ("id", "explanation", "question", "advice", "forgiven"):
                 assert record[field] == getattr(mistake, field)
             assert bool(record["slip"]) == bool(mistake.slip)
@@ -136,46 +153,43 @@ def test_catalogue_contains_every_exercise_and_sentence():
 
 
 def test_rows_of_numbers_are_written_on_one_line():
-    assert max(TEXT.count(sign) for sign in ("NaN,", ": NaN", "Infinity,")) == 0
-    text = catalogue.as_json({"rows": [[1, 2], [3.5, None]], "text": "a [\n1,\n 2] b", "empty": []})
-    assert json.loads(text) == {
+    assert max(text().count(sign) for sign in ("NaN,", ": NaN", "Infinity,")) == 0
+    written = catalogue.as_json(
+        {"rows": [[1, 2], [3.5, None]], "text": "a [\n1,\n 2] b", "empty": []}
+    )
+    assert json.loads(written) == {
         "rows": [[1, 2], [3.5, None]],
         "text": "a [\n1,\n 2] b",
         "empty": [],
     }
-    assert "[ 3.5, null ]" in text
+    assert "[ 3.5, null ]" in written
 
 
 @pytest.mark.slow
 @every_function
 def test_solution_and_reference_run_on_their_own_and_pass(name):
     for part in ("solution", "reference"):
-        program = EXERCISES[name][part]
+        program = exercises()[name][part]
         if part == "reference" and name == "test_suite":
             continue  # it knows the right implementations, which are other objects here
         assert first_verdict(name, run(program)).passed, program["source"]
 
 
-WITH_SLIP = [(name, m) for name, m in MISTAKES if m["slip"]]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "mistake"), WITH_SLIP, ids=[f"{n}-{m['id']}-{i}" for i, (n, m) in enumerate(WITH_SLIP)]
-)
-def test_program_with_the_slip_makes_the_mistake(name, mistake):
-    if EXERCISES[name]["kind"] == "question":
-        pytest.skip("an answer to a question is not a function")
-    verdict = first_verdict(name, run(mistake["slip"]["program"]))
-    assert verdict.passed == mistake["forgiven"]
-    assert verdict.mistake == (None if mistake["forgiven"] else mistake["id"])
+@every_function
+def test_programs_with_a_slip_make_the_mistake(name):
+    for mistake in exercises()[name]["mistakes"]:
+        if mistake["slip"]:
+            verdict = first_verdict(name, run(mistake["slip"]["program"]))
+            assert verdict.passed == mistake["forgiven"]
+            assert verdict.mistake == (None if mistake["forgiven"] else mistake["id"])
 
 
 @pytest.mark.slow
 @every_function
 def test_program_of_a_variant_gets_the_verdict_of_the_variant(name):
     exercise = checks.EXERCISES[name]
-    for record, mistake in zip(EXERCISES[name]["mistakes"], exercise.mistakes, strict=True):
+    for record, mistake in zip(exercises()[name]["mistakes"], exercise.mistakes, strict=True):
         for variant, steps in list(zip(record["variants"], mistake.variants, strict=True))[:2]:
             assert variant["steps"] == sorted(steps)
             if variant["program"] is None:
@@ -187,9 +201,11 @@ def test_program_of_a_variant_gets_the_verdict_of_the_variant(name):
 
 def test_nearly_every_variant_has_a_program():
     """Before Python 3.11, two functions that begin on the same line cannot be told apart."""
-    programs = [v["program"] is not None for _, m in MISTAKES for v in m["variants"]]
+    programs = [v["program"] is not None for _, m in mistakes() for v in m["variants"]]
     assert np.mean(programs) > (0.98 if sys.version_info >= (3, 11) else 0.8)
-    arguments = [a for name in FUNCTIONS for p in EXERCISES[name]["probes"] for a in p["arguments"]]
+    arguments = [
+        a for name in FUNCTIONS for p in exercises()[name]["probes"] for a in p["arguments"]
+    ]
     functions = [
         a["program"] is not None
         for a in arguments
@@ -267,9 +283,9 @@ print(len(set(tried)), *sorted({name for name, _ in tried}))
 @pytest.mark.slow
 def test_reader_with_the_file_alone_gets_wrong_numbers_from_every_variant(tmp_path):
     path = tmp_path / "catalogue.json"
-    path.write_text(TEXT, encoding="utf-8")
+    path.write_text(text(), encoding="utf-8")
     count, *names = in_new_process(ALONE, str(path), PYTHONPATH="").decode().split()
-    assert int(count) > DATA["counts"]["mistakes"] / 3
+    assert int(count) > data()["counts"]["mistakes"] / 3
     assert {"softmax", "backward", "numerical_gradient", "init_weights", "sigmoid"} <= set(names)
 
 
@@ -315,7 +331,7 @@ def test_program_contains_what_a_function_uses_and_nothing_else():
 
 
 def test_function_imported_under_another_name_is_copied_under_both():
-    program = EXERCISES["sigmoid"]["reference"]
+    program = exercises()["sigmoid"]["reference"]
     assert program["requires"] == ["numpy"]
     assert run(program)(np.zeros(1)) == [0.5]
 
