@@ -48,9 +48,11 @@ TEMPLATE = """\
 # - TODO: the second line.
 # - TODO: the third line.
 
-# %%
+# %% tags=["hide-input"]
 from IPython.display import Markdown
 
+from nnweek import checks
+from nnweek.notebook import text_says
 from nnweek.plots import plot_series
 
 # %% [markdown]
@@ -60,15 +62,47 @@ from nnweek.plots import plot_series
 #
 # *Predict before you run:* TODO: a question that the next cell answers?
 
-# %% mystnb={{"image": {{"alt": "TODO, Day {day}: say in words what the figure shows."}}}}
+# %% tags=["hide-input"] mystnb={{"image": {{"alt": "TODO, Day {day}: say in words what the figure shows."}}}}
 losses = [1 / step for step in range(1, 11)]
 plot_series(losses, "TODO", "step", "loss")
 
-# %%
+# %% [markdown]
+# *How to read it:* TODO: what is where, and what to look at.
+
+# %% tags=["hide-input"]
 Markdown(f"The loss fell from **{{losses[0]:.2f}}** to **{{losses[-1]:.2f}}**.")
 
 # %% tags=["remove-cell"]
-assert losses[-1] < 0.5 * losses[0]  # the range that the text relies on
+with text_says("TODO: a claim of the text"):
+    assert losses[-1] < 0.5 * losses[0]
+
+# %% [markdown]
+# **Exercise 1.** *(about 10 minutes, medium)* TODO: say what to write. This stub is Day 30's; write two of your own.
+
+
+# %%
+def relu_grad(z):
+    \"\"\"TODO: what it returns.\"\"\"
+    ...  # your code
+
+
+checks.relu_grad(relu_grad)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# TODO: a hint that does not give the answer away.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def relu_grad(z):
+#     return (z > 0).astype(z.dtype)
+# ```
+# </details>
 
 # %% [markdown]
 # ## Check yourself

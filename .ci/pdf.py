@@ -24,6 +24,7 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+from nnweek import _tokens  # noqa: E402
 from support import browser  # noqa: E402
 from support.contents import CONFIG, PAGES  # noqa: E402
 
@@ -32,7 +33,7 @@ SITE = ROOT / "book" / "_build" / "html"
 NAME = "week-5-neural-networks.pdf"
 
 # Elements that are useless on paper.
-SCREEN_ONLY = ".headerlink, .toctree-wrapper, script, details.hide summary, .sd-card-title"
+SCREEN_ONLY = ".headerlink, .toctree-wrapper, script, details.hide summary, .sd-card-title, .week-line, .letters"
 # These fonts come with matplotlib, so the book looks the same on every machine.
 FONTS = {
     "STIXGeneral.ttf": ("Book", "normal", "normal"),
@@ -71,6 +72,8 @@ def chapter(site, page):
         tag.name, tag["class"] = "p", "label"
     for tag in article.select("[id]:not(path)"):  # formulas share the paths of their glyphs
         tag["id"] = f"{slug(page)}--{tag['id']}"
+    for tag in article.select("[aria-labelledby]"):
+        tag["aria-labelledby"] = f"{slug(page)}--{tag['aria-labelledby']}"
     for tag in article.select("a[href]"):
         tag["href"] = within_the_book(tag["href"], page)
     for tag in article.select("img[src]"):
@@ -149,7 +152,7 @@ def book(site):
 <title>{title}</title>
 <meta name="author" content="{html.escape(CONFIG["author"])}">
 <link rel="stylesheet" href="_static/pygments.css">
-<style>{faces}\n{STYLE.read_text(encoding="utf-8")}\n{heads}</style>
+<style>{_tokens.css("light")}{faces}\n{STYLE.read_text(encoding="utf-8")}\n{heads}</style>
 </head>
 <body>
 <div id="title-page">

@@ -22,7 +22,11 @@ from docutils import nodes
 from PIL import Image
 from sphinx.errors import ExtensionError
 
+from nnweek import _tokens
+
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'  # docutils'
+TOKENS = "_static/tokens.css"  # imported by week.css, so it becomes part of the one stylesheet
 
 
 def setup(app):
@@ -42,11 +46,12 @@ def remove_thebe(app, pagename, templatename, context, doctree):
 
 
 def describe_page(app, pagename, templatename, context, doctree):
-    """Add a description for search engines, and remove a button for Colab without a notebook."""
+    """Replace docutils' second viewport by a description; remove Colab where there is no notebook."""
     if not pagename.startswith("notebooks/"):
         buttons = context.get("header_buttons", [])
         buttons[:] = [b for b in buttons if b.get("label") != "launch-buttons"]
     first = doctree and next(doctree.findall(nodes.paragraph), None)
+    context["metatags"] = context.get("metatags", "").replace(VIEWPORT, "")
     if first:
         text = html.escape(shorten(first.astext(), 300, placeholder=" …"))
         context["metatags"] += f'<meta name="description" content="{text}">'
@@ -70,7 +75,7 @@ def finish(app, exception):
 
 def finished(files, figures):
     """Return the site's text files after all steps, {path from the site's root: text}."""
-    files = dict(files)
+    files = {**files, TOKENS: _tokens.css()}
     for name in select(files, ".html"):
         files[name] = repair_labels(place_figures(files[name], figures))
     keep_used_icons(files)
@@ -146,12 +151,6 @@ def place_figures(page, figures):
 
 
 REPAIRS = [
-    # A label must contain the visible words (WCAG 2.5.3); without a label, they are the name.
-    (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
-    (r'(<i class="theme-switch [^>]*?) title="[^"]*"', r"\1"),
-    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
-    # All content belongs to a landmark, including the logo.
-    (r'(<div id="pst-primary-sidebar")(?= class)', r'\1 role="region" aria-label="Site"'),
     # A deferred script does not delay the first paint.
     (r"<script(?= [^>]*\bsrc=)(?! [^>]*\bdefer\b)", "<script defer"),
     # Names and brackets have the colour of code anyway; their tags were half of all tags.
@@ -196,7 +195,7 @@ def used_icons(files):
     """Return {name: page or script} for every fa-name in a page's classes or in a script."""
     names = {}
     for page in select(files, ".html"):
-        for classes in re.findall(r'class="([^"]*)"', files[page]):
+        for classes in CLASSES.findall(files[page]):
             names |= dict.fromkeys(FA_NAME.findall(classes), page)
     for script in select(files, ".js", "_static/"):
         if script != ICON_SCRIPT:
@@ -237,6 +236,8 @@ def stop_measuring(files):
         files[script] = re.sub(r'\["pre",[^\]]*\](?=\.join\()', '["template"]', files[script])
 
 
+CLASSES = re.compile(r'class="([^"]*)"')
+DRAWN = {"svg-inline--fa"}  # what the script for icons adds to the classes of an icon
 STYLESHEET = re.compile(r'<link [^>]*href="([^"?]+\.css)(?:\?[^"]*)?"[^>]*>\s*')
 # An address relative to its file, as in url("../webfonts/fa-solid-900.woff2").
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|https?:|[#/])([^"')]+)\1\)""")
@@ -247,8 +248,9 @@ def join_styles(files):
 
     Nine tenths of the rules are for classes that are on no page and in no script.
     """
-    texts = [files[name] for name in [*select(files, ".html"), *select(files, ".js", "_static/")]]
-    words = {word for text in texts for word in re.findall(r"[\w-]+", text)}
+    texts = [files[name] for name in select(files, ".js", "_static/") if name != ICON_SCRIPT]
+    texts += [names for page in select(files, ".html") for names in CLASSES.findall(files[page])]
+    words = {word for text in texts for word in re.findall(r"[\w-]+", text)} | DRAWN
     joined = {}  # {the stylesheets of a page: the one that replaces them}
     for page in select(files, ".html"):
         folder, text = posixpath.dirname(page), files[page]

@@ -5,7 +5,9 @@ links. In the glossary, each definition links to the day that introduces the ter
 """
 
 import re
+from itertools import takewhile
 
+import tasks
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
@@ -106,9 +108,15 @@ def running_text(doctree):
             in_a_paragraph = any(isinstance(one, nodes.paragraph) for one in above)
             # The first section is the page itself; before the second one, it is introduced.
             in_a_section = sum(isinstance(one, nodes.section) for one in above) > 1
-            excluded = any(isinstance(one, EXCLUDED) for one in above)
+            # A figure's caption is running text, although it is in the output of a cell.
+            around = takewhile(lambda one: not is_caption(one), above)
+            excluded = any(isinstance(one, EXCLUDED) for one in around)
             if in_a_paragraph and in_a_section and not excluded:
                 yield node
+
+
+def is_caption(node):
+    return isinstance(node, tasks.element) and node["tag"] == "figcaption"
 
 
 def join_texts(element):

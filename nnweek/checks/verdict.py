@@ -107,6 +107,8 @@ class Verdict:
     def _repr_html_(self):
         # A solid edge for passed and a dashed one for not yet: no need to see colours.
         edge = "solid" if self.passed else "dashed"
+        unattempted = self.mistake == "not-attempted"
+        state = "passed" if self.passed else "open" if unattempted else "not-yet"  # for the site
         lines = "".join(
             f'<pre style="margin:.3em 0">{html.escape(textwrap.dedent(chr(10).join(group)))}</pre>'
             if is_code
@@ -126,7 +128,7 @@ class Verdict:
                 "<em>What went wrong?</em></a></p>"
             )
         return (
-            f'<div role="status" style="{_BOX.format(edge=edge)}">'
+            f'<div role="status" class="verdict {state}" style="{_BOX.format(edge=edge)}">'
             f"<strong>{html.escape(self.title)}</strong>{lines}</div>"
         )
 

@@ -1,6 +1,7 @@
 """The form of a day: objectives, time, recap, quiz and summary, and numbers that were measured."""
 
 import ast
+import itertools
 import re
 
 from support import ROOT
@@ -8,8 +9,10 @@ from support.notebooks import (
     DAYS,
     SOURCES,
     SUMMARY,
+    cells,
     code_cells,
     every_day,
+    exercises,
     headings,
     introduction,
     is_hidden,
@@ -145,3 +148,68 @@ def test_claims_of_the_text_are_asserted_in_hidden_cells(day):
         assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))), (
             f"a hidden cell that asserts nothing:\n{cell.source}"
         )
+
+
+EXERCISE = re.compile(
+    r"^\*\*Exercise (\d+)\.\*\* \*\(about (\d+) minutes?, (?:easy|medium|hard)\)\* \S", re.MULTILINE
+)
+
+
+@every_day
+def test_every_exercise_has_its_effort_stub_hints_and_solution(day):
+    """The build makes a card of it (book/_ext/tasks.py), and of nothing else."""
+    posed = [
+        (match, cell, *cells(day)[i + 1 : i + 3])
+        for i, cell in enumerate(cells(day))
+        if cell.cell_type == "markdown"
+        for match in re.finditer(r"^\*\*Exercise \d.*", cell.source, re.MULTILINE)
+    ]
+    assert len(posed) == len(exercises(day))
+    minutes = 0
+    for number, (found, cell, code, below) in enumerate(posed, start=1):
+        effort = EXERCISE.match(cell.source, found.start())
+        assert effort, f"not **Exercise N.** *(about N minutes, medium)* …: {found[0]}"
+        assert int(effort[1]) == number
+        minutes += int(effort[2])
+        task = cell.source[found.start() :]
+        assert not re.search(r"^#|<details>", task, re.MULTILINE), "the task ends its cell"
+        assert code.cell_type == "code"
+        assert re.search(r"^checks\.\w+\(.*\)\Z", code.source, re.MULTILINE), code.source
+        assert "..." in code.source or "None" in code.source, f"no stub: {code.source}"
+        folds = re.match(r"(?:<details>\n(?s:.*?)</details>\s*)+", below.source)
+        assert folds, f"no <details> begins the cell below exercise {number}"
+        first, *others, last = re.findall("<summary>(.+)</summary>", folds[0])
+        assert (first, last) == ("A hint", "A solution")
+        assert set(others) <= {"Another hint"}
+    time = re.search(r"^\*\*Time\*\* about (\d+) minutes", introduction(day), re.MULTILINE)
+    assert minutes < int(time[1]), "the exercises alone take longer than the day"
+
+
+@every_day
+def test_every_prediction_is_a_paragraph_above_its_answering_cell(day):
+    for i, cell in enumerate(cells(day)):
+        if cell.cell_type == "markdown" and (
+            parts := re.findall(r"(.*)\*Predict(.*)", cell.source)
+        ):
+            (before, after), *others = parts
+            assert not others, "two predictions before one cell"
+            assert not before, f"a prediction begins a paragraph, not after: {before}"
+            assert re.match(r" before you run:\* \S", after), f"*Predict{after}"
+            below = cells(day)[i + 1]
+            assert below.cell_type == "code", "no cell answers it"
+            assert not is_hidden(below), "no cell answers it"
+
+
+@every_day
+def test_how_to_read_a_figure_begins_the_text_below_it(day):
+    for i, cell in enumerate(cells(day)):
+        assert cell.cell_type == "markdown" or "How to read" not in cell.source
+        if "*How to read" in cell.source:
+            assert re.match(r"\*How to read (?:it|them):\* \S", cell.source), cell.source[:200]
+            assert cell.source.count("*How to read") == 1
+            above = itertools.takewhile(
+                lambda one: one.cell_type == "code", cells(day)[i - 1 :: -1]
+            )
+            assert any(
+                "image" in one.metadata.get("mystnb", {}) or "<svg" in one.source for one in above
+            ), cell.source

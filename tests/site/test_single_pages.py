@@ -13,9 +13,10 @@ import pypdf
 import pytest
 
 import nnweek
+from nnweek._tokens import DARK, LIGHT
 from support import browser
-from support.contents import DAYS
-from support.site import SITE, article, read
+from support.contents import CONFIG, DAYS
+from support.site import SITE, article, html_of, parsed, read
 
 
 @pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
@@ -86,6 +87,48 @@ def test_status_says_what_the_book_was_built_from():
     seconds = {row.select("td")[0].get_text(strip=True): row.select("td")[3] for row in rows}
     assert set(DAYS) <= seconds.keys()
     assert all(float(seconds[day].get_text()) > 0 for day in DAYS)
+
+
+@pytest.mark.parametrize("page", ["index", DAYS[0], "api", "search"])
+def test_head_has_one_viewport_one_title_and_the_icons(page):
+    head = html_of(page).head
+    assert len(head.select("meta[name=viewport]")) == 1
+    assert len(head.select("meta[name=description]")) == (page != "search")
+    title = head.title.get_text()
+    assert title.count("Week 5") == 1
+    colours = {tag["media"]: tag["content"] for tag in head.select("meta[name=theme-color]")}
+    assert set(colours.values()) == {LIGHT["bg"], DARK["bg"]}
+    for icon in head.select("link[rel=icon], link[rel=apple-touch-icon]"):
+        assert (SITE / page).parent.joinpath(icon["href"]).is_file()
+
+
+def test_reading_path_leads_from_setup_to_the_first_day():
+    def following(page):
+        link = html_of(page).select_one("link[rel=next]")
+        return (SITE / page).parent.joinpath(link["href"]).resolve().relative_to(SITE).as_posix()
+
+    assert following("index") == "setup.html"
+    assert following("setup") == f"{DAYS[0]}.html"
+
+
+def test_missing_page_needs_no_other_file_and_links_to_every_day():
+    page = parsed(SITE / "404.html")
+    assert not page.select("script, img, link[rel=stylesheet]")
+    base = CONFIG["html"]["baseurl"]
+    links = [link["href"] for link in page.select("li a")]
+    assert links == [f"{base}{day}.html" for day in DAYS]
+    assert page.form["action"] == f"{base}search.html"
+    assert "--accent:" in page.style.get_text()
+
+
+def test_letters_lead_to_terms():
+    terms = {
+        term["id"]: term.find(string=True).strip() for term in article("glossary").select("dt")
+    }
+    letters = article("glossary").select("nav.letters a")
+    assert len(letters) > 15
+    for link in letters:
+        assert terms[link["href"][1:]][0].upper() == link.get_text()
 
 
 def test_no_page_loads_thebe():

@@ -97,8 +97,68 @@ window.week = (() => {
   const notReached = (selectors) =>
     selectors.filter((selector) => ![...walk.reached].some((element) => element.matches(selector)));
 
+  // [red, green, blue, alpha] of a computed colour.
+  const channels = (colour) => {
+    const numbers = colour.match(/[\d.]+/g).map(Number);
+    return colour.startsWith("rgb") ? [...numbers.slice(0, 3), numbers[3] ?? 1] : [0, 0, 0, 1];
+  };
+  const ground = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const [red, green, blue, alpha] = channels(getComputedStyle(one).backgroundColor);
+      if (alpha === 1) return [red, green, blue];
+    }
+    return [255, 255, 255];
+  };
+  const luminance = (colour) => {
+    const [red, green, blue] = colour.map((c) =>
+      c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const contrast = (one, other) => {
+    const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const withText = () => all("body *:not(svg, svg *, script, style, noscript)")
+    .filter((element) => hasText(element) && visible(element));
+
+  // The lowest contrast of text with its ground, and where.
+  const lowestContrast = () => withText()
+    .map((element) => [contrast(channels(getComputedStyle(element).color).slice(0, 3), ground(element)), describe(element)])
+    .reduce((lowest, one) => (one[0] < lowest[0] ? one : lowest), [21, ""]);
+
+  // The colours of text, grounds and borders, each with one place; without figures and coloured code.
+  const colours = () => {
+    const found = new Map();
+    for (const element of all("body, body *:not(svg, svg *, math, math *, img, script, style, noscript, .highlight *)")) {
+      if (!visible(element)) continue;
+      const style = getComputedStyle(element);
+      const used = [style.backgroundColor];
+      if (hasText(element)) used.push(style.color);
+      for (const side of ["Top", "Right", "Bottom", "Left"]) {
+        if (parseFloat(style[`border${side}Width`]) > 0) used.push(style[`border${side}Color`]);
+      }
+      for (const colour of used) {
+        const [red, green, blue, alpha] = channels(colour);
+        if (alpha > 0 && !found.has(colour)) found.set(colour, [[red, green, blue], describe(element)]);
+      }
+    }
+    return [...found.values()];
+  };
+
+  // How many characters of its own text fit in a full line of each paragraph, in Arial's metrics.
+  const charactersPerLine = (selector) => {
+    const pen = document.createElement("canvas").getContext("2d");
+    return all(selector).filter((p) => visible(p) && p.textContent.length > 120 && !p.querySelector(".math, code"))
+      .map((p) => {
+        const style = getComputedStyle(p);
+        pen.font = `${style.fontSize} "Liberation Sans", Arial`;
+        return p.clientWidth / (pen.measureText(p.textContent).width / p.textContent.length);
+      });
+  };
+
   return {
-    visible, settled, resting, addStyle, loadPictures, invisibleFormulas, styles,
+    lowestContrast, colours, charactersPerLine, visible, settled, resting, addStyle, loadPictures, invisibleFormulas, styles,
     useOriginalStylesheets, longestTransition, walk, startWalk, missed, notReached,
   };
 })();
