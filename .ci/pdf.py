@@ -70,7 +70,8 @@ def chapter(site, page):
         tag.name, tag["class"] = "div", "unfolded"
     for tag in article.select("summary"):
         tag.name, tag["class"] = "p", "label"
-    for tag in article.select("[id]:not(path)"):  # formulas share the paths of their glyphs
+    # Formulas share the paths of their glyphs, and a figure's ids are its own anywhere.
+    for tag in article.select("[id]:not(path, svg.drawn *)"):
         tag["id"] = f"{slug(page)}--{tag['id']}"
     for tag in article.select("[aria-labelledby]"):
         tag["aria-labelledby"] = f"{slug(page)}--{tag['aria-labelledby']}"

@@ -1,7 +1,8 @@
 """Take the screenshots of TensorBoard that Day 34 shows: `make pictures`.
 
 The day's notebook runs in an empty folder, TensorBoard serves its runs on this machine only,
-and Chromium opens them. Needs Chromium and its driver, which `bash .ci/browser-tools` installs.
+and Chromium opens them. Which part of a screenshot the notebook shows: PARTS in
+nnweek/tracking.py. Needs Chromium and its driver, which `bash .ci/browser-tools` installs.
 """
 
 import contextlib

@@ -1,45 +1,132 @@
 """Figures that more than one notebook draws (from Day 29 on).
 
 Every figure is transparent and readable on white and on black, and lines differ in more than
-their colour.
+their colour. A name that SERIES knows has the same colour all week. In a cell that draws its own
+figure, `style_of(label)` gives a line the look of its name:
+
+    ax.plot(x, y, **style_of("Adam"))
+
+Colours are those of the tokens for a light page. The book replaces each by a variable, whose
+value on a dark page is another (book/_ext/figures.py), and GREY by the colour of quiet text.
 """
 
 import contextlib
+import re
+import sys
+import textwrap
+from itertools import chain, cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from nnweek import _figures, _tokens
 from nnweek._validate import labels, matrix, positive_int
 
-GREY = "#767676"
-COLORS = ("#2f7fd0", "#d95f02", "#1b9e77", "#a463c9", "#b8860b", "#d6336c")
+COLORS = tuple(_tokens.LIGHT[name] for name in _tokens.SERIES)
+DASHES = ("-", "--", "-.", ":", "-", "--")
+MARKERS = "osD^vP"
+GREY = "#767676"  # text and lines that are no series: readable on white and on black
+TITLE = "#757575"  # the same for an eye, but the book gives it the colour of its own text
+# Counts and digits stand on a white tile, so that dark clients show them too. On the page of the
+# book, the tile has no colour and the ink that of its text.
+TILE, INK = "#fefefe", "#010101"
+
+# The colour of a name all week, as its place in COLORS. Other names get the places that are free.
+SERIES = {
+    "training": 0, "validation": 1, "test": 2,
+    "SGD": 0, "Momentum": 1, "Adam": 2,
+    "ReLU": 0, "sigmoid": 1, "tanh": 2,
+    "constant": 0, "warm-up": 1, "cosine": 2, "OneCycle": 3,
+    "one-sided": 1, "centred": 0, "float64": 0, "float32": 1,
+}  # fmt: skip
+TITLE_LETTERS = 52  # in one line of a figure's width
+WIDTH = 5.2  # inches; 10 points are then at least 9.4 pixels on a phone of 390
 STYLE = {
-    "figure.figsize": (6.4, 3.8),
+    "figure.figsize": (WIDTH, 3.2),
     "figure.facecolor": "none",
     "figure.constrained_layout.use": True,
     "savefig.facecolor": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": GREY,
     "axes.facecolor": "none",
     "axes.edgecolor": GREY,
     "axes.labelcolor": GREY,
-    "axes.titlecolor": GREY,
-    "axes.titlesize": "medium",
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.8,
+    "axes.titlecolor": TITLE,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.grid.axis": "y",
     "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=["-", "--", "-.", ":", "-", "--"]),
+    "axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=DASHES),
     "grid.color": GREY,
     "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
     "legend.frameon": False,
+    "legend.handlelength": 2.8,
     "legend.labelcolor": GREY,
-    "lines.linewidth": 2,
-    "text.color": GREY,
+    "legend.fontsize": 10,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "errorbar.capsize": 2.5,
+    "xtick.bottom": False,
     "xtick.color": GREY,
+    "ytick.left": False,
     "ytick.color": GREY,
-    "font.size": 11,
 }
+
+if "ipykernel" in sys.modules:
+    from IPython import get_ipython
+
+    _figures.install(get_ipython())
+
+
+def name_in(label):
+    """Return the name in a label, as in "training, against steps" and "ReLU (He)"."""
+    return re.split(r"[,:(]", str(label))[0].strip()
+
+
+def styles_of(labels):
+    """Return {label: its colour, dash and marker}, as `style_of` does, for one figure.
+
+    Labels that SERIES does not know get the colours that the others leave free, in order. Labels
+    with the same name, as in "ReLU, He" and "ReLU, too small", differ in their dashes only.
+    """
+    places = {name_in(label): SERIES.get(name_in(label)) for label in labels}
+    free = [k for k in range(len(COLORS)) if k not in places.values()]
+    following = chain(free, cycle(range(len(COLORS))))
+    places = {name: next(following) if k is None else k for name, k in places.items()}
+    seen, found = [], {}
+    for label in labels:
+        place = places[name_in(label)]
+        nth = (place + seen.count(place)) % len(DASHES)
+        seen.append(place)
+        found[label] = {"color": COLORS[place], "linestyle": DASHES[nth], "marker": MARKERS[nth]}
+    return found
+
+
+def style_of(label, *, marker=False):
+    """Return the look of a name as arguments of `ax.plot`, with its label. Introduced on Day 29.
+
+    Args:
+        label: what stands in the legend, such as "Adam" or "training, averaged".
+        marker: also return the name's marker.
+
+    Raises:
+        ValueError: if SERIES does not know the name.
+    """
+    if name_in(label) not in SERIES:
+        raise ValueError(f"SERIES has no {name_in(label)!r}; it knows {', '.join(SERIES)}")
+    style = {"label": label, **styles_of([label])[label]}
+    return style if marker else style | {"marker": ""}
 
 
 def plot_series(y_values, title="Metric over epochs", xlabel="Epoch", ylabel="Value"):
@@ -70,19 +157,16 @@ def plot_curves(curves, title, xlabel, ylabel, *, log_y=False):
     if not curves:
         raise ValueError("curves is empty: there is nothing to draw")
     with _figure() as (figure, ax):
-        for label, values in curves.items():
+        for (label, values), style in _styled(curves):
             x, y = values if isinstance(values, tuple) else (range(1, len(values) + 1), values)
             if len(y) == 0:
                 raise ValueError(f"the curve {label or 'y_values'} is empty: nothing to draw")
-            ax.plot(x, y, label=label, marker="o" if len(y) <= 12 else None)
+            ax.plot(x, y, label=label, **style | ({} if len(y) <= 12 else {"marker": ""}))
         if log_y:
             ax.set_yscale("log")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        if len(curves) > 3:  # too many for a legend inside the axes
-            figure.legend(loc="outside lower center", ncols=2)
-        elif any(label is not None for label in curves):
-            ax.legend()
+        _name_lines(figure, ax)
 
 
 def plot_bands(bands, title, xlabel, ylabel):
@@ -97,17 +181,17 @@ def plot_bands(bands, title, xlabel, ylabel):
     """
     if not bands:
         raise ValueError("bands is empty: there is nothing to draw")
-    with _figure() as (_, ax):
-        for (label, series), marker in zip(bands.items(), "osD^vP" * len(bands), strict=False):
+    with _figure() as (figure, ax):
+        for (label, series), style in _styled(bands):
             x, middle, low, high = _four_series("band", label, series)
-            (line,) = ax.plot(x, middle, label=label, marker=marker, markersize=5)
-            ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+            ax.plot(x, middle, label=label, **style)
+            ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        ax.legend()
+        _name_lines(figure, ax)
 
 
 def plot_panels(panels, title, xlabel, ylabel, *, ylim=None):
-    """Draw many runs in small panels, four per row, with shared axes. Introduced on Day 34.
+    """Draw many runs in small panels, two per row, with shared axes. Introduced on Day 34.
 
     Args:
         panels: {panel's title: {label: (x_values, y_values)}}; a label has the same colour and
@@ -120,32 +204,26 @@ def plot_panels(panels, title, xlabel, ylabel, *, ylim=None):
     """
     if not panels or not all(panels.values()):
         raise ValueError("panels is empty, or one of them is: there is nothing to draw")
-    columns = 4
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     names = list(dict.fromkeys(label for curves in panels.values() for label in curves))
-    styles = ["-", "--", "-.", ":", "-", "--"]
+    styles = styles_of(names)
     with _figure(
-        rows, columns, figsize=(2.1 * columns, 1.8 * rows + 0.9), sharex=True, sharey=True,
-        squeeze=False,
-    ) as (figure, axes):  # fmt: skip
+        rows, columns, figsize=(WIDTH, 1.5 * rows + 0.7), sharex=True, sharey=True, squeeze=False
+    ) as (figure, axes):
         for ax in axes.flat[len(panels) :]:
             ax.axis("off")
-        lines = {}
         for ax, (name, curves) in zip(axes.flat, panels.items(), strict=False):
             for label, (x, y) in curves.items():
-                k = names.index(label) % len(COLORS)
-                (lines[label],) = ax.plot(x, y, color=COLORS[k], linestyle=styles[k], linewidth=1.3)
-            ax.set_title(name)
+                ax.plot(x, y, label=label, **styles[label] | {"marker": "", "linewidth": 1.4})
+            ax.set_title(name, fontsize=10, fontweight="normal")
         if ylim is not None:
             axes.flat[0].set_ylim(*ylim)
-        figure.suptitle(title, fontsize="medium")
+        _title(figure, title)
         plt.setp(axes[-1], xlabel=xlabel)
         plt.setp(axes[:, 0], ylabel=ylabel)
         if len(names) > 1:
-            figure.legend(
-                [lines[name] for name in names], names, loc="outside lower center",
-                ncols=min(4, len(names)),
-            )  # fmt: skip
+            _legend(figure, axes.flat[: len(panels)])
 
 
 def plot_points(X, y, title, *, predict=None):
@@ -162,54 +240,57 @@ def plot_points(X, y, title, *, predict=None):
     """
     X = matrix("X", X, columns=2)
     y = labels("y", y, rows=len(X), classes=len(COLORS))
-    with _figure(figsize=(5.2, 4.2)) as (_, ax):
+    with _figure(figsize=(WIDTH, 4.0)) as (figure, ax):
         ax.grid(False)
         if predict is not None:
             low, high = X.min(axis=0) - 0.5, X.max(axis=0) + 0.5
             across, up = np.meshgrid(
-                np.linspace(low[0], high[0], 300), np.linspace(low[1], high[1], 300)
+                np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 200)
             )
             regions = predict(np.column_stack([across.ravel(), up.ravel()])).reshape(across.shape)
             levels = np.arange(regions.max() + 2) - 0.5
-            ax.contourf(across, up, regions, levels=levels, colors=COLORS, alpha=0.25)
-        for k, marker in zip(np.unique(y), "osD^vP", strict=False):
-            own = X[y == k]
+            ax.contourf(across, up, regions, levels=levels, colors=COLORS, alpha=0.18)
+        for k, marker in zip(np.unique(y), MARKERS, strict=False):
             ax.scatter(
-                *own.T, s=22, marker=marker, color=COLORS[k], edgecolor="white", linewidth=0.4,
-                label=f"class {k}",
+                *X[y == k].T, s=24, marker=marker, color=COLORS[k], edgecolor=TILE,
+                linewidth=0.4, label=f"class {k}",
             )  # fmt: skip
         ax.set(title=title, xlabel="$x_1$", ylabel="$x_2$")
-        ax.legend()
+        _legend(figure, [ax])
 
 
-def plot_images(images, captions, title, *, columns=6):
+def plot_images(images, captions, title, *, columns=None):
     """Draw small greyscale images in a grid, dark ink on white. Introduced on Day 31.
 
     Args:
         images: (N, height, width).
         captions: N strings, one above each image.
         title: title of the figure.
-        columns: images per row, at least 1.
+        columns: images per row, at least 1; by default 4, or 3 if there are at most 6.
 
     Raises:
         TypeError, ValueError: if there is no image, there are not N captions, or `columns`
             is not an integer of at least 1.
     """
-    columns = positive_int("columns", columns)
+    columns = positive_int(
+        "columns", (3 if len(images) <= 6 else 4) if columns is None else columns
+    )
     if len(images) == 0 or len(images) != len(captions):
         raise ValueError(
             f"there must be at least one image and one caption per image, "
             f"got {len(images)} images and {len(captions)} captions"
         )
     rows = -(-len(images) // columns)
-    size = (1.15 * columns, 1.4 * rows + 0.4)
+    side = min(1.2, WIDTH / columns - 0.05)
+    size = (WIDTH if len(images) >= columns else side * columns, (side + 0.3) * rows + 0.35)
     with _figure(rows, columns, figsize=size, squeeze=False) as (figure, axes):
-        for ax in axes.flat:
+        for ax in axes.flat[len(images) :]:
             ax.axis("off")
         for ax, image, caption in zip(axes.flat, images, captions, strict=False):
-            ax.imshow(image, cmap="gray_r")
-            ax.set_title(caption, fontsize="small")
-        figure.suptitle(title, fontsize="medium")
+            _on_tile(ax)
+            ax.imshow(image, cmap=INKED, interpolation="none")
+            ax.set_title(caption, fontsize=10, fontweight="normal", color=GREY, loc="center")
+        _title(figure, title)
 
 
 def plot_intervals(series, title, xlabel, *, percent=False):
@@ -234,24 +315,24 @@ def plot_intervals(series, title, xlabel, *, percent=False):
         for row, (value, low, high) in values.items():
             if not low <= value <= high:
                 raise ValueError(f"{row}: {value} must be in its interval, {low} … {high}")
-    height = 1.2 + (0.22 + 0.14 * len(series)) * len(rows)
-    with _figure(figsize=(6.4, height)) as (figure, ax):
-        for k, (label, values) in enumerate(series.items()):
+    height = 0.9 + (0.22 + 0.14 * len(series)) * len(rows)
+    with _figure(figsize=(WIDTH, height)) as (figure, ax):
+        for k, ((label, values), style) in enumerate(_styled(series)):
             middle, low, high = np.array(list(values.values()), dtype=float).T
             shift = 0.3 * (k - (len(series) - 1) / 2)
             ax.errorbar(
                 middle, np.arange(len(rows)) + shift, xerr=(middle - low, high - middle),
-                label=label, color=COLORS[k % len(COLORS)], marker="oDs^vP"[k % 6],
-                markersize=5, linestyle="none", capsize=3,
+                label=label, **style | {"linestyle": "none"},
             )  # fmt: skip
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         if percent:
-            ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+            ax.xaxis.set_major_formatter(PercentFormatter(xmax=1, symbol="\u00a0%"))
         ax.grid(visible=False, axis="y")
+        ax.grid(visible=True, axis="x")
         ax.set(title=title, xlabel=xlabel)
-        if any(label is not None for label in series):
-            figure.legend(loc="outside lower center", ncols=len(series))
+        _legend(figure, [ax])
 
 
 def plot_confusion(matrix, title):
@@ -273,17 +354,20 @@ def plot_confusion(matrix, title):
     if matrix.dtype.kind not in "iu" or matrix.min() < 0:
         raise ValueError("matrix must contain counts, integers of at least 0")
     C = len(matrix)
-    mistakes = np.ma.masked_where(np.eye(C, dtype=bool) | (matrix == 0), matrix)
-    most = mistakes.max() if mistakes.count() else 1
-    with _figure(figsize=(1.4 + 0.44 * C, 1.2 + 0.38 * C)) as (_, ax):
-        ax.grid(False)
-        ax.imshow(mistakes, cmap="YlOrBr", vmin=0, vmax=most, aspect="auto")
+    most = max(1, (matrix * ~np.eye(C, dtype=bool)).max())
+    with _figure(figsize=(min(WIDTH, 1.4 + 0.4 * C), 1.1 + 0.32 * C)) as (_, ax):
+        _on_tile(ax)
         for true, answer in np.argwhere(matrix > 0):
             count = matrix[true, answer]
-            on_dark = count > 0.7 * most
-            color = GREY if true == answer else "white" if on_dark else "black"
-            ax.text(answer, true, f"{count}", ha="center", va="center", color=color, size="small")
-        ax.set(title=title, xlabel="Answer", ylabel="True class", xticks=range(C), yticks=range(C))
+            if true != answer:
+                shade = to_rgba(COLORS[0], 0.6 * count / most)
+                ax.add_patch(plt.Rectangle((answer - 0.5, true - 0.5), 1, 1, color=shade, lw=0))
+            color = GREY if true == answer else INK
+            ax.text(answer, true, f"{count}", ha="center", va="center", color=color)
+        ax.set(
+            title=title, xlabel="Answer", ylabel="True class", xticks=range(C), yticks=range(C),
+            xlim=(-0.5, C - 0.5), ylim=(C - 0.5, -0.5),
+        )  # fmt: skip
 
 
 def plot_reliability(curves, title):
@@ -301,19 +385,78 @@ def plot_reliability(curves, title):
     """
     if not curves:
         raise ValueError("curves is empty: there is nothing to draw")
-    with _figure(figsize=(5.6, 4.6)) as (_, ax):
+    with _figure(figsize=(WIDTH, 4.3)) as (figure, ax):
         ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
-        for (label, series), marker in zip(curves.items(), "oDs^vP" * len(curves), strict=False):
+        for (label, series), style in _styled(curves):
             x, y, low, high = _four_series("curve", label, series)
-            ax.errorbar(
-                x, y, yerr=(y - low, high - y), label=label, marker=marker, markersize=5,
-                linewidth=1.5, elinewidth=1, capsize=2,
-            )  # fmt: skip
+            ax.errorbar(x, y, yerr=(y - low, high - y), label=label, elinewidth=1, **style)
         ax.set(
             title=title, xlabel="Confidence", ylabel="Accuracy",
             xlim=(-0.02, 1.02), ylim=(-0.02, 1.02),
         )  # fmt: skip
-        ax.legend()
+        _legend(figure, [ax])
+
+
+INKED = LinearSegmentedColormap.from_list("inked", [to_rgba(INK, 0), to_rgba(INK, 1)])
+
+
+def _on_tile(ax):
+    """Prepare axes for what is drawn in INK: a tile, no grid and no frame."""
+    ax.set_facecolor(TILE)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.set(xticks=[], yticks=[])
+
+
+def _styled(series):
+    """Return [((label, values), style)] for {label: values}."""
+    return list(zip(series.items(), styles_of(series).values(), strict=True))
+
+
+def _title(figure, title):
+    title = textwrap.fill(title, TITLE_LETTERS)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=TITLE)
+
+
+def _legend(figure, axes):
+    """Write the legend below the axes, where it hides no data."""
+    entries = {}
+    for ax in axes:
+        entries |= {
+            label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+    if entries:
+        columns = int(64 / (max(map(len, entries)) + 8))  # as many as fit the width
+        columns = max(1, min(len(entries), columns))
+        width, height = figure.get_size_inches()  # the axes keep their height
+        figure.set_size_inches(width, height + 0.22 * -(-len(entries) // columns))
+        figure.legend(entries.values(), entries, loc="outside lower center", ncols=columns)
+
+
+def _name_lines(figure, ax):
+    """Write each line's label at its end, or in a legend below the axes if they do not fit."""
+    lines = [line for line in ax.lines if not line.get_label().startswith("_")]
+    if not lines:
+        return
+    figure.draw_without_rendering()  # places the axes
+    height = 1.3 * figure.dpi * plt.rcParams["font.size"] / 72
+    ends = ax.transData.transform([line.get_xydata()[-1] for line in lines])
+    order = ends[:, 1].argsort()
+    places = ends[:, 1].copy()
+    for lower, upper in zip(order, order[1:], strict=False):
+        places[upper] = max(places[upper], places[lower] + height)
+    places -= (places - ends[:, 1]).mean()
+    at_the_end = np.ptp(ends[:, 0]) < 0.02 * figure.dpi and np.isfinite(ends).all()
+    near = at_the_end and np.abs(places - ends[:, 1]).max() < height
+    if not near or max(len(line.get_label()) for line in lines) > 14:
+        _legend(figure, [ax])
+        return
+    across, up = ax.transAxes.inverted().transform(np.column_stack([ends[:, 0], places])).T
+    for line, height in zip(lines, up, strict=True):
+        ax.annotate(
+            line.get_label(), (across.max(), height), xycoords="axes fraction", xytext=(6, 0),
+            textcoords="offset points", color=line.get_color(), va="center",
+        )  # fmt: skip
 
 
 def _four_series(kind, label, series):
@@ -337,4 +480,7 @@ def _figure(*args, **options):
         except BaseException:
             plt.close(figure)
             raise
+        for ax in figure.axes:  # nothing makes a figure wider or higher than it is
+            ax.set_title(textwrap.fill(ax.get_title("left"), TITLE_LETTERS), loc="left")
+            ax.set_ylabel(textwrap.fill(ax.get_ylabel(), 34))
         plt.show()

@@ -14,6 +14,13 @@ import numpy as np
 from nnweek._validate import one_of
 
 PICTURES = Path(__file__).parent / "pictures"  # screenshots of TensorBoard
+WHOLE = "https://github.com/nnweek/week5-neural-networks/blob/main/nnweek/pictures"
+# What the text speaks of, in pixels of the screenshot: left, top, right, bottom.
+PARTS = {
+    "graphs": (340, 66, 810, 757),
+    "histograms": (320, 120, 1000, 680),
+    "projector": (314, 74, 980, 757),
+}
 EVENT_FILES = "events.out.tfevents.*"
 
 
@@ -261,6 +268,7 @@ def _logged_by(events, plugin):
 def show_screenshot(tab):
     """Show a screenshot of TensorBoard with the runs of Day 34. Introduced on Day 34.
 
+    Where the text speaks of a part only, the part is shown, with a link to the whole page.
     `make pictures` takes new screenshots.
 
     Args:
@@ -269,11 +277,18 @@ def show_screenshot(tab):
     Raises:
         ValueError: if there is no screenshot of that tab.
     """
+    from IPython import get_ipython
     from IPython.display import Image, Markdown, display
     from PIL import Image as Pillow
 
+    from nnweek._figures import alt_text
+
     one_of("tab", tab, tuple(sorted(path.stem for path in PICTURES.glob("*.png"))))
-    path = PICTURES / f"{tab}.png"
-    with Pillow.open(path) as picture:
+    file = io.BytesIO()
+    with Pillow.open(PICTURES / f"{tab}.png") as picture:
         caption = picture.info.get("Description", "")
-    display(Image(path.read_bytes()), Markdown(caption))
+        picture.crop(PARTS.get(tab, (0, 0, *picture.size))).save(file, "PNG", optimize=True)
+    if tab in PARTS:
+        caption += f" [The whole page]({WHOLE}/{tab}.png)."
+    alt = alt_text(get_ipython()) or f"TensorBoard, {tab}"
+    display(Image(file.getvalue(), alt=alt), Markdown(caption))

@@ -8,18 +8,16 @@ Sphinx leaves the pages of unchanged sources as an earlier build finished them.
 
 import hashlib
 import html
-import io
 import posixpath
 import re
 from itertools import groupby
 from pathlib import Path
 from textwrap import shorten
 
-import numpy as np
 import pydata_sphinx_theme
 import tinycss2
 from docutils import nodes
-from PIL import Image
+from figures import place_figures, prepare_figures
 from sphinx.errors import ExtensionError
 
 from nnweek import _tokens
@@ -62,7 +60,7 @@ def finish(app, exception):
     if exception is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
-    figures = compress_figures(site / "_images")
+    figures = prepare_figures(site / "_images")
     before = {
         path.relative_to(site).as_posix(): path.read_text(encoding="utf-8")
         for suffix in ("html", "js", "css")
@@ -86,68 +84,6 @@ def finished(files, figures):
 
 def select(files, suffix, folder=""):
     return [name for name in files if name.endswith(suffix) and name.startswith(folder)]
-
-
-FIGURE = re.compile(r'<img (?![^>]*\bloading=)[^>]*\bsrc="((?:\.\./)*_images/)([^"]+)\.png"[^>]*>')
-VISIBLE_DIFFERENCE = 2.0  # root mean square over the pixels, of 255
-
-
-def compress_figures(folder):
-    """Compress the figures in a folder; return {name: (width, height, whether it moves)}.
-
-    A moving figure keeps its frames and gets a still version of its last one.
-    """
-    figures = {}
-    for path in folder.glob("*.png"):
-        with Image.open(path) as image:
-            moves = getattr(image, "is_animated", False)
-            figures[path.stem] = (*image.size, moves)
-            if not moves:
-                path.write_bytes(with_palette(path.read_bytes()))
-                continue
-            image.seek(image.n_frames - 1)
-            still = path.with_name(f"{path.stem}-still.png")
-            if not still.exists():
-                image.save(still, optimize=True)
-    return figures
-
-
-def with_palette(png):
-    """Return the PNG with at most 256 colours, if it then looks the same and is smaller."""
-    image = Image.open(io.BytesIO(png)).convert("RGBA")
-    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    if difference(image, few.convert("RGBA")) > VISIBLE_DIFFERENCE:
-        return png
-    file = io.BytesIO()
-    few.save(file, "PNG", optimize=True)
-    return min(png, file.getvalue(), key=len)
-
-
-def difference(one, other):
-    """Return the root mean square difference on white or on black, whichever is larger."""
-
-    def on(image, grey):
-        ground = Image.new("RGBA", image.size, (grey, grey, grey, 255))
-        ground.alpha_composite(image)
-        return np.asarray(ground, dtype=float)[..., :3]
-
-    squares = [(on(one, grey) - on(other, grey)) ** 2 for grey in (0, 255)]
-    return max(square.mean() for square in squares) ** 0.5
-
-
-def place_figures(page, figures):
-    """Give every figure of a page its dimensions and, if it moves, its still version."""
-
-    def placed(tag):
-        if tag[2] not in figures:
-            return tag[0]
-        width, height, moves = figures[tag[2]]
-        attributes = f'loading="lazy" decoding="async" width="{width}" height="{height}"'
-        image = tag[0].replace("<img ", f"<img {attributes} ", 1)
-        still = f'media="(prefers-reduced-motion: reduce)" srcset="{tag[1]}{tag[2]}-still.png"'
-        return f"<picture><source {still}/>{image}</picture>" if moves else image
-
-    return FIGURE.sub(placed, page)
 
 
 REPAIRS = [

@@ -1,16 +1,12 @@
-"""The finished pages: light figures, repaired labels, only the icons and styles in use."""
+"""The finished pages: repaired labels, only the icons and styles in use."""
 
-import io
 import types
 from unittest import mock
 
 import finish
-import numpy as np
 import pytest
 from PIL import Image
 from sphinx.errors import ExtensionError
-
-from nnweek.plots import plot_curves
 
 PAGE = (
     '<head><link href="{0}_static/a.css?digest=1" rel="stylesheet" />\n'
@@ -93,31 +89,6 @@ def test_moving_figure_gets_its_size_and_a_still_version(site):
         assert image.convert("RGB").getpixel((5, 5)) == (0, 0, 255), "the last frame"
     with Image.open(site / "_images/a.png") as image:
         assert image.n_frames == 3
-
-
-def test_figure_loses_half_its_bytes_and_looks_the_same(shown):
-    plot_curves({"one": [3, 2, 1], "two": [1, 2, 3]}, "Title", "x", "y")
-    file = io.BytesIO()
-    shown[0].savefig(file, dpi=100)
-    light = finish.with_palette(file.getvalue())
-    assert len(light) < len(file.getvalue()) / 2
-    before, after = (Image.open(io.BytesIO(b)).convert("RGBA") for b in (file.getvalue(), light))
-    assert before.size == after.size
-    assert finish.difference(before, after) <= finish.VISIBLE_DIFFERENCE
-
-
-def test_picture_with_too_many_colours_for_a_palette_stays():
-    noise = np.random.default_rng(0).integers(0, 256, size=(64, 64, 3), dtype=np.uint8)
-    photo = io.BytesIO()
-    Image.fromarray(noise).save(photo, "PNG")
-    assert finish.with_palette(photo.getvalue()) == photo.getvalue()
-
-
-def test_difference_is_measured_on_white_and_on_black():
-    clear, black, white = (Image.new("RGBA", (4, 4), c) for c in ("#0000", "#000f", "#ffff"))
-    assert finish.difference(clear, clear) == 0
-    assert finish.difference(clear, black) == 255
-    assert finish.difference(clear, white) == 255
 
 
 @pytest.mark.parametrize(

@@ -254,9 +254,16 @@ def test_screenshot_has_a_caption(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda *things: shown.extend(things))
     show_screenshot("scalars")
-    image, caption = shown
-    assert image.data.startswith(b"\x89PNG")
+    show_screenshot("graphs")
+    whole, caption, part, linked = shown
+    assert whole.data.startswith(b"\x89PNG")
     assert "taken on" in caption.data
+    assert (whole.alt, part.alt) == ("TensorBoard, scalars", "TensorBoard, graphs")
+    width, height = (int.from_bytes(part.data[at : at + 4], "big") for at in (16, 20))
+    assert width < 700, "a phone shows all of it"
+    assert height < 757
+    assert linked.data.startswith(caption.data), "the same caption, and a link to the whole page"
+    assert (ROOT / linked.data.split("/blob/main/")[1].rstrip(").")).is_file()
     with pytest.raises(ValueError, match="scalars"):
         show_screenshot("nothing")
 

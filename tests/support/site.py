@@ -36,3 +36,8 @@ def parsed(file):
 def article(page):
     """What a page of the site says, without the navigation around it."""
     return html_of(page).select_one("article")
+
+
+def alt_text(figure):
+    """What a screen reader says of a figure: an image, or an SVG in the page."""
+    return figure["alt"] if figure.name == "img" else figure["aria-label"]
