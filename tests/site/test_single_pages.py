@@ -1,4 +1,4 @@
-"""What single pages of the built site promise: cheat sheet, landing page, glossary and others."""
+"""What single pages of the built site promise: cheat sheet, glossary and others."""
 
 import base64
 import importlib
@@ -49,17 +49,6 @@ def test_teachers_page_links_to_every_day_and_to_mistakes():
     links = {link["href"] for link in article("teachers").select("table a[href]")}
     assert links == {f"{day}.html" for day in DAYS}
     assert len(article("teachers").select('a[href^="what-went-wrong.html#"]')) >= 12
-
-
-def test_card_of_every_day_shows_its_figure_and_link():
-    cards = article("index").select(".sd-card.day")
-    for page, card in zip(DAYS, cards, strict=True):
-        number = page.split("-")[1]
-        assert card.select_one(".sd-card-title").get_text(strip=True).endswith(number)
-        assert card.select_one("a.sd-stretched-link")["href"] == f"{page}.html"
-        (figure,) = card.select("img, svg.drawn")
-        described = [alt_text(one) for one in article(page).select("img, svg.drawn")]
-        assert alt_text(figure) in described, "not a figure of the day's page"
 
 
 def test_reference_has_every_public_name_of_the_package():
