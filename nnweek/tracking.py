@@ -48,7 +48,7 @@ def open_run(log_dir):
 def start_tensorboard(log_dir="runs"):
     """Start TensorBoard inside a notebook, as `%tensorboard` does. Introduced on Day 34.
 
-    It accepts connections from this machine only and keeps running until the machine stops. It
+    It accepts connections from this machine only and ends with the kernel. It
     finds the environment's own executable even if that is not on PATH (as in VS Code).
 
     Args:

@@ -43,11 +43,11 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # %% [markdown]
 # ## Yesterday in three lines
 #
-# - An activation bends the line and decides how much gradient passes down through it.
+# - An activation makes a network nonlinear and decides how much gradient passes down through it.
 # - A network with a bug often learns anyway, so ask it questions whose answers you know.
 # - The loss before training should be $\log C$: $\log 10 \approx 2.30$ for ten digits.
 
-# %%
+# %% tags=["hide-input"]
 import re
 import time
 import warnings
@@ -55,11 +55,7 @@ from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from IPython.display import Markdown
-from torch import nn
-from torch.autograd import gradcheck
-from torch.utils.data import DataLoader, TensorDataset
 
 from nnweek import checks
 from nnweek.loaders import BatchLoader, make_loaders
@@ -70,15 +66,23 @@ from nnweek.runtime import get_device, set_seed
 from nnweek.scratch import TwoLayerMLP
 
 # %% [markdown]
-# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here. Setting
+# `SMALL` to `True` takes a tenth of the images, for a quick run whose results are kept apart and not compared with the
+# text.
 
 # %% tags=["parameters"]
 SEED = 42
 LR = 0.5  # on the ladder
 DIGIT_LR = 0.1
 BATCH_SIZE = 128
+SMALL = False  # the images
 
 # %%
+import torch
+from torch import nn
+from torch.autograd import gradcheck
+from torch.utils.data import DataLoader, TensorDataset
+
 set_seed(SEED)
 torch.set_num_threads(1)  # the networks are small: Day 32 shows why
 device = get_device()
@@ -92,7 +96,7 @@ device = get_device()
 #
 # The lowest rung is Day 29's network, whose gradients were checked against finite differences. It sees eight examples,
 # and we keep three things of it: the loss, the four gradients, and the four parameters after one step. All sizes are
-# different, so that no transposed array fits by accident, and everything is in 64 bits, so that rounding cannot hide a
+# different, so that no transposed array matches by accident, and everything is in 64 bits, so that rounding cannot hide a
 # mistake.
 
 # %%
@@ -106,6 +110,7 @@ start = [getattr(by_hand, name).copy() for name in NAMES]
 ladder = {}
 
 
+# %% tags=["hide-input"]
 def in_numpy(values):
     """Copies as NumPy arrays; a bias becomes a row, as on Day 29."""
     return [
@@ -140,6 +145,7 @@ def climb(rung, loss, gradients, parameters):
     return table(list(ladder)[max(0, at - 1) : at + 1])
 
 
+# %%
 loss, probs, cache = by_hand.loss(X, y)
 gradients = by_hand.backward(probs, cache, y)
 stepped = [p - LR * g for p, g in zip(start, gradients, strict=True)]
@@ -206,8 +212,10 @@ climb("2 autograd", loss.item(), gradients, stepped)
 # %% [markdown]
 # So autograd is no magic: it recorded the forward pass and applied the chain rule to the record, as you did on paper.
 #
-# It has one habit that surprises everyone. *Predict:* compute the loss and call `backward()` once more, on the same
-# parameters. What is in `.grad` now: the same, twice as much, or an error?
+# It has one habit that surprises everyone.
+#
+# *Predict before you run:* compute the loss and call `backward()` once more, on the same parameters. What is in `.grad`
+# now: the same, twice as much, or an error?
 
 # %%
 parameters = fresh_parameters()
@@ -215,6 +223,8 @@ loss_of(*parameters).backward()
 once = parameters[0].grad.clone()
 loss_of(*parameters).backward()  # once more
 ratio = (parameters[0].grad / once).mean().item()
+
+# %% tags=["hide-input"]
 Markdown(f"After the second call, `.grad` holds **{ratio:.1f}** times as much.")
 
 # %% tags=["remove-cell"]
@@ -222,8 +232,8 @@ with text_says("a second `backward()` adds its gradient to `.grad`"):
     assert abs(ratio - 2) < 1e-9
 
 # %% [markdown]
-# `backward()` *adds* to `.grad`. Whoever wants one gradient must clear the old one first; on the last rung you will see
-# what the adding is good for.
+# `backward()` *adds* to `.grad`. If you want a single gradient, clear the old one first; the last rung shows what the
+# adding is good for.
 #
 # ### Rung 3: the loss from the library
 #
@@ -256,6 +266,8 @@ ours = TwoLayerMLP.cross_entropy(TwoLayerMLP.softmax(extreme), truth)
 theirs = nn.functional.cross_entropy(
     torch.from_numpy(extreme), torch.from_numpy(truth)
 ).item()
+
+# %% tags=["hide-input"]
 Markdown(f"Day 29's loss: **{ours:.1f}**. PyTorch's: **{theirs:.1f}**.")
 
 # %% tags=["remove-cell"]
@@ -282,7 +294,7 @@ def walk(node, depth=0, found=None):
     found = {} if found is None else found
     found[node] = max(depth, found.get(node, 0))  # the longest way counts
     for below, _ in node.next_functions:
-        if below is not None:  # None: an input whose gradient nobody wants
+        if below is not None:  # None: an input that needs no gradient
             walk(below, depth + 1, found)
     return found
 
@@ -299,8 +311,8 @@ nodes = walk(loss.grad_fn)
 print(len(nodes), "nodes; the first:", loss.grad_fn.name())
 
 # %% [markdown]
-# *Predict:* which of the values of the forward pass does it have to keep? Day 29's `forward` handed four arrays to
-# `backward`: $X$, $z_1$, $a_1$ and the scores.
+# *Predict before you run:* which of the values of the forward pass does it have to keep? Day 29's `forward` handed four
+# arrays to `backward`: $X$, $z_1$, $a_1$ and the scores.
 
 # %% tags=["hide-input"]
 of_day_29 = {
@@ -347,7 +359,7 @@ with text_says("the walk ends in the four parameters"):
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The computation graph of the two-layer network as a column of boxes from the loss at the top down to the first matrix product, with arrows downwards; the four parameters hang at the right of the boxes that used them, and at the left stands what each box has kept."}}
 with plt.rc_context(STYLE):
-    figure, ax = plt.subplots(figsize=(6.4, 5.6))
+    figure, ax = plt.subplots(figsize=(5.2, 5.6))
     ax.axis("off")
     places, tensors = {}, dict(zip(NAMES, leaves, strict=True))
     for node, depth in nodes.items():
@@ -355,10 +367,10 @@ with plt.rc_context(STYLE):
         places[node] = (0 if variable is None else 1, -depth)
         if variable is None:
             label = re.sub(r"Backward\d*$", "", node.name())
-            box = {"boxstyle": "square,pad=0.4", "edgecolor": COLORS[0]}
+            box = {"boxstyle": "square,pad=0.4", "edgecolor": COLORS[3]}
         else:
             label = next(n for n, t in tensors.items() if t is variable)
-            box = {"boxstyle": "round,pad=0.4", "edgecolor": COLORS[1]}
+            box = {"boxstyle": "round,pad=0.4", "edgecolor": COLORS[4]}
         ax.text(
             *places[node],
             label,
@@ -404,10 +416,10 @@ with plt.rc_context(STYLE):
 #
 # Compare with the backward pass that you derived. $dW_2 = a_1^\top ds$ and $da_1 = ds\, W_2^\top$ need $a_1$ and $W_2$:
 # the upper product keeps both. $dW_1 = X^\top dz_1$ needs $X$; $W_1$ would be needed only for the gradient of $X$,
-# which nobody asked for. And ReLU keeps its *output* instead of its input, because $a_1 > 0$ just where $z_1 > 0$. This
+# which is not needed. And ReLU keeps its *output* instead of its input, because $a_1 > 0$ just where $z_1 > 0$. This
 # is your cache, found by the library.
 #
-# After `backward()` the kept values are let go, so a second `backward()` of the *same* loss is an error; compute the
+# After `backward()` the kept values are released, so a second `backward()` of the *same* loss is an error; compute the
 # loss again, as we did above.
 #
 # ## When you write the backward pass yourself
@@ -438,7 +450,9 @@ class ForgetsTheMask(ReLU):
 
 # %% [markdown]
 # The forward passes of both are right, so no output tells them apart. `torch.autograd.gradcheck` does what you did: it
-# compares with finite differences, entry by entry. *Predict:* at $z = (1.5, -0.5)$, which entry will it complain about?
+# compares with finite differences, entry by entry.
+#
+# *Predict before you run:* at $z = (1.5, -0.5)$, which entry will it complain about?
 
 # %%
 z = torch.tensor([1.5, -0.5], dtype=torch.float64, requires_grad=True)
@@ -452,8 +466,10 @@ except RuntimeError as error:
 # The message shows two matrices of derivatives, of each output by each input. Only the second diagonal entry differs:
 # for a negative input the slope is 0, and the wrong `backward` says 1.
 #
-# Yesterday's question is still open: who tests the test? What does `gradcheck` let through, and does it ever condemn
-# something right? Six cases; *predict* each before you look.
+# Yesterday's question is still open: who tests the test? What does `gradcheck` let through, and does it ever reject a
+# gradient that is right?
+#
+# *Predict before you run:* which of the six cases below pass?
 
 
 # %%
@@ -478,6 +494,8 @@ cases = [
     ("right", "ReLU, at z = 0", ReLU.apply, [at_zero]),
 ]
 said = [passes(function, *inputs) for _, _, function, inputs in cases]
+
+# %% tags=["hide-input"]
 lines = ["| gradient | of | gradcheck |", "|---|---|---|"]
 for (truth, what, _, _), passed in zip(cases, said, strict=True):
     lines.append(f"| {truth} | {what} | {'passes' if passed else 'fails'} |")
@@ -499,8 +517,8 @@ with text_says("the first three verdicts are right and the last three wrong"):
 #
 # ### Rung 4: a module
 #
-# An `nn.Module` keeps parameters and knows its forward pass. Whatever is wrapped as `nn.Parameter` and stored in the
-# module is found by `model.parameters()`, however many there are.
+# An `nn.Module` keeps parameters and knows its forward pass. Every `nn.Parameter` that is stored in the module is found
+# by `model.parameters()`, however many there are.
 
 
 # %%
@@ -528,8 +546,9 @@ climb("4 nn.Module", loss.item(), gradients, model.parameters())
 # %% [markdown]
 # ### Rung 5: layers
 #
-# A weight matrix with its bias is so common that it has a class of its own, `nn.Linear`. *Predict:* what is
-# the shape of its weight, in a layer from three inputs to five units?
+# A weight matrix with its bias is so common that it has a class of its own, `nn.Linear`.
+#
+# *Predict before you run:* what is the shape of its weight, in a layer from three inputs to five units?
 
 # %%
 layer = nn.Linear(D, H)
@@ -590,6 +609,8 @@ with torch.no_grad():
 forgotten = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
 give_weights(square, W, b)
 transposed = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
+
+# %% tags=["hide-input"]
 Markdown(
     "No error. With the transpose forgotten, the outputs are off by up to "
     f"**{forgotten:.1f}**; with it, by {transposed:.0e}."
@@ -625,7 +646,7 @@ climb("6 optimizer", loss.item(), gradients, our_layout(model.parameters()))
 #
 # Eight examples fit into memory; sixty thousand may not. A *loader* hands them out in batches. Can the numbers still be
 # the same? They can, thanks to the habit of `backward()`: the gradients of two halves, each weighted by its share of
-# the examples, *add up* in `.grad` to the gradient of the whole.
+# the examples, *add up* in `.grad` to the gradient of all.
 
 # %%
 model = layered()
@@ -660,9 +681,9 @@ with text_says("all eight rungs have the same numbers"):
                 assert np.abs(b).max() > 1e-3, (rung, name)  # not all zero
 
 # %% [markdown]
-# The whole ladder, once more:
+# The complete ladder once more:
 
-# %%
+# %% tags=["hide-input"]
 table(ladder)
 
 # %% [markdown]
@@ -685,6 +706,8 @@ apart = max(
     )
 )
 largest = max(np.abs(g).max() for g in ladder["0 NumPy"][1])
+
+# %% tags=["hide-input"]
 Markdown(
     f"In 32 bits the gradients differ by up to **{apart:.0e}**; the largest "
     f"gradient is {largest:.2f}."
@@ -696,7 +719,7 @@ with text_says("in 32 bits the gradients differ by rounding"):
 
 # %% [markdown]
 # That is rounding, and harmless for training. But a mistake of that size could hide behind it, which is why the ladder
-# stands in 64 bits.
+# is computed in 64 bits.
 #
 # ## The data: handwritten digits
 #
@@ -705,11 +728,13 @@ with text_says("in 32 bits the gradients differ by rounding"):
 
 # %%
 data = load_mnist()
+if SMALL:
+    data = data.small()
 print(data.name)
 print("train", data.train_images.shape, data.train_images.dtype)
 print("test ", data.test_images.shape, data.test_images.dtype)
 
-# %% mystnb={"image": {"alt": "The first twelve training images, handwritten digits in dark ink on white, each with its label above it."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The first twelve training images, handwritten digits in dark ink on white, each with its label above it."}}
 plot_images(
     data.train_images[:12],
     [f"label {label}" for label in data.train_labels[:12]],
@@ -727,6 +752,8 @@ train_loader, val_loader, test_loader = make_loaders(
     data, batch_size=BATCH_SIZE, seed=SEED, device=device
 )
 images, labels = next(iter(train_loader))
+
+# %% tags=["hide-input"]
 print(
     f"{len(train_loader.dataset)} images to train on, "
     f"{len(val_loader.dataset)} to validate, "
@@ -742,7 +769,7 @@ print(
 
 # %% [markdown]
 # A batch of images has four axes: images, channels (grey has one), rows, columns. These loaders are the package's own.
-# They do what rung 7's `DataLoader` does, but for data that fit into memory, with one look-up for a whole batch; Day 32
+# They do what rung 7's `DataLoader` does, but for data that fit into memory, with one look-up per batch; Day 32
 # measures what that saves.
 #
 # ## The model
@@ -750,8 +777,8 @@ print(
 # Ours flattens an image to 784 numbers and sends it through two hidden layers of 256 ReLU units. The output is ten
 # scores: no softmax and no ReLU at the end, because the loss wants raw scores.
 #
-# **Exercise 1.** Write it: a function that returns a fresh network, 784-256-256-10, from images $(B, 1, 28, 28)$ to
-# scores $(B, 10)$. With `nn.Sequential` or with a class of your own, as you like.
+# **Exercise 1.** *(about 5 minutes, easy)* Write it: a function that returns a fresh network, 784-256-256-10, from
+# images $(B, 1, 28, 28)$ to scores $(B, 10)$. With `nn.Sequential` or with a class of your own, as you like.
 
 
 # %%
@@ -773,8 +800,8 @@ checks.mlp(mlp)
 # <details>
 # <summary>Another hint</summary>
 #
-# In a class, assign each layer to `self`. Layers in a plain Python list are not found by `parameters()`, and what is
-# not found is not trained; `nn.Sequential` and `nn.ModuleList` are lists that are found.
+# In a class, assign each layer to `self`. Layers in a plain Python list are not found by `parameters()`, so they are
+# not trained; `nn.Sequential` and `nn.ModuleList` are lists that are found.
 # </details>
 #
 # <details>
@@ -814,18 +841,20 @@ class MNISTMLP(nn.Module):
 
 
 # %% [markdown]
-# *Predict:* how many parameters does it have? Each linear layer has one weight per pair of input and output, and one
-# bias per output.
+# *Predict before you run:* how many parameters does it have? Each linear layer has one weight per pair of input and
+# output, and one bias per output.
 
 # %%
 torch.manual_seed(SEED)  # the same weights, also if you run this cell again
 network = MNISTMLP().to(device)
+total = sum(parameter.numel() for parameter in network.parameters())
+
+# %% tags=["hide-input"]
 by_layer = [
     f"{layer.in_features} · {layer.out_features} + {layer.out_features}"
     for layer in network.net
     if isinstance(layer, nn.Linear)
 ]
-total = sum(parameter.numel() for parameter in network.parameters())
 Markdown(f"{' + '.join(by_layer)} = **{total:,}** parameters.")
 
 # %% tags=["remove-cell"]
@@ -834,13 +863,15 @@ with text_says("the network 784-256-256-10 has 269,322 parameters"):
 
 # %% [markdown]
 # And where do its first weights come from? `nn.Linear` draws them itself, evenly between $-1/\sqrt{n_\text{in}}$ and
-# $1/\sqrt{n_\text{in}}$. Such a draw has the variance $1/(3\, n_\text{in})$, a sixth of what He's rule asks for. With
+# $1/\sqrt{n_\text{in}}$. Such a draw has the variance $1/(3\, n_\text{in})$, a sixth of what He's rule requires. With
 # two hidden layers that is good enough; Day 30 showed when it would not be.
 
 # %%
 weights = network.net[1].weight.detach().cpu()
 bound = 1 / np.sqrt(28 * 28)
 share_of_he = weights.var().item() / (2 / (28 * 28))
+
+# %% tags=["hide-input"]
 Markdown(
     f"First layer: the largest weight is **{weights.abs().max():.4f}**, the "
     f"bound {bound:.4f}; the variance is **{share_of_he:.3f}** of He's."
@@ -858,8 +889,8 @@ with text_says("their variance is a sixth of He's"):
 # Training repeats five lines, and you have met each of them on the ladder: forget the old gradients, run forward,
 # score, run backward, step.
 #
-# **Exercise 2.** Write one training step. It returns the loss as a plain number; a tensor would hold on to its whole
-# graph.
+# **Exercise 2.** *(about 5 minutes, easy)* Write one training step. It returns the loss as a plain number; a tensor
+# would keep its graph in memory.
 
 
 # %%
@@ -874,7 +905,7 @@ checks.train_step(train_step)
 # <details>
 # <summary>A hint</summary>
 #
-# Rung 6 is one step. What is missing there is only the way from a tensor to a number: `loss.item()`.
+# Rung 6 is one step. Only the way from a tensor to a number is missing there: `loss.item()`.
 # </details>
 #
 # <details>
@@ -943,7 +974,7 @@ def evaluate(model, loader, criterion):
 #
 # ## A first epoch
 #
-# *Predict:* what are loss and accuracy on the validation images before any training?
+# *Predict before you run:* what are loss and accuracy on the validation images before any training?
 
 # %%
 torch.manual_seed(SEED)
@@ -958,6 +989,7 @@ train_loss, train_acc = train_one_epoch(
 )
 loss_after, acc_after = evaluate(network, val_loader, criterion)
 
+# %% tags=["hide-input"]
 Markdown(
     f"| when | validation loss | validation accuracy |\n|---|---|---|\n"
     f"| before training | {loss_before:.3f} (log 10 = {np.log(10):.3f}) "
@@ -982,9 +1014,11 @@ with text_says("the training loss is worse than the validation loss"):
 #
 # Here are twelve validation images with the network's answers:
 
-# %% mystnb={"image": {"alt": "Twelve validation images, each with the label that the network gives it and, where that is wrong, the true one."}}
+# %%
 images, labels = next(iter(val_loader))
 answers = network(images[:12]).argmax(dim=1)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Twelve validation images, each with the label that the network gives it and, where that is wrong, the true one."}}
 plot_images(
     images[:12, 0].cpu(),
     [
@@ -1009,12 +1043,14 @@ plot_images(
 #
 # We need a network in which something differs between training and evaluation. *Dropout* sets each value to zero with
 # some probability, at random, so that no unit can rely on another. *BatchNorm* brings each unit to mean 0 and standard
-# deviation 1 over the batch, and keeps a running mean for the days when there is no batch. Both behave differently in
-# the two modes.
+# deviation 1 over the batch, and keeps a running mean for evaluation, where an image must not depend on its batch. Both
+# behave differently in the two modes.
 #
 # Now all four combinations of mode and recording. Of each we ask: Do two passes over the same images give the same
 # scores? Did a pass change the network? Was a graph recorded, and how much was kept for it, besides the parameters?
-# *Predict* the twelve answers before you run it. (The time is the shortest of fifty passes.)
+# (The time is the shortest of fifty passes.)
+#
+# *Predict before you run:* what are the twelve answers?
 
 
 # %%
@@ -1030,6 +1066,7 @@ def with_modes():
     ).to(device)
 
 
+# %% tags=["hide-input"]
 def bytes_kept(model, images):
     """How much autograd keeps of one pass, besides the parameters."""
     sizes = {p.data_ptr(): 0 for p in model.parameters()}
@@ -1050,6 +1087,7 @@ def seconds_for(model, images):
     return time.perf_counter() - start
 
 
+# %%
 def what_happens(mode, recording):
     model = with_modes()
     model.train(mode == "train()")
@@ -1073,6 +1111,8 @@ happens = {
     for mode in ["train()", "eval()"]
     for recording in [True, False]
 }
+
+# %% tags=["hide-input"]
 lines = [
     "| mode | recording | passes agree | network changed | graph | kept "
     "| a pass takes |",
@@ -1127,9 +1167,10 @@ with text_says("the scores are the same with `no_grad()` and without it"):
 # do?
 #
 # One training run would tell you little. So ten pairs: the same first weights, the same batches in the same order, and
-# the only difference is a ReLU behind the scores. A smaller network, 64 units to a layer, and a part of the images keep
-# it quick: the twenty runs take about 5 s on two cores. *Predict:* how does the accuracy of those with ReLU differ, and
-# is it the same for all seeds?
+# the only difference is a ReLU behind the scores. A smaller network, 64 units per layer, and a part of the images keep
+# it quick.
+#
+# *Predict before you run:* how does the accuracy of those with ReLU differ, and is it the same for all seeds?
 
 # %%
 few_images, few_labels = (t[:6000] for t in train_loader.dataset.tensors)
@@ -1147,7 +1188,7 @@ def train_small(seed, relu_at_the_end):
     model = small_network(seed, relu_at_the_end)
     optimizer = torch.optim.SGD(model.parameters(), lr=DIGIT_LR)
     loader = BatchLoader(few_images, few_labels, BATCH_SIZE, shuffle_seed=seed)
-    for _ in range(-(-STEPS // len(loader))):  # whole epochs
+    for _ in range(-(-STEPS // len(loader))):  # full epochs
         train_one_epoch(model, loader, optimizer, criterion)
     return model
 
@@ -1172,6 +1213,7 @@ for seed in progress_bar(SEEDS, desc="pairs"):
 for run in cut:
     run["lost"] = [c for c in range(10) if run["cut off"][c] > 0.9]
 
+# %% tags=["hide-input"]
 lines = [
     "| seed | without: train | validation | with ReLU: train | validation "
     "| lost digits | never said |",
@@ -1187,7 +1229,7 @@ for seed, a, b in zip(SEEDS, plain, cut, strict=True):
     )
 Markdown("\n".join(lines))
 
-# %%
+# %% tags=["hide-input"]
 hurt = [seed for seed in SEEDS if cut[seed]["lost"]]
 mute = [seed for seed in SEEDS if cut[seed]["silent"]]
 worst = min(SEEDS, key=lambda seed: cut[seed]["train"])
@@ -1226,8 +1268,8 @@ with text_says("networks that lose a digit are worse on their training images"):
 # ### Is it overfitting?
 #
 # Someone sees only that the accuracy stops far below what it should be. *Overfitting* comes to mind: the network has
-# learnt its training images by heart and does badly on others. But that is a statement about *two* numbers. Overfitting
-# means that training goes well and validation does not. Here are both.
+# memorised its training images and does badly on others. But that is a statement about *two* numbers. Overfitting means
+# that training goes well and validation does not. Here are both.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Training accuracy across and validation accuracy upwards for ten networks without a final ReLU, circles close together at the upper right, and ten with it, squares that lie along the dashed diagonal of equal accuracies, several of them far down to the left."}}
 with plt.rc_context(STYLE):
@@ -1243,8 +1285,8 @@ with plt.rc_context(STYLE):
         style="italic",
     )
     for runs, marker, label, color in [
-        (plain, "o", "raw scores", COLORS[0]),
-        (cut, "s", "ReLU on the scores", COLORS[1]),
+        (plain, "o", "raw scores", COLORS[3]),
+        (cut, "s", "ReLU on the scores", COLORS[4]),
     ]:
         ax.plot(
             [run["train"] for run in runs],
@@ -1263,10 +1305,15 @@ with plt.rc_context(STYLE):
         ylim=(low, 1),
         aspect="equal",
     )
-    ax.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=2)
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* each mark is a network. On the dashed line it does equally well on images that it learnt from and on
+# images that it never saw; overfitting lies below that line, at the right. The ReLU moves networks *along* the line.
+# They are bad at their own training images. Nothing was memorised; some of it was not learnt at all.
+
+# %% tags=["hide-input"]
 Markdown(
     "Training accuracy minus validation accuracy, mean over the ten: "
     f"**{100 * gap['without']:.1f}** points without the ReLU, "
@@ -1279,10 +1326,6 @@ with text_says("the networks with the ReLU do not overfit"):
     assert gap["with"] < gap["without"] + 0.03
 
 # %% [markdown]
-# *How to read it:* each mark is a network. On the dashed line it does equally well on images that it learnt from and on
-# images that it never saw; overfitting lies below that line, at the right. The ReLU moves networks *along* the line.
-# They are bad at their own training images. Nothing was learnt by heart; something was not learnt at all.
-#
 # A well-known course ends a network for pictures of clothes with the same ReLU, and its page suspects overfitting when
 # the result disappoints. The page prints both numbers:
 
@@ -1291,6 +1334,8 @@ with text_says("the networks with the ReLU do not overfit"):
 # https://www.learnpytorch.io/03_pytorch_computer_vision/, last epoch, in percent.
 of_the_course = {"train": 75.94, "test": 75.02}
 course_gap = of_the_course["train"] - of_the_course["test"]
+
+# %% tags=["hide-input"]
 Markdown(
     f"Accuracy on its training images **{of_the_course['train']} %**, on its "
     f"test images **{of_the_course['test']} %**: {course_gap:.2f} points apart."
@@ -1351,23 +1396,33 @@ at_step.append(step)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Share of each class's own images whose score is above zero, over the first training steps of one network: thin grey lines of most classes rise to one, while the thick coloured lines of the lost classes fall to zero within the first steps and stay there."}}
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots()
-    styles = zip(cycle(COLORS), cycle(["-", "--", "-.", ":"]), strict=False)
+    figure, ax = plt.subplots()
+    dashes = cycle(["-", "--", "-.", ":"])
     for c in range(10):
         if c in cut[worst]["lost"]:
-            color, line = next(styles)
-            ax.plot(at_step, alive[:, c], line, color=color, label=f"class {c}")
+            color = COLORS[c % len(COLORS)]
+            ax.plot(
+                at_step,
+                alive[:, c],
+                next(dashes),
+                color=color,
+                label=f"class {c}",
+            )
         else:
             ax.plot(at_step, alive[:, c], "-", color=GREY, lw=0.8, zorder=1.5)
     ax.plot([], [], "-", color=GREY, lw=0.8, label="the others")
     ax.set(
         title=f"How classes die, seed {worst}",
         xlabel="Step",
-        ylabel="Own images with a score above 0",
+        ylabel="Share with a score above 0",
         ylim=(-0.03, 1.03),
     )
-    ax.legend()
+    figure.legend(loc="outside lower center", ncols=3)
     plt.show()
+
+# %% [markdown]
+# *How to read it:* a line at 1 is a class whose images all have a score that can still be moved; a line at 0 is a lost
+# class.
 
 # %%
 with torch.no_grad():
@@ -1380,6 +1435,8 @@ cheapest = min(each_loss[stuck].tolist(), default=np.nan)  # NaN: none is stuck
 floor = stuck.float().mean().item() * np.log(10)
 with torch.no_grad():
     all_zero = (watched(few_images) == 0).all(dim=1).float().mean().item()
+
+# %% tags=["hide-input"]
 Markdown(
     f"After {step} steps, **{stuck.float().mean():.1%}** of the training images "
     "have a negative score for their own class. The cheapest of them costs "
@@ -1403,10 +1460,9 @@ with text_says("for some of the images all ten logits are 0"):
     assert all_zero > 0.05
 
 # %% [markdown]
-# *How to read it:* a line at 1 is a class whose images all have a score that can still be moved; a line at 0 is a lost
-# class. The loss has a floor, which explains why it stalls. And where all ten logits are 0, the network gives every
-# class one tenth, and `argmax` returns the first of the ten: so it says "0" far too often, which can even hide that the
-# class 0 itself is lost.
+# The loss has a floor, which explains why it stalls. And where all ten logits are 0, the network gives every class one
+# tenth, and `argmax` returns the first of the ten: so it says "0" far too often, which can even hide that the class 0
+# itself is lost.
 #
 # The cure is to leave the last ReLU out. The check is to count the predictions of each class, which costs one line and
 # belongs in every evaluation.
@@ -1433,6 +1489,8 @@ def gradient_on(device):
 
 
 loss_cpu, gradient_cpu = gradient_on("cpu")
+
+# %% tags=["hide-input"]
 if torch.cuda.is_available():
     loss_gpu, gradient_gpu = gradient_on("cuda")
     off = (gradient_gpu - gradient_cpu).abs().max().item()
@@ -1546,7 +1604,7 @@ with text_says("two softmaxes leave a loss of at least 1.46"):
 # <details>
 # <summary>Answer</summary>
 #
-# **a.** Without `no_grad`, autograd records a graph that nobody uses.
+# **a.** Without `no_grad`, autograd records a graph that is never used.
 # b) Parameters change only in `optimizer.step()`.
 # c) Dropout is switched by `eval()`, which was called.
 # </details>
@@ -1574,7 +1632,7 @@ with text_says("two softmaxes leave a loss of at least 1.46"):
 # <details>
 # <summary>Answer</summary>
 #
-# **a.** The kept values are let go during the first call.
+# **a.** The kept values are released during the first call.
 # b) happens if you compute the loss again before the second call.
 # c) PyTorch does not skip work silently: it says that it cannot do it.
 # </details>
@@ -1626,6 +1684,9 @@ with text_says("two softmaxes leave a loss of at least 1.46"):
 # | another device | `model.to(device)` |
 #
 # From tomorrow on, `MNISTMLP` comes from `nnweek.models`, and both loops from `nnweek.training`.
+#
+# Before you open the next day, choose *Kernel → Shut Down Kernel*: until then this notebook holds on to its memory,
+# even if you close its tab.
 #
 # ## Read more
 #

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Day 32 – A baseline on MNIST
 #
-# A number alone means little. Is 95 % good? Against what, on which images, and would it be 95 % again tomorrow? Today
-# you train the network of yesterday for five epochs and learn to say what its accuracy is worth.
+# A number by itself means little. Is 95 % good? Against what, on which images, and would it be 95 % again tomorrow?
+# Today you train the network of yesterday for five epochs and learn to say what its accuracy is worth.
 #
 # **You will be able to**
 #
@@ -45,9 +45,9 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 #
 # - Autograd computes the gradients that you derived on Day 29.
 # - Training is five lines: forget, forward, score, backward, step.
-# - `eval()` switches layers, `no_grad()` stops the recording; neither does the other's work.
+# - `eval()` switches layers, `no_grad()` stops the recording; neither does the job of the other.
 
-# %%
+# %% tags=["hide-input"]
 import copy
 import pickle
 import time
@@ -78,18 +78,24 @@ from nnweek.plots import (
 from nnweek.runtime import get_device, set_seed
 from nnweek.statistics import accuracy_interval, mean_interval
 
-torch.set_num_threads(1)  # for networks this small: see below
-device = get_device()
-data = load_mnist()
-
 # %% [markdown]
-# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here. Setting
+# `SMALL` to `True` takes a tenth of the images, for a quick run whose results are kept apart and not compared with the
+# text.
 
 # %% tags=["parameters"]
 SEED = 42
 EPOCHS = 5
 LR = 0.1
 BATCH_SIZE = 128
+SMALL = False
+
+# %%
+torch.set_num_threads(1)  # for networks this small: see below
+device = get_device()
+data = load_mnist()
+if SMALL:
+    data = data.small()
 
 # %% [markdown]
 # ## Look at the data first
@@ -105,6 +111,7 @@ seen = {image.tobytes() for image in data.train_images}
 copies = sum(image.tobytes() in seen for image in data.test_images)
 never_inked = (data.train_images == 0).all(axis=0).sum()
 
+# %% tags=["hide-input"]
 rows = "\n".join(
     f"| {digit} | {in_training[digit]:,} | {in_test[digit]:,} |"
     for digit in range(10)
@@ -119,7 +126,7 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-with text_says("the classes are nearly, but not exactly, of one size"):
+with text_says("the classes are nearly, but not exactly, of equal size"):
     assert in_training.sum() == len(data.train_images)
     assert in_training.min() < in_training.max() < 1.5 * in_training.min()
 with text_says("no test image is also a training image"):
@@ -128,11 +135,11 @@ with text_says("some pixels are the same in every training image"):
     assert never_inked > 0
 
 # %% [markdown]
-# The classes are nearly, but not exactly, of one size. No test image can be answered from memory. And some pixels are
+# The classes are nearly, but not exactly, of equal size. No test image can be answered from memory. And some pixels are
 # the same in every training image, so they cannot help to tell one digit from another.
 #
-# What does a typical digit look like, and what the least typical? Average all training images of a digit; then look
-# for the images that are farthest from the average of their own digit.
+# What does a typical digit look like, and what does the least typical one? Average all training images of a digit; then
+# look for the images that are farthest from the average of their own digit.
 
 # %%
 pixels = data.train_images.reshape(-1, 784).astype(np.float32) / 255
@@ -141,9 +148,9 @@ mean_images = np.stack(
 )
 distance = ((pixels - mean_images[data.train_labels]) ** 2).sum(axis=1)
 oddest = distance.argsort()[::-1][:12]
-del pixels, distance  # a few hundred megabytes that nobody needs any more
+del pixels, distance  # a few hundred megabytes that are no longer needed
 
-# %% mystnb={"image": {"alt": "Ten blurred grey digits, zero to nine: each is the average of all training images of that digit."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Ten blurred grey digits, zero to nine: each is the average of all training images of that digit."}}
 plot_images(
     mean_images.reshape(-1, 28, 28),
     [str(digit) for digit in range(10)],
@@ -155,7 +162,7 @@ plot_images(
 # *How to read it:* dark is where most writers put ink. A sharp shape means that writers agree, a blurred one that they
 # differ.
 
-# %% mystnb={"image": {"alt": "The twelve training images farthest from the mean image of their digit, each with its label; most are bold, slanted or written in an unusual way."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The twelve training images farthest from the mean image of their digit, each with its label; most are bold, slanted or written in an unusual way."}}
 plot_images(
     data.train_images[oddest],
     [f"label {label}" for label in data.train_labels[oddest]],
@@ -163,25 +170,29 @@ plot_images(
 )
 
 # %% [markdown]
-# *How to read it:* these are no errors to be deleted. They show what a network has to cope with: thick pens, slanted
+# *How to read it:* these are not errors to be deleted. They show what a network has to cope with: thick pens, slanted
 # writing, several ways to write one digit. If one of them looked wrongly labelled, here is where you would notice.
 #
 # ## Three sets, three purposes
 #
-# Why not measure on the images that we train on? Because a network can learn them by heart. So there are three sets:
+# Why not measure on the images that we train on? Because a network can memorise them. So there are three sets:
 #
 # - **training**: the network learns from these;
 # - **validation**: *you* learn from these, such as which learning rate to take or when to stop;
-# - **test**: nobody learns from these. They are used once, at the end, to say how good the final choice is.
+# - **test**: nothing is learnt from these. They are used once, at the end, to say how good the final choice is.
 #
 # Why is the validation set not enough? Imagine twenty networks that are all equally good. Each is measured on the
-# validation set, and you report the best of the twenty. *Predict:* how much better does it look than it is?
+# validation set, and you report the best of the twenty.
+#
+# *Predict before you run:* how much better does the best of the twenty look than it is?
 
 # %%
 rng = np.random.default_rng(SEED)
 TRUE_ACCURACY, N_VALIDATION = 0.97, 6000
 measured = rng.binomial(N_VALIDATION, TRUE_ACCURACY, size=(1000, 20))
 best_of_twenty = measured.max(axis=1).mean() / N_VALIDATION
+
+# %% tags=["hide-input"]
 Markdown(
     f"All twenty are right for {TRUE_ACCURACY:.0%} of all images. On "
     f"{N_VALIDATION:,} of them, the best of twenty shows **{best_of_twenty:.2%}** "
@@ -193,14 +204,14 @@ with text_says("the best of twenty looks better than it is"):
     assert 0.973 < best_of_twenty < 0.975
 
 # %% [markdown]
-# Whoever picks the best of twenty reports the luckiest of twenty. That is why the number in the report comes from
+# If you pick the best of twenty, you report the luckiest of twenty. That is why the number in the report comes from
 # images that took no part in the choice.
 #
 # How is a validation set made? By shuffling first: many data sets are stored in some order, by class or by writer, and
 # the last tenth of such a set is not like the rest. The shuffling comes from a seed, so that the same images are held
 # back every time.
 #
-# **Exercise 1.** Split the numbers from $0$ to $n - 1$ at random into two parts.
+# **Exercise 1.** *(about 5 minutes, easy)* Split the numbers from $0$ to $n - 1$ at random into two parts.
 
 
 # %%
@@ -215,7 +226,7 @@ checks.split(split)
 # <details>
 # <summary>A hint</summary>
 #
-# `np.random.default_rng(seed).permutation(n)` gives all the numbers in an order that depends on the seed alone. Cut it
+# `np.random.default_rng(seed).permutation(n)` gives all the numbers in an order that depends only on the seed. Cut it
 # once.
 # </details>
 #
@@ -231,10 +242,10 @@ checks.split(split)
 # </details>
 #
 # Pixels from 0 to 255 are brought to mean 0 and standard deviation 1 before training. Whose mean, and whose standard
-# deviation? Those of the training set, for the test images, too. The test images stand for images that have not come in
-# yet, and of those you know no mean.
+# deviation? Those of the training set, even for the test images. The test images stand for images that have not arrived
+# yet, so you cannot know their mean.
 #
-# **Exercise 2.** Normalise both sets. One mean and one standard deviation serve all pixels.
+# **Exercise 2.** *(about 5 minutes, easy)* Normalise both sets. One mean and one standard deviation serve all pixels.
 
 
 # %%
@@ -269,14 +280,17 @@ checks.normalize(normalize)
 # ```
 # </details>
 #
-# The package's `make_loaders` does both, and batches the images. One shortcut it takes, as most MNIST code does: its
+# The package's `make_loaders` does both, and batches the images. It takes one shortcut, as most MNIST code does: its
 # mean and standard deviation are those of all training images, before the validation images are held back. Two numbers
-# out of millions of pixels tell nothing about a single image.
+# computed from millions of pixels reveal nothing about a single image.
 
 # %%
 train_loader, val_loader, test_loader = make_loaders(
     data, batch_size=BATCH_SIZE, seed=SEED, device=device
 )
+n_test = len(test_loader.dataset)
+
+# %% tags=["hide-input"]
 rows = "\n".join(
     f"| {name} | {len(loader.dataset):,} | {len(loader)} "
     f"| {loader.dataset.tensors[0].mean().item():.3f} "
@@ -287,7 +301,6 @@ rows = "\n".join(
         ("test", test_loader),
     ]
 )
-n_test = len(test_loader.dataset)
 Markdown(
     f"| set | images | batches of {BATCH_SIZE} | mean pixel "
     "| standard deviation |\n"
@@ -305,7 +318,7 @@ with text_says("pixels have mean 0 and standard deviation 1"):
 # ## Where the time goes
 #
 # Most tutorials load MNIST another way: a `Dataset` that opens, converts and normalises one image at a time, and a
-# `DataLoader` that gathers 128 of them into a batch. That is the right tool for images that lie on a disk and do not
+# `DataLoader` that gathers 128 of them into a batch. That is the right tool for images that are on a disk and do not
 # fit into memory. What does it cost here, where everything fits?
 #
 # Here is the usual way, and next to it ours: all pixels normalised once, and a batch is one *gather*, the rows whose
@@ -338,6 +351,8 @@ class OneAtATime(Dataset):
 usual = OneAtATime(data.test_images, data.test_labels)
 same_images = torch.stack([usual[i][0] for i in range(128)])
 difference = same_images - test_loader.dataset.tensors[0][:128].cpu()
+
+# %% tags=["hide-input"]
 Markdown(
     "Both ways give the same numbers: largest difference "
     f"**{difference.abs().max().item():.0e}**."
@@ -348,8 +363,10 @@ with text_says("both ways give the same numbers"):
     assert difference.abs().max().item() < 1e-5
 
 # %% [markdown]
-# A timing on a busy computer can be off by half. So the two take turns, a few batches each, and we compare what belongs
-# together. *Predict:* by which factor do they differ?
+# A timing on a busy computer can be off by half. So the two take turns, a few batches each, and we compare the times of
+# each turn.
+#
+# *Predict before you run:* by which factor do they differ?
 
 # %%
 usual_loader = DataLoader(
@@ -362,7 +379,7 @@ network_optimizer = torch.optim.SGD(network.parameters(), lr=LR)
 
 
 def wait():
-    if device.type == "cuda":  # a GPU is told what to do, and does it later
+    if device.type == "cuda":  # a GPU works through a queue
         torch.cuda.synchronize()
 
 
@@ -388,6 +405,8 @@ pairs = [
 ]
 slowdown = np.median([one / other for one, other in pairs])
 slow, fast = np.median(pairs, axis=0)
+
+# %% tags=["hide-input"]
 Markdown(
     f"One batch, training step included: {slow:.1f} ms the usual way, "
     f"{fast:.1f} ms with one gather. The usual way takes **{slowdown:.0f} "
@@ -399,7 +418,7 @@ with text_says("the usual way takes longer"):
     assert slowdown > 1.5
 
 # %% [markdown]
-# Where exactly does it go? Time each stage of a batch on its own.
+# Where exactly does the time go? Time each stage of a batch separately.
 
 # %% tags=["hide-input"]
 stages = {}
@@ -444,13 +463,13 @@ for _ in range(10):
 per_stage = {stage: np.median(times) for stage, times in stages.items()}
 one_by_one = sum(list(per_stage.values())[:4])
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Bars of the milliseconds that each stage of one batch takes: ToTensor and Normalize, done image by image, are together longer than the training step, and the single gather is hardly to be seen."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Bars of the milliseconds that each stage of one batch takes: ToTensor and Normalize, done image by image, are together longer than the training step, and the single gather is hardly visible."}}
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots(figsize=(6.4, 3.2))
+    _, ax = plt.subplots()
     bars = ax.barh(
         list(per_stage),
         list(per_stage.values()),
-        color=[COLORS[0]] * 4 + [COLORS[2], COLORS[1]],
+        color=[COLORS[3]] * 4 + [COLORS[4], COLORS[5]],
     )
     ax.bar_label(bars, fmt="%.1f", padding=3)
     ax.invert_yaxis()
@@ -458,7 +477,11 @@ with plt.rc_context(STYLE):
     ax.set(title="Where one batch spends its time", xlabel="Milliseconds")
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* the upper four bars are the usual way, in turn; the fifth replaces all four (the normalising was done
+# once, for all images, when the loaders were made).
+
+# %% tags=["hide-input"]
 Markdown(
     f"Preparing {BATCH_SIZE} images one by one takes **{one_by_one:.1f} ms**, "
     f"gathering them {per_stage['or: one gather']:.2f} ms, and learning from them "
@@ -472,18 +495,17 @@ with text_says("preparing images one by one outweighs all other stages"):
     assert per_stage["ToTensor"] + per_stage["Normalize"] > 0.5 * one_by_one
 
 # %% [markdown]
-# *How to read it:* the upper four bars are the usual way, in turn; the fifth replaces all four (the normalising was
-# done once, for all images, when the loaders were made). Each single image costs a few Python calls, and an image of
-# 784 pixels is so small that the calls outweigh the work. Nothing is wrong with the usual loader; it pays for a
-# generality that this data set does not need. The habit to keep is the order: measure first, then change the stage that
-# is largest. A GPU leaves the upper four as they are; Day 31 says how to get one in Colab.
+# Each single image costs a few Python calls, and an image of 784 pixels is so small that the calls outweigh the work.
+# Nothing is wrong with the usual loader; it pays for a generality that this data set does not need. The habit to keep
+# is the order: measure first, then change the stage that is largest. A GPU leaves the upper four as they are; Day 31
+# says how to get one in Colab.
 #
 # The largest is now the training step. Would it be quicker if all cores of the computer worked on it? PyTorch can share
 # the rows of one matrix product among threads. At its end they wait for the slowest of them, and a step of ours has
-# eight such products, each short. *Predict:* how much quicker is a step with two threads than with one?
+# eight such products, each short. One and two threads take turns again. The factor is the median of the turns, so it
+# need not be the quotient of the two times.
 #
-# One and two threads take turns again. The factor is the middle one of the turns, so it need not be the quotient of the
-# two times.
+# *Predict before you run:* how much quicker is a step with two threads than with one?
 
 # %%
 turns = []
@@ -496,6 +518,8 @@ for _ in range(4):
 torch.set_num_threads(1)
 one_thread, two_threads = np.median(turns, axis=0)
 gain = np.median([one / two for one, two in turns])
+
+# %% tags=["hide-input"]
 Markdown(
     f"A step takes **{one_thread:.1f} ms** with one thread and "
     f"**{two_threads:.1f} ms** with two: "
@@ -505,22 +529,22 @@ Markdown(
         else "about the same, with twice the cores."
         if gain > 0.9
         else f"two threads are {1 / gain:.1f} times *slower*. Each product waits "
-        "for both, and long where something else is using one of the cores."
+        "for the slower thread, and longer if another program uses its core."
     )
 )
 
 # %% [markdown]
-# Two cores are better used by two networks, as soon as there are two to train. That is why the first cell of these days
-# asks for one thread, and why they train seeds and settings side by side. It has a second use: how a sum is shared
-# changes the last digits of its rounding, so with one thread the numbers do not depend on how many cores you have.
+# Two cores are better used by two networks, as soon as there are two to train. That is why each of these days begins
+# with `torch.set_num_threads(1)` and trains seeds and settings side by side. It has a second use: how a sum is divided
+# among threads changes its last digits, so with one thread the numbers do not depend on how many cores you have.
 #
 # ## Two loops
 #
 # Yesterday you read the two loops. Today write them, without looking. Two things decide whether the numbers are right:
 # what happens to the gradients and modes, and how the average is formed when the last batch is smaller.
 #
-# **Exercise 3.** Train for one pass over the data. Loss and accuracy are running values: each batch is scored before
-# its step.
+# **Exercise 3.** *(about 10 minutes, medium)* Train for one pass over the data. Loss and accuracy are running values:
+# each batch is scored before its step.
 
 
 # %%
@@ -560,7 +584,7 @@ checks.train_one_epoch(train_one_epoch)
 # ```
 # </details>
 #
-# **Exercise 4.** Score a network without changing it.
+# **Exercise 4.** *(about 5 minutes, easy)* Score a network without changing it.
 
 
 # %%
@@ -600,7 +624,7 @@ checks.evaluate(evaluate)
 # How much does the weighting matter? Take a data set of 129 examples in batches of 128. The last batch holds a single
 # example, and in an average of batch means this one counts as much as the other 128 together.
 #
-# The package has both loops. They take the place of yours from here on, so that the page runs in any case.
+# The package has both loops. From here on they take the place of yours, so the page runs even if yours do not work yet.
 
 # %%
 from nnweek.training import evaluate, fit, train_one_epoch
@@ -610,20 +634,20 @@ criterion = nn.CrossEntropyLoss()
 # %% [markdown]
 # ## Baselines
 #
-# What must a network beat before it is worth talking about? Four things stand below it, from nothing to almost a
-# network:
+# What must a network beat before it is worth talking about? Here are four baselines, from no learning at all to almost
+# the same network:
 #
 # 1. **The largest class**: always name the digit that is most frequent in the training set. It never looks at the
 #    image.
 # 2. **The nearest mean**: compare the image with the ten mean images from above. Nothing is trained.
-# 3. **Softmax regression**: one linear layer from pixels to scores, so a network without a hidden layer.
+# 3. **Softmax regression**: one linear layer from pixels to scores, that is, a network without a hidden layer.
 # 4. **The NumPy network** that you wrote on Day 29.
 #
-# They make no choice by the test set, so the test set may judge them. How sure is such a number? Had other people
-# written the test digits, a few more or fewer would have been wrong. The 95 % *interval* says how far the accuracy
-# could plausibly move for that reason alone. (We use Wilson's, which also behaves near 100 %.)
+# Nothing about them is chosen with the test set, so the test set may judge them. How certain is such a number? On other
+# test images from the same source, a few more or fewer answers would have been wrong. The 95 % *interval* says how far
+# the accuracy could plausibly move for that reason only. (We use Wilson's, which also behaves near 100 %.)
 #
-# *Predict:* what does each of the four reach?
+# *Predict before you run:* what does each of the four reach?
 
 
 # %%
@@ -706,6 +730,8 @@ ladder = {
     "softmax regression": with_interval(linear_acc),
     "NumPy network (Day 29)": with_interval(numpy_acc),
 }
+
+# %% tags=["hide-input"]
 rows = "\n".join(
     f"| {name} | {acc:.2%} | {low:.2%} to {high:.2%} |"
     for name, (acc, low, high) in ladder.items()
@@ -742,12 +768,13 @@ with text_says("a hidden layer is worth something, too"):
 
 # %% [markdown]
 # Each step of this ladder says what something is worth: looking at the image at all, learning weights instead of taking
-# means, and a hidden layer. A network that only reaches what softmax regression reaches has a hidden layer for nothing.
+# means, and a hidden layer. A network that only reaches what softmax regression reaches gains nothing from its hidden
+# layer.
 #
 # ## Two questions before training
 #
 # A training run costs minutes or days; these two checks cost a second. Is the loss at the start $\log 10$? And can the
-# network learn one single batch by heart? If it cannot, something is broken, and no amount of data will mend it.
+# network memorise a single batch? If it cannot, something is broken, and no amount of data will fix it.
 
 # %%
 loss_at_start, _ = evaluate(
@@ -762,6 +789,7 @@ for _ in range(100):
         trial, one_batch, trial_optimizer, criterion
     )
 
+# %% tags=["hide-input"]
 Markdown(
     f"Loss at the start: **{loss_at_start:.3f}** (log 10 = {np.log(10):.3f}). "
     f"After 100 steps on one batch: loss {trial_loss:.3f}, "
@@ -777,11 +805,11 @@ with text_says("the network can memorise one batch"):
 # %% [markdown]
 # ## Five epochs
 #
-# Now the run, which takes about 5 seconds on two cores. After every epoch we look at the validation set, without
-# learning from it. Setting the loader's `epoch` to zero makes it hand out its batches in the same order as for anyone
-# who starts here.
+# Now the run, which takes about 4 seconds on two cores. After every epoch we look at the validation set, without
+# learning from it. Setting the loader's `epoch` to zero makes it start with the batches of a first run, even if you run
+# the cell again.
 #
-# *Predict:* which is lower after the first epoch, the training loss or the validation loss?
+# *Predict before you run:* which is lower after the first epoch, the training loss or the validation loss?
 
 # %%
 model = MNISTMLP(seed=SEED).to(device)
@@ -802,7 +830,7 @@ for epoch in range(1, EPOCHS + 1):
         f"Val loss {val_loss:.4f} | Val acc {val_acc:.4f}"
     )
 
-# %% mystnb={"image": {"alt": "Training and validation loss over five epochs on shared axes; the training loss starts above the validation loss and falls steadily."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training and validation loss over five epochs on shared axes; the training loss starts above the validation loss and falls steadily."}}
 plot_curves(
     {"training": train_losses, "validation": val_losses},
     "MNIST MLP: loss",
@@ -814,9 +842,9 @@ plot_curves(
 # *How to read it:* both curves are mean cross-entropies, so their heights can be compared. One thing is unfair: the
 # training loss of an epoch is an average *over* the epoch, taken while the network was still improving, and the
 # validation loss is measured at its end. That is why the training curve can begin above the validation curve. Where
-# training keeps falling and validation stops, the network has begun to learn its training images by heart.
+# training keeps falling and validation stops, the network has begun to memorise its training images.
 
-# %% mystnb={"image": {"alt": "Validation accuracy over five epochs, rising steeply at first and then more slowly."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Validation accuracy over five epochs, rising steeply at first and then more slowly."}}
 plot_curves(
     {"validation": val_accs},
     "MNIST MLP: validation accuracy",
@@ -837,11 +865,13 @@ with text_says("the training loss falls"):
 # %% [markdown]
 # ## The test set, once
 #
-# We chose nothing by looking at the network's answers on the test images, so they can now judge.
+# Nothing was chosen by looking at the network's answers on the test images, so they can now judge.
 
 # %%
 test_loss, test_acc = evaluate(model, test_loader, criterion)
 low, high = accuracy_interval(test_acc, n_test)
+
+# %% tags=["hide-input"]
 length = f"{EPOCHS} epoch{'s' if EPOCHS > 1 else ''}"
 rungs = ladder | {f"MLP, {length}": with_interval(test_acc)}
 ahead_of_linear = (
@@ -863,7 +893,7 @@ with text_says("the network reads digits"):
 with text_says("its interval lies above that of softmax regression"):
     assert data.is_stand_in or low > ladder["softmax regression"][2]
 
-# %% mystnb={"image": {"alt": "Test accuracies with their intervals, one row each, from always saying one digit over the nearest mean image, softmax regression and the NumPy network to the multilayer perceptron."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Test accuracies with their intervals, one row each, from always saying one digit over the nearest mean image, softmax regression and the NumPy network to the multilayer perceptron."}}
 plot_intervals(
     {None: rungs},
     "Five ways to read digits",
@@ -872,19 +902,19 @@ plot_intervals(
 )
 
 # %% [markdown]
-# *How to read it:* the mark is the measured accuracy, the bar its interval. Two rows whose bars are far apart differ
-# for more than the choice of test images. Where a bar is too short to be seen, the mark covers it.
+# *How to read it:* the mark is the measured accuracy, the bar its interval. Two rows whose bars are far apart differ by
+# more than the choice of test images explains. Where a bar is too short to be seen, the mark covers it.
 #
-# *Once*, and yet the test images come back in all the sections below? They describe networks that are finished. Nothing
-# from here on is chosen by them: no rate, no number of epochs, no seed.
+# *Once*, and yet the test images return in all the sections below? There they describe networks that are finished. From
+# here on nothing is chosen with them: no rate, no number of epochs, no seed.
 #
 # ## Another seed
 #
-# The interval speaks of other *images*. What about another *seed*? Start from other weights and take the batches in
-# another order, and you get another network. How far does its accuracy lie from the first one's? Four more runs, with
-# the same training images, tell. The package's `fit` is the loop above. `in_parallel` calls a function for each of the
-# seeds, several at a time: two cores do little for *one* network as small as this, but they can train two. The four runs
-# take about 10 seconds on two cores.
+# The interval is about other *images*. What about another *seed*? Start from other weights and take the batches in
+# another order, and you get another network. How far is its accuracy from that of the first one? Four more runs, with
+# the same training images, show it. The package's `fit` is the loop above. `in_parallel` calls a function for each of
+# the seeds, several at a time: two cores hardly speed up *one* network as small as this, but they can train two. The
+# four runs take about 10 seconds on two cores.
 
 
 # %%
@@ -903,7 +933,7 @@ val_by_seed, test_by_seed = {SEED: val_accs}, {SEED: test_acc}
 for seed, accs in zip(seeds, in_parallel(another_run, seeds), strict=True):
     val_by_seed[seed], test_by_seed[seed] = accs
 
-# %% mystnb={"image": {"alt": "Test accuracy of five runs that differ in their seed alone, each with its interval; the marks lie at different places."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Test accuracy of five runs that differ only in their seed, each with its interval; the marks lie at different places."}}
 plot_intervals(
     {None: {f"seed {s}": with_interval(a) for s, a in test_by_seed.items()}},
     "The same training from five seeds",
@@ -911,11 +941,17 @@ plot_intervals(
     percent=True,
 )
 
+# %% [markdown]
+# *How to read it:* all five were judged by the same images, so their bars move together; what differs between the rows
+# comes from the seed.
+
 # %%
 accuracies = np.array(list(test_by_seed.values()))
 spread = accuracies.std(ddof=1)
 mean_acc, mean_low, mean_high = mean_interval(accuracies)
 half_width = (high - low) / 2
+
+# %% tags=["hide-input"]
 Markdown(
     f"Five seeds: mean **{mean_acc:.2%}**, lowest {accuracies.min():.2%}, "
     f"highest {accuracies.max():.2%}, standard deviation **{100 * spread:.2f} "
@@ -943,12 +979,11 @@ with text_says("all five runs read digits, and they differ by their seed"):
     )
 
 # %% [markdown]
-# *How to read it:* all five were judged by the same images, so their bars move together; what differs between the rows
-# comes from the seed. So a reported accuracy has two uncertainties. The bar asks: what if the *images* had been others?
-# The spread of the marks asks: what if the *run* had been another? Neither contains the other. Whoever says that method
-# A beats method B by less than both owes us more runs. Day 33 does this properly, with pairs.
+# A reported accuracy has two uncertainties. The bar asks: what if the *images* had been others? The spread of the marks
+# asks: what if the *run* had been another? Neither contains the other. If somebody says that method A beats method B by
+# less than both, ask for more runs. Day 33 does this properly, with pairs.
 #
-# The spread is that of a learning rate which never falls: the last steps are as large as the first, and each run stops
+# This spread belongs to a learning rate that never falls: the last steps are as large as the first, and each run stops
 # wherever it happens to be.
 #
 # ## Which mistakes?
@@ -971,12 +1006,15 @@ confidence, answers = test_logits.softmax(dim=1).max(dim=1)
 confusion = np.zeros((10, 10), dtype=int)
 np.add.at(confusion, (test_labels.numpy(), answers.numpy()), 1)
 
-# %% mystnb={"image": {"alt": "Confusion matrix of the ten digits with its counts: large numbers on the diagonal, and off it mostly small ones, darker where one digit is often taken for another."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Confusion matrix of the ten digits with its counts: large numbers on the diagonal, and off it mostly small ones, in a stronger colour where one digit is often taken for another."}}
 plot_confusion(confusion, "Which digit was taken for which")
+
+# %% [markdown]
+# *How to read it:* the diagonal counts the right answers. Everything else is a mistake, in a stronger colour the more
+# often it happened.
 
 # %%
 mistakes = confusion - np.diag(np.diag(confusion))
-true_digit, answered = np.unravel_index(mistakes.argmax(), mistakes.shape)
 wrong_by_digit = mistakes.sum(axis=1)
 error_rates = {
     str(digit): with_interval(
@@ -984,6 +1022,9 @@ error_rates = {
     )
     for digit in range(10)
 }
+
+# %% tags=["hide-input"]
+true_digit, answered = np.unravel_index(mistakes.argmax(), mistakes.shape)
 hardest = max(error_rates, key=lambda digit: error_rates[digit][0])
 easiest = min(error_rates, key=lambda digit: error_rates[digit][0])
 ends_apart = error_rates[hardest][1] > error_rates[easiest][2]
@@ -1003,7 +1044,7 @@ with text_says("off the diagonal are the mistakes behind the accuracy"):
 with text_says("the hardest digit and the easiest one can be told apart"):
     assert data.is_stand_in or ends_apart
 
-# %% mystnb={"image": {"alt": "Share of wrong answers for each of the ten digits with its interval; the rows differ, but most of the bars overlap."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Share of wrong answers for each of the ten digits with its interval; the rows differ, but most of the bars overlap."}}
 plot_intervals(
     {None: error_rates},
     "Errors by digit",
@@ -1012,38 +1053,42 @@ plot_intervals(
 )
 
 # %% [markdown]
-# *How to read them:* in the matrix, the diagonal is what was right; everything else is a mistake, darker the more often
-# it happened. In the second figure, the interval of a single digit is wide, because only about a tenth of the test
-# images show that digit. An order of difficulty of all ten digits cannot be read from it; its two ends can, if their
-# bars are apart.
+# *How to read it:* the interval of a single digit is wide, because only about a tenth of the test images show that
+# digit. An order of difficulty of all ten digits cannot be read from it. The hardest and the easiest one can be told
+# apart if their bars are apart.
 #
 # Which wrong answers was the network most sure of?
 
-# %% mystnb={"image": {"alt": "The twelve test images on which the network was most confident and wrong, each with its answer and the true label; many are ambiguous or cut off."}}
+# %%
 wrong = (answers != test_labels).nonzero().squeeze(1)
 worst = wrong[confidence[wrong].argsort(descending=True)][:12]
-plot_images(
-    data.test_images[worst],
-    [f"{answers[i]}, not {test_labels[i]}" for i in worst.tolist()],
-    "The most confident mistakes on the test set",
-)
 
-# %%
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The twelve test images on which the network was most confident and wrong, each with its answer and the true label; many are ambiguous or cut off."}}
+if len(worst):
+    plot_images(
+        data.test_images[worst],
+        [f"{answers[i]}, not {test_labels[i]}" for i in worst.tolist()],
+        "The most confident mistakes on the test set",
+    )
+
+# %% tags=["hide-input"]
 Markdown(
     f"On these {len(worst)}, the network gave its wrong answer a probability of "
     f"{confidence[worst].min():.1%} or more."
+    if len(worst)
+    else "In this run, there are no mistakes to show."
 )
 
 # %% [markdown]
 # Some of these would make you hesitate, too. Others are plain, and the network was sure all the same. Does that mean
 # that its probabilities are worthless?
 #
-# ## How sure, and rightly so?
+# ## Can its confidence be trusted?
 #
 # A probability is a promise. Of a hundred answers that a network gives with a confidence of nine tenths, ninety should
 # be right. If only eighty are, it is *overconfident* by a tenth. If all promises are kept, it is **calibrated**.
-# Calibration is not accuracy: someone who names the weather wrongly half of the time and says "I am half sure" is
-# perfectly calibrated.
+# Calibration is not accuracy: a forecaster who always says "I am half sure" and is wrong half of the time is perfectly
+# calibrated.
 #
 # To measure it, sort the answers into bins by their confidence. In each bin compare the mean confidence with the share
 # that is right. The mean of these gaps, each weighted by how many answers its bin holds, is the **expected calibration
@@ -1052,8 +1097,8 @@ Markdown(
 
 # %%
 def calibration_error(confidence, right, bins=15):
-    """The mean gap between confidence and accuracy, over bins of one width."""
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    """The mean gap between confidence and accuracy, over bins of equal width."""
+    bin_of = np.digitize(confidence, np.arange(1, bins) / bins)
     total = 0.0
     for k in range(bins):
         inside = bin_of == k
@@ -1079,12 +1124,16 @@ by_luck = [
     for _ in range(200)
 ]
 lucky_low, lucky_high = np.quantile(by_luck, [0.025, 0.975])
+
+# %% tags=["hide-input"]
 verdict = (
     "From these images, it cannot be told from a perfectly calibrated one."
     if lucky_low <= ece <= lucky_high
     else "That is more than luck explains."
     if ece > lucky_high
     else "That is less than luck would give."
+    if ece < lucky_low
+    else "The loss has overflowed, so there are no probabilities to judge."
 )
 Markdown(
     f"The example has an ECE of {hundred:.3f}. The network of {length} has "
@@ -1103,8 +1152,8 @@ with text_says("the ECE is of the size that luck gives"):
     assert data.is_stand_in or 0.001 < ece < 0.009
 
 # %% [markdown]
-# Note the comparison. An ECE is hardly ever zero, even for a perfect network, because each bin holds a limited number
-# of images. A number without the value that luck gives it says little.
+# Note the comparison. An ECE is hardly ever zero, even for a perfectly calibrated network, because each bin holds a
+# limited number of images. It says little without the value that luck would give it.
 #
 # The **reliability diagram** draws the bins one by one.
 
@@ -1112,7 +1161,7 @@ with text_says("the ECE is of the size that luck gives"):
 # %%
 def reliability(confidence, right, bins=15):
     """Of each bin that is not empty: mean confidence, accuracy, interval."""
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_of = np.digitize(confidence, np.arange(1, bins) / bins)
     points = []
     for k in np.unique(bin_of):
         inside = bin_of == k
@@ -1122,13 +1171,18 @@ def reliability(confidence, right, bins=15):
     return tuple(np.array(points).T)
 
 
-# %% mystnb={"image": {"alt": "Reliability diagram of the network after five epochs: the share of right answers against the confidence in bins, with intervals, beside the dotted diagonal."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Reliability diagram of the network after five epochs: the share of right answers against the confidence in bins, with intervals, beside the dotted diagonal."}}
 plot_reliability(
     {length: reliability(test_confidence, test_right)},
     "Is the network right as often as it is sure?",
 )
 
-# %%
+# %% [markdown]
+# *How to read it:* on the dotted line, a network is right as often as it is sure. Below it, it is overconfident. The
+# bars are intervals; where a bin holds few images they are long. An answer that is both wrong and sure, as in the
+# gallery, sits in a bin far to the right, among many that are right.
+
+# %% tags=["hide-input"]
 in_last_bin = (test_confidence >= 14 / 15).mean()
 Markdown(
     f"The bin at the right end holds **{in_last_bin:.0%}** of all test images; "
@@ -1140,14 +1194,12 @@ with text_says("most images are in the bin at the right end"):
     assert data.is_stand_in or in_last_bin > 0.85
 
 # %% [markdown]
-# *How to read it:* on the dotted line, a network is right as often as it is sure. Below it, it is overconfident. The
-# bars are intervals; where a bin holds few images they are long. An answer that is both wrong and sure, as in the
-# gallery, sits in a bin far to the right, among many that are right.
+# So when does a network become overconfident? When it memorises. On images that it has memorised, it can lower its loss
+# only by becoming more certain, and then it is just as certain on images that it has never seen. Here is the same
+# network with few images and many epochs.
 #
-# So when does a network become overconfident? When it learns by heart. On images that it knows, it can lower its loss
-# further only by growing more certain; and it is then just as certain on images that it does not know. Here is the same
-# network with few images and many epochs. *Predict:* what do the validation loss and the validation accuracy do, once
-# every training image is right?
+# *Predict before you run:* what do the validation loss and the validation accuracy do, once every training image is
+# right?
 
 # %%
 FEW, MANY_EPOCHS = 2000, 20
@@ -1155,30 +1207,35 @@ train_images, train_labels = train_loader.dataset.tensors
 few_loader = BatchLoader(
     train_images[:FEW], train_labels[:FEW], 64, shuffle_seed=SEED
 )
-by_heart = MNISTMLP(seed=SEED).to(device)
-heart_optimizer = torch.optim.SGD(  # with momentum: Day 33
-    by_heart.parameters(), lr=0.05, momentum=0.9
+memorised = MNISTMLP(seed=SEED).to(device)
+memorised_optimizer = torch.optim.SGD(  # with momentum: Day 33
+    memorised.parameters(), lr=0.05, momentum=0.9
 )
-heart = {"training": [], "validation": []}
-heart_accs = []
+few_losses = {"training": [], "validation": []}
+few_accs = []
 for _ in progress_bar(range(MANY_EPOCHS), desc="epochs"):
-    train_loss, heart_train_acc = train_one_epoch(
-        by_heart, few_loader, heart_optimizer, criterion
+    train_loss, few_train_acc = train_one_epoch(
+        memorised, few_loader, memorised_optimizer, criterion
     )
-    val_loss, val_acc = evaluate(by_heart, val_loader, criterion)
-    heart["training"].append(train_loss)
-    heart["validation"].append(val_loss)
-    heart_accs.append(val_acc)
+    val_loss, val_acc = evaluate(memorised, val_loader, criterion)
+    few_losses["training"].append(train_loss)
+    few_losses["validation"].append(val_loss)
+    few_accs.append(val_acc)
 
-# %% mystnb={"image": {"alt": "Training and validation loss of a network trained on few images: the training loss falls to almost nothing, while the validation loss stays far above it."}}
-plot_curves(heart, "Few images, many epochs", "Epoch", "Loss")
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training and validation loss of a network trained on few images: the training loss falls to almost nothing, while the validation loss stays far above it."}}
+plot_curves(few_losses, "Few images, many epochs", "Epoch", "Loss")
 
-# %%
-turn = int(np.argmin(heart["validation"]))
-lost = heart["validation"][-1] - heart["validation"][turn]
-gained = 100 * (heart_accs[-1] - heart_accs[turn])
+# %% [markdown]
+# *How to read it:* a rising validation loss need not mean more mistakes. The accuracy asks only which score is largest;
+# the loss also asks how sure. If a network is wrong on the same images, but surer every epoch, its loss rises and its
+# accuracy stays.
+
+# %% tags=["hide-input"]
+turn = int(np.argmin(few_losses["validation"]))
+lost = few_losses["validation"][-1] - few_losses["validation"][turn]
+gained = 100 * (few_accs[-1] - few_accs[turn])
 Markdown(
-    f"After {MANY_EPOCHS} epochs **{heart_train_acc:.1%}** of the "
+    f"After {MANY_EPOCHS} epochs **{few_train_acc:.1%}** of the "
     f"{len(few_loader.dataset):,} training images are right. The validation loss "
     f"was lowest after epoch {turn + 1}; since then it has risen by "
     f"**{lost:.3f}**, and the validation accuracy has changed by "
@@ -1187,26 +1244,22 @@ Markdown(
 
 # %% tags=["remove-cell"]
 with text_says("the training loss falls to almost nothing"):
-    first_loss, last_loss = heart["training"][0], heart["training"][-1]
+    first_loss, *_, last_loss = few_losses["training"]
     assert last_loss < 0.2 < first_loss
     assert data.is_stand_in or last_loss < 0.01
 with text_says("the network memorises its training images"):
-    assert heart_train_acc > (0.95 if data.is_stand_in else 0.99)
+    assert few_train_acc > (0.95 if data.is_stand_in else 0.99)
 with text_says("the validation loss turns and rises"):
-    last_loss = heart["validation"][-1]
+    last_loss = few_losses["validation"][-1]
     assert data.is_stand_in or last_loss > 0.3
     assert data.is_stand_in or lost > 0.01
 with text_says("a rising validation loss need not mean more mistakes"):
     assert data.is_stand_in or gained > -1
 
 # %% [markdown]
-# *How to read it:* a rising validation loss need not mean more mistakes. The accuracy asks only which score is largest;
-# the loss also asks how sure. A network that is wrong on the same images, but surer every epoch, loses in the second
-# and not in the first.
-#
-# There is a mend that needs no training: **temperature scaling**. Divide all logits by one number $T$ before the
-# softmax. For $T > 1$ the probabilities move towards each other; the order of the scores stays, so no answer changes.
-# And $T$ is *chosen*, so it is chosen on the validation set: the one with the lowest cross-entropy.
+# One remedy needs no training: **temperature scaling**. Divide all logits by one number $T$ before the softmax. For $T
+# > 1$ the probabilities move towards each other; the order of the scores stays, so no answer changes. $T$ is *chosen*,
+# so it is chosen on the validation set: the value with the lowest cross-entropy.
 
 
 # %%
@@ -1217,12 +1270,9 @@ def best_temperature(logits, labels):
     return candidates[int(np.argmin(losses))].item()
 
 
-def interval_in_words(accuracy):
-    return "{:.2%} ({:.2%} to {:.2%})".format(*with_interval(accuracy))
-
-
+# %%
 temperature, calibration, diagrams = {}, {}, {}
-for name, network in {length: model, "by heart": by_heart}.items():
+for name, network in {length: model, "memorised": memorised}.items():
     T = temperature[name] = best_temperature(*logits_of(network, val_loader))
     logits, labels = logits_of(network, test_loader)
     for when, divisor in {"before": 1.0, "after": T}.items():
@@ -1234,6 +1284,12 @@ for name, network in {length: model, "by heart": by_heart}.items():
             "ece": calibration_error(sure, right),
             "loss": criterion(logits / divisor, labels).item(),
         }
+
+
+# %% tags=["hide-input"]
+def interval_in_words(accuracy):
+    return "{:.2%} ({:.2%} to {:.2%})".format(*with_interval(accuracy))
+
 
 rows = "\n".join(
     f"| {name} | {'1' if when == 'before' else f'{temperature[name]:.2f}'} "
@@ -1247,36 +1303,40 @@ Markdown(
     f"|---|---|---|---|---|---|\n{rows}"
 )
 
-# %% mystnb={"image": {"alt": "Reliability diagram of the network that learnt by heart, before and after temperature scaling, beside the dotted diagonal along which confidence and accuracy agree."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Reliability diagram of the network that memorised its images, before and after temperature scaling, beside the dotted diagonal along which confidence and accuracy agree."}}
 plot_reliability(
     {
-        "T = 1": diagrams["by heart", "before"],
-        f"T = {temperature['by heart']:.2f}": diagrams["by heart", "after"],
+        "T = 1": diagrams["memorised", "before"],
+        f"T = {temperature['memorised']:.2f}": diagrams["memorised", "after"],
     },
-    "Learnt by heart, before and after temperature scaling",
+    "Memorised images, before and after scaling",
 )
 
-# %%
+# %% [markdown]
+# *How to read it:* the curve for $T = 1$ is the network as trained; the other one is the same network with its logits
+# divided. As before, a point below the dotted line is a promise that was not kept.
+
+# %% tags=["hide-input"]
 before, after = (
-    calibration["by heart", when]["ece"] for when in ("before", "after")
+    calibration["memorised", when]["ece"] for when in ("before", "after")
 )
 overconfident = (
-    calibration["by heart", "before"]["confidence"]
-    > calibration["by heart", "before"]["accuracy"]
+    calibration["memorised", "before"]["confidence"]
+    > calibration["memorised", "before"]["accuracy"]
 )
 Markdown(
-    f"Learnt by heart, the network is "
+    f"The network that memorised its images is "
     f"{'overconfident' if overconfident else 'not overconfident'}. One number, "
-    f"T = {temperature['by heart']:.2f}, "
+    f"T = {temperature['memorised']:.2f}, "
     f"{'lowers' if after < before else 'does not lower'} its ECE on the test "
     f"set: from **{before:.4f}** to **{after:.4f}**. For the network of "
     f"{length} T = {temperature[length]:.2f}: "
     + (
-        "there was hardly anything to mend."
+        "there was hardly anything to correct."
         if abs(np.log(temperature[length])) < 0.15
         else "on so few images, that is a rough guess."
         if data.is_stand_in
-        else "there was something to mend."
+        else "there was something to correct."
     )
 )
 
@@ -1291,7 +1351,7 @@ with text_says("a network that has memorised its images is overconfident"):
     assert data.is_stand_in or overconfident
 with text_says("temperature scaling removes most of that"):
     loss_before, loss_after = (
-        calibration["by heart", when]["loss"] for when in ("before", "after")
+        calibration["memorised", when]["loss"] for when in ("before", "after")
     )
     assert data.is_stand_in or after < before / 2
     assert data.is_stand_in or loss_after < loss_before
@@ -1299,16 +1359,15 @@ with text_says("the first network left hardly anything to correct"):
     assert data.is_stand_in or abs(np.log(temperature[length])) < 0.15
 
 # %% [markdown]
-# *How to read it:* the curve for $T = 1$ is the network as trained; the other one is the same network with its logits
-# divided. As before, a point below the dotted line is a promise that was not kept.
-#
 # The accuracy is the same to the last digit before and after, in both rows. So calibration cannot be seen in the
-# accuracy, and it has to be measured on its own.
+# accuracy, and it has to be measured separately.
 #
 # ## Pixels in another order
 #
 # What does this network know about images? Here is a test. Draw one random order of the 784 pixels, and bring every
-# image, of training and test alike, into this order. Could you still read them? *Predict:* can the network?
+# image, of training and test alike, into this order. Could you still read them?
+#
+# *Predict before you run:* can the network?
 
 # %%
 order = np.random.default_rng(SEED).permutation(784)
@@ -1319,7 +1378,7 @@ def shuffle_pixels(images):
     return images.flatten(1)[:, new_order].reshape(images.shape)
 
 
-# %% mystnb={"image": {"alt": "Three digits, and the same three with their pixels in another order: the same grey dots, scattered over the frame without any shape."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three digits, and the same three with their pixels in another order: the same grey dots, scattered over the frame without any shape."}}
 three = data.test_images[:3]
 plot_images(
     [*three, *three.reshape(3, -1)[:, order].reshape(three.shape)],
@@ -1331,7 +1390,7 @@ plot_images(
 # *How to read it:* all images are shuffled in the same way, so what was the pixel in the middle is now at one and the
 # same other place in each. Nothing is lost; it is only in the wrong place for our eyes.
 #
-# The first layer multiplies each pixel with a weight and adds up. A sum does not care for the order of its terms. So
+# The first layer multiplies each pixel with a weight and adds up. A sum does not depend on the order of its terms. So
 # take the trained network, bring the *columns* of its first weight matrix into the same order, and it must give the
 # same scores for the shuffled images as before.
 
@@ -1351,6 +1410,8 @@ def shuffled_loader(loader, shuffle_seed=None):
 
 twin_logits, _ = logits_of(twin, shuffled_loader(test_loader))
 largest_difference = (twin_logits - test_logits).abs().max().item()
+
+# %% tags=["hide-input"]
 Markdown(
     "The scores of the two networks differ by at most "
     f"**{largest_difference:.0e}**: rounding."
@@ -1361,8 +1422,9 @@ with text_says("the scores differ by rounding only"):
     assert largest_difference < 1e-3
 
 # %% [markdown]
-# And a network that starts anew on shuffled images starts from random columns, which are as random in any other order.
-# So it should learn as well as before, but for luck. Here are two epochs, beside the first two from above.
+# And a network that is trained from scratch on shuffled images starts from random columns, which are just as random in
+# any other order. So it should learn as well as before, apart from luck. Here are two epochs, beside the first two from
+# above.
 
 # %%
 shuffled_train = shuffled_loader(train_loader, shuffle_seed=SEED)
@@ -1376,6 +1438,7 @@ for _ in range(min(2, EPOCHS)):
     shuffled_accs.append(val_acc)
 del shuffled_train, shuffled_val  # memory
 
+# %% tags=["hide-input"]
 last = len(shuffled_accs) - 1
 gaps = [100 * (shuffled_accs[i] - val_accs[i]) for i in range(last + 1)]
 as_early = [100 * accs[last] for accs in val_by_seed.values()]
@@ -1395,25 +1458,25 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-with text_says("it learns as well from shuffled images, but for luck"):
+with text_says("it learns as well from shuffled images, apart from luck"):
     assert data.is_stand_in or max(abs(gap) for gap in gaps) < 1.2
 
 # %% [markdown]
 # So this network does not know that pixels have neighbours. It learns from a table of 784 numbers, in whatever order
-# they stand. What makes digits easy for us, that strokes are connected, it has to find out from examples, pixel by
+# they come. That strokes are connected, which makes digits easy for us, it has to find out from examples, pixel by
 # pixel. A *convolutional* network has neighbourhood built in; it would notice. Day 35 tries one.
 #
 # ## A paper's table, run again
 #
 # Is our result good? One way to find out is to look up what others reached and to run their networks again. In 1998
 # Yann LeCun and his colleagues compared many methods on MNIST, among them four plain networks like ours. In 2003
-# Patrice Simard and his colleagues added one. Their test errors stand in the cell below, with their source.
+# Patrice Simard and his colleagues added one. Their test errors are in the cell below, with their source.
 #
 # We train the same five shapes, in our way: ReLU, cross-entropy, batches of 256, SGD with momentum (Day 33 explains
 # it), and only two epochs, the second with a rate ten times smaller. Nothing is tuned, and each network is trained
-# once. That takes about 10 seconds on two cores.
+# once. That takes about 8 seconds on two cores.
 #
-# *Predict:* where will we be better, where worse?
+# *Predict before you run:* where will we be better, where worse?
 
 # %%
 LECUN = "LeCun et al. 1998"  # Proceedings of the IEEE 86, 2278–2324
@@ -1428,13 +1491,13 @@ PAPERS = {  # hidden units: (test error on 10,000 images, source)
 RATES = [0.1, 0.01]  # one for each epoch
 
 
-def build(hidden, bend=nn.ReLU):
+def build(hidden, activation=nn.ReLU):
     set_seed(SEED)
     sizes = [784, *hidden, 10]
     layers = [nn.Flatten()]
     for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
-        layers += [nn.Linear(fan_in, fan_out), bend()]
-    return nn.Sequential(*layers[:-1]).to(device)  # no bend after the scores
+        layers += [nn.Linear(fan_in, fan_out), activation()]
+    return nn.Sequential(*layers[:-1]).to(device)  # the scores stay as they are
 
 
 def error_after_two_epochs(network, score=criterion, momentum=0.9):
@@ -1455,6 +1518,7 @@ for (hidden, (published, _)), error in zip(PAPERS.items(), errors, strict=True):
     theirs[shape] = with_interval(published, 10_000)
     ours[shape] = with_interval(error)
 
+# %% tags=["hide-input"]
 rows = "\n".join(
     f"| {shape} | {source} | {100 * theirs[shape][0]:.2f} "
     f"| {100 * ours[shape][0]:.2f} "
@@ -1472,7 +1536,7 @@ Markdown(
     f"|---|---|---|---|---|\n{rows}{note}"
 )
 
-# %% mystnb={"image": {"alt": "Test errors of the five networks with their intervals, ours and the papers' side by side in each row."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Test errors of the five networks with their intervals, ours and the papers' side by side in each row."}}
 plot_intervals(
     {"the papers": theirs, "ours, two epochs": ours},
     "The same five shapes, then and now",
@@ -1480,8 +1544,12 @@ plot_intervals(
     percent=True,
 )
 
+# %% [markdown]
+# *How to read it:* each row is one shape, and its two marks are their error and ours. All intervals are computed in the
+# same way, from 10,000 test images. Where the bars overlap, this figure shows no difference.
 
-# %%
+
+# %% tags=["hide-input"]
 def apart(one, other):
     return one[2] < other[1] or other[2] < one[1]
 
@@ -1517,12 +1585,9 @@ with text_says("in the paper itself, neighbours cannot be told apart"):
         assert not apart(theirs[one], theirs[other])
 
 # %% [markdown]
-# *How to read it:* each row is one shape, the two marks are theirs and ours. Their intervals are computed in the same
-# way, from 10,000 test images. Where the bars overlap, nothing is shown.
-#
-# Why should a network of the same shape do so differently? The shape is not the method. In 1998 one usually trained
-# with squared errors and an S-shaped bend such as tanh, one image at a time. How much can such choices matter? Take the
-# smallest network and change one thing at a time, with everything else as it was. This takes about 5 seconds.
+# Why should a network of the same shape do so differently? The shape is not the method. In 1998 networks were usually
+# trained with squared errors and an S-shaped activation such as tanh, one image at a time. How much can such choices
+# matter? Take the smallest network and change one thing at a time, with everything else as it was.
 
 
 # %%
@@ -1546,6 +1611,8 @@ errors = in_parallel(
 changes = {"ours": ours[smallest]}
 changes |= dict(zip(changed, map(with_interval, errors), strict=True))
 more = {name: e[0] - changes["ours"][0] for name, e in changes.items()}
+
+# %% tags=["hide-input"]
 rows = "\n".join(
     f"| {name} | {100 * error:.2f} | {100 * low:.2f} to {100 * high:.2f} "
     f"| {100 * more[name]:+.2f} |"
@@ -1579,16 +1646,17 @@ with text_says("such choices are worth more than the shape of the network"):
 # Read this table with care. The learning rate was the same in all rows, and it was chosen for ours; with a rate of its
 # own, each of the others might do better. Squared errors averaged over ten classes have smaller gradients, and without
 # momentum each gradient moves the weights about a tenth as far in all. So the table does not say that one method is
-# worse. It says how much such choices are worth *after two epochs at this rate*, beside the shape of the network, which
-# is all that the name of a row tells. A result belongs to everything that led to it, and a paper's table can be
-# repeated only as far as the paper says what that was.
+# worse. It says how much such choices matter *after two epochs at this rate*, compared with the shape of the network,
+# which is all that the name of a row says. A result depends on everything that led to it, and a paper's table can be
+# reproduced only as far as the paper says what that was.
 #
 # The newest of the five rows used cross-entropy, as we do. If it is ahead of ours, the likeliest reason is that two
 # epochs are few.
 #
 # ## Save the model
 #
-# Save the *state dict*, the parameters by name, and not the model object. To use it, build the network and fill it.
+# Save the *state dict*, the parameters by name, and not the model object. To use it, build the network and load them
+# into it.
 
 # %%
 path = Path("mnist_mlp.pth")
@@ -1610,7 +1678,7 @@ with text_says("the restored model is the saved one"):
 
 # %% [markdown]
 # Why `weights_only=True`? A model object is stored as a *pickle*, and a pickle is not data but a recipe: it may name
-# any function and ask for it to be called. Here is a harmless one. It pretends to hold weights.
+# any function to be called. Here is a harmless one. It pretends to hold weights.
 
 
 # %%
@@ -1639,9 +1707,9 @@ with text_says("`weights_only=True` refuses a pickle that calls a function"):
     assert refused
 
 # %% [markdown]
-# In place of `print` there could have been a function that deletes your files. With `weights_only=True` nothing is
-# rebuilt but tensors and plain containers. It is the default in newer versions of PyTorch, and worth writing out: the
-# code then says what it relies on.
+# In place of `print` there could have been a function that deletes your files. With `weights_only=True`, only tensors
+# and plain containers are rebuilt. It is the default in newer versions of PyTorch, and worth writing out: the code then
+# says what it relies on.
 #
 # ## Check yourself
 #
@@ -1657,7 +1725,7 @@ with text_says("`weights_only=True` refuses a pickle that calls a function"):
 #
 # **b.** Each of the ten has some luck in it, and you took the luckiest. Choose on the validation set.
 # a) You did not train the weights on it, but you *chose* with it, and that is learning, too.
-# c) The training loss rewards learning by heart.
+# c) The training loss rewards memorising.
 # </details>
 #
 # **2.** The training loss of epoch 1 is higher than the validation loss. Is something broken?
@@ -1689,11 +1757,11 @@ with text_says("`weights_only=True` refuses a pickle that calls a function"):
 # c) may be luck.
 # </details>
 #
-# **4.** A network of yours cannot learn a single batch by heart. What do you do?
+# **4.** A network of yours cannot memorise a single batch. What do you do?
 #
 # - a) Get more training data.
 # - b) Look for a bug: labels, loss, gradients, step.
-# - c) Train for more epochs on the whole set.
+# - c) Train for more epochs on all images.
 #
 # <details>
 # <summary>Answer</summary>
@@ -1754,15 +1822,18 @@ with text_says("`weights_only=True` refuses a pickle that calls a function"):
 # | whose mean and deviation | the training set's, for all sets |
 # | where does the time go | measure the stages, change the largest |
 # | what must be beaten | largest class, nearest mean, softmax regression |
-# | before training | loss at $\log 10$; one batch learnt by heart |
+# | before training | loss at $\log 10$; one batch memorised |
 # | how sure | 95 % interval over images; spread over seeds; neither contains the other |
 # | which mistakes | confusion matrix, errors by class, the most confident ones |
 # | is the confidence right | reliability diagram, ECE beside what luck gives; temperature |
-# | what does it know of images | nothing of neighbours: the order of the pixels is all one to it |
+# | what does it know of images | nothing of neighbours: the order of the pixels does not matter to it |
 # | saving | `state_dict`, loaded with `weights_only=True` |
 #
 # `nnweek.training.fit` is the loop of *Five epochs*, with a progress bar, checkpoints and logging;
-# `nnweek.experiments.train_baseline` is the whole run.
+# `nnweek.experiments.train_baseline` is the complete run.
+#
+# Before you open the next day, choose *Kernel → Shut Down Kernel*: until then this notebook holds on to its memory,
+# even if you close its tab.
 #
 # ## Read more
 #

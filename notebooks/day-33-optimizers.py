@@ -20,7 +20,7 @@
 # - make two training runs differ in the optimizer and in nothing else, and *prove* it;
 # - search each optimizer's learning rate with equal effort, and know when the search was too narrow;
 # - compare over several seeds, in pairs, and draw the verdict that the interval allows;
-# - train many networks at once, and say what that buys;
+# - train many networks at once, and say what that gains;
 # - name three learning-rate schedules and draw them.
 #
 # **Time** about 130 minutes: steps 35, a valley 15, two single runs 10, many at once 15, the search 20, five seeds 15,
@@ -45,10 +45,10 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # ## Yesterday in three lines
 #
 # - Train to learn, validate to choose, test once to report.
-# - Before training: loss at $\log 10$, one batch learnt by heart.
+# - Before training: loss at $\log 10$, one batch memorised.
 # - An accuracy needs an interval; another seed moves it, too.
 
-# %%
+# %% tags=["hide-input"]
 import time
 import warnings
 from itertools import islice
@@ -68,7 +68,7 @@ from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
 from nnweek.notebook import text_says
 from nnweek.optimizers import make_optimizer
-from nnweek.plots import COLORS, GREY, STYLE, plot_bands, plot_curves
+from nnweek.plots import GREY, STYLE, plot_bands, plot_curves, style_of
 from nnweek.runtime import get_device
 from nnweek.statistics import (
     accuracy_interval,
@@ -77,16 +77,15 @@ from nnweek.statistics import (
 )
 from nnweek.training import evaluate, train_one_epoch
 
-torch.set_num_threads(1)  # the networks are small: Day 32 shows why
-device = get_device()
-data = load_mnist()
-
 # %% [markdown]
-# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here. Setting
+# `SMALL` to `True` takes a tenth of the images, for a quick run whose results are kept apart and not compared with the
+# text.
 
 # %% tags=["parameters"]
 SEED = 42
 BATCH_SIZE = 128
+SMALL = False
 # Two single runs
 EPOCHS = 5
 SGD_LR = 0.1
@@ -96,6 +95,11 @@ SEARCH_EPOCHS = 1
 SEARCH_IMAGES = 27_000
 
 # %%
+torch.set_num_threads(1)  # the networks are small: Day 32 shows why
+device = get_device()
+data = load_mnist()
+if SMALL:
+    data = data.small()
 train_loader, val_loader, test_loader = make_loaders(
     data, BATCH_SIZE, seed=SEED, device=device
 )
@@ -116,7 +120,8 @@ train_loader, val_loader, test_loader = make_loaders(
 #
 # $$v \leftarrow \mu\, v + g \qquad w \leftarrow w - \eta\, v$$
 #
-# **Exercise 1.** Write the step of momentum. Textbooks differ in the bookkeeping; the two lines above are PyTorch's.
+# **Exercise 1.** *(about 5 minutes, easy)* Write the step of momentum. Textbooks differ in the bookkeeping; the two
+# lines above are PyTorch's.
 
 
 # %%
@@ -137,7 +142,7 @@ checks.momentum_step(momentum_step)
 # <details>
 # <summary>Another hint</summary>
 #
-# The gradient enters $v$ whole: no $\eta$, no $1 - \mu$, no minus sign. The rate and the sign belong to the second
+# The gradient enters $v$ unscaled: no $\eta$, no $1 - \mu$, no minus sign. The rate and the sign belong to the second
 # line.
 # </details>
 #
@@ -168,8 +173,8 @@ checks.momentum_step(momentum_step)
 # whose gradients are huge. The two denominators with $t$, the number of the step, correct a bias: $m$ and $v$ start at
 # zero, and without the correction the first steps would be out of proportion.
 #
-# **Exercise 2.** Write the step of Adam. The $m$ and $v$ that you return are the running means themselves, not the
-# corrected ones.
+# **Exercise 2.** *(about 10 minutes, medium)* Write the step of Adam. The $m$ and $v$ that you return are the running
+# means themselves, not the corrected ones.
 
 
 # %%
@@ -232,13 +237,16 @@ def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
 
 
 # %% [markdown]
-# *Predict:* how far does Adam move a weight in its very first step, if the gradient is $0.001$? And if it is $1000$?
+# *Predict before you run:* how far does Adam move a weight in its very first step, if the gradient is $0.001$? And if
+# it is $1000$?
 
 # %%
 rows = []
 for gradient in [0.001, 1.0, 1000.0]:
     by_hand, _, _ = adam_step(w=0.0, g=gradient, m=0.0, v=0.0, t=1)
     rows.append((gradient, sgd_step(0.0, gradient, lr=0.001), by_hand))
+
+# %% tags=["hide-input"]
 Markdown(
     "| gradient | SGD moves the weight to | Adam moves it to |\n|---|---|---|\n"
     + "\n".join(f"| {g:g} | {sgd:g} | {adam:.9f} |" for g, sgd, adam in rows)
@@ -254,9 +262,9 @@ with text_says("Adam's first step is the learning rate, SGD's a factor"):
 # *factor*: the same number means different things to them, and comparing them at one common rate would be unfair.
 #
 # The fourth step is about **weight decay**: at each step every weight is made a little smaller, so that only weights
-# that the data keep asking for stay large. In SGD there are two ways to write that, and they are the same: add
-# $\lambda w$ to the gradient, or subtract $\eta \lambda w$ from the weight. In Adam they are not. What is added to the
-# gradient gets divided by $\sqrt{\hat v}$ with it, so a weight with large gradients is hardly decayed at all. **AdamW**
+# that the data need stay large. In SGD there are two ways to write that, and they are the same: add
+# $\lambda w$ to the gradient, or subtract $\eta \lambda w$ from the weight. In Adam they are not. A term added to the
+# gradient is divided by $\sqrt{\hat v}$ with it, so a weight with large gradients is hardly decayed at all. **AdamW**
 # *decouples* the two: first shrink the weight, then take Adam's step with the gradient of the loss alone.
 
 
@@ -319,8 +327,10 @@ for name in STEPS:
     ours, theirs = weights_after(name), weights_after(name, by_hand=False)
     gaps[name] = (ours - theirs).abs().max().item()
     moved[name] = (theirs - at_start).abs().max().item()
+
+# %% tags=["hide-input"]
 Markdown(
-    "| optimizer | largest difference of a weight | largest way that a weight has gone |\n"
+    "| optimizer | largest difference of a weight | largest distance a weight has moved |\n"
     "|---|---|---|\n"
     + "\n".join(f"| {n} | {gaps[n]:.0e} | {moved[n]:.2f} |" for n in STEPS)
 )
@@ -335,9 +345,11 @@ with text_says("all four agree with PyTorch's to the rounding"):
 #
 # ## A narrow valley
 #
-# What does each of them do with the valley? Take the simplest one, two hundred times as steep across as along:
-# $f(x, y) = \frac{1}{2}(x^2 + 200\, y^2)$. Each optimizer gets 60 steps from the same point, and its own best rate out
-# of 40 on a logarithmic grid: the one that comes, and stays, lowest. *Predict:* who gets furthest down?
+# What does each of them do with the valley? Take the simplest one, two hundred times as steep across as along: $f(x, y)
+# = \frac{1}{2}(x^2 + 200\, y^2)$. Each optimizer gets 60 steps from the same point, and its own best rate out of 40 on
+# a logarithmic grid: the one that comes, and stays, lowest.
+#
+# *Predict before you run:* which one gets furthest down?
 
 # %%
 WALKERS = ["SGD", "Momentum", "Adam"]
@@ -379,12 +391,10 @@ with np.errstate(all="ignore"):  # at large rates some of them explode
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Contours of a valley along the horizontal axis, with three paths towards its lowest point. SGD zigzags between the walls and then creeps along the bottom, far from the end; momentum swings along the valley in wide waves and arrives; Adam sets out diagonally, arrives in one long wave, overshoots and comes back."}}
 with plt.rc_context(STYLE):
     figure, axes = plt.subplots(
-        3, 1, figsize=(6.4, 6.4), sharex=True, sharey=True
+        3, 1, figsize=(5.2, 6.4), sharex=True, sharey=True
     )
     x, y = np.meshgrid(np.linspace(-10, 4, 200), np.linspace(-2.4, 2.4, 120))
-    for ax, name, marker, color in zip(
-        axes, WALKERS, "osD", COLORS, strict=False
-    ):
+    for ax, name in zip(axes.flat, WALKERS, strict=False):
         ax.contour(
             x,
             y,
@@ -394,8 +404,12 @@ with plt.rc_context(STYLE):
             linewidths=0.6,
         )
         lr, points, _ = walks[name, "along the axes"]
-        ax.plot(*points.T, color=color, marker=marker, markersize=3, lw=1)
+        style = style_of(name, marker=True) | {"linestyle": "-"}
+        ax.plot(*points.T, **style | {"markersize": 3, "linewidth": 1})
         ax.plot(0, 0, "*", color=GREY, markersize=11)
+        ax.annotate(
+            "start", points[0], xytext=(6, 2), textcoords="offset points"
+        )
         ax.set(title=f"{name}, rate {lr:.2g}", ylabel="$y$", ylim=(-2.4, 2.4))
     axes[-1].set_xlabel("$x$")
     plt.show()
@@ -409,18 +423,18 @@ with plt.rc_context(STYLE):
 # it sets out as fast along the valley as across it.
 #
 # Does Adam then see through any valley? It scales the *coordinates*, one by one. Turn the same valley by 45 degrees:
-# now every direction mixes both coordinates. *Predict:* which of the three paths change?
+# now every direction mixes both coordinates.
+#
+# *Predict before you run:* which of the three paths change?
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three panels with the valley turned by forty-five degrees: the paths of SGD and of momentum are the old ones turned, Adam's now bounces between the walls and does not come as far as momentum's."}}
 with plt.rc_context(STYLE):
     figure, axes = plt.subplots(
-        1, 3, figsize=(6.8, 3.2), sharex=True, sharey=True
+        2, 2, figsize=(5.2, 5.6), sharex=True, sharey=True
     )
     x, y = np.meshgrid(np.linspace(-9, 4, 150), np.linspace(-9, 4, 150))
     along, across = (x + y) * np.sqrt(0.5), (y - x) * np.sqrt(0.5)
-    for ax, name, marker, color in zip(
-        axes, WALKERS, "osD", COLORS, strict=False
-    ):
+    for ax, name in zip(axes.flat, WALKERS, strict=False):
         ax.contour(
             x,
             y,
@@ -430,13 +444,22 @@ with plt.rc_context(STYLE):
             linewidths=0.6,
         )
         lr, points, _ = walks[name, "turned"]
-        ax.plot(*points.T, color=color, marker=marker, markersize=3, lw=1)
+        style = style_of(name, marker=True) | {"linestyle": "-"}
+        ax.plot(*points.T, **style | {"markersize": 3, "linewidth": 1})
         ax.plot(0, 0, "*", color=GREY, markersize=11)
-        ax.set(title=f"{name}, rate {lr:.2g}", xlabel="$x$", aspect="equal")
-    axes[0].set_ylabel("$y$")
+        ax.annotate(
+            "start", points[0], xytext=(6, 2), textcoords="offset points"
+        )
+        ax.set(title=f"{name}, rate {lr:.2g}", aspect="equal")
+    axes[1, 1].axis("off")
+    plt.setp(axes[1], xlabel="$x$")
+    plt.setp(axes[:, 0], ylabel="$y$")
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* as before, with equal scales on both axes.
+
+# %% tags=["hide-input"]
 settled = {
     key: highest_of_last_ten(heights) for key, (*_, heights) in walks.items()
 }
@@ -464,12 +487,12 @@ with text_says("in the turned valley Adam is behind momentum"):
     assert settled["Adam", "turned"] > 2 * settled["Momentum", "turned"]
 
 # %% [markdown]
-# *How to read it:* as before; equal scales on both axes. SGD and momentum do not notice that the valley was turned:
-# their step turns with it. Adam does, because "each weight its own rate" depends on which weights there are. Along the
-# axes it is the best of the three, turned it is behind momentum.
+# SGD and momentum do not notice that the valley was turned: their step turns with it. Adam does, because "each weight
+# its own rate" depends on which weights there are. Along the axes it is the best of the three, turned it is behind
+# momentum.
 #
-# So no picture of a valley says who wins on a network. A network has a quarter of a million directions, and a gradient
-# that is different for every batch. That takes an experiment.
+# So no picture of a valley says which one wins on a network. A network has a quarter of a million directions, and a
+# gradient that is different for every batch. That takes an experiment.
 #
 # ## A fair start
 #
@@ -505,8 +528,8 @@ with text_says("both runs share their weights and their batches"):
 
 # %% [markdown]
 # Calling `MNISTMLP()` twice without a seed would give two different networks, because each call draws new numbers. Two
-# runs that are meant to be identical then start from different places, and nobody can say what the difference at the
-# end is due to.
+# runs that are meant to be identical then start from different places, and it is impossible to say what causes the
+# difference at the end.
 #
 # ## Two single runs
 #
@@ -545,7 +568,7 @@ RATES = {"SGD": SGD_LR, "Adam": ADAM_LR}
 both = in_parallel(run, RATES, [EPOCHS] * len(RATES), RATES.values())
 runs = dict(zip(RATES, both, strict=True))
 
-# %% mystnb={"image": {"alt": "Validation loss of SGD and Adam over five epochs on shared axes; both fall in the first epochs, and Adam's starts lower."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Validation loss of SGD and Adam over five epochs on shared axes; both fall in the first epochs, and Adam's starts lower."}}
 plot_curves(
     {name: val_losses for name, (_, val_losses, _) in runs.items()},
     "Validation loss, same weights and same batches",
@@ -553,7 +576,11 @@ plot_curves(
     "Loss",
 )
 
-# %%
+# %% [markdown]
+# *How to read it:* both runs share the axes, so heights can be compared. Look at the first epoch for speed, and at the
+# last for where it leads.
+
+# %% tags=["hide-input"]
 final = {name: val_accs[-1] for name, (_, _, val_accs) in runs.items()}
 n_val = len(val_loader.dataset)
 lines = []
@@ -589,13 +616,10 @@ with text_says("Adam's validation loss starts lower"):
     assert runs["Adam"][1][0] < runs["SGD"][1][0]
 
 # %% [markdown]
-# *How to read it:* both runs share the axes, so heights can be compared. Look at the first epoch for speed, and at the
-# last for where it leads.
-#
 # What can two runs show? How fast each gets going from this start, at this rate. What can they not show? That one
-# optimizer *is* better, for two reasons. The rates were taken from habit, and nobody has given both the same effort.
-# And with one seed there is no telling how much of the difference another start would turn around. Mending both takes
-# many runs: rates times optimizers, seeds times optimizers. So first a way to make many runs quickly.
+# optimizer *is* better, for two reasons. The rates were taken from habit, and the two have not been given the same
+# effort. And one seed does not show how much of the difference another start would reverse. Fixing both takes many
+# runs: rates times optimizers, seeds times optimizers. So first a way to make many runs quickly.
 #
 # ## Many networks at once
 #
@@ -657,6 +681,8 @@ for k, model in enumerate(models):  # side_by_side has left them as they were
             for key, p in model.named_parameters()
         ),
     )
+
+# %% tags=["hide-input"]
 Markdown(
     f"After {len(losses)} steps of three networks at three rates, the largest "
     f"difference of a weight is **{far:.0e}**, in single precision."
@@ -667,11 +693,12 @@ with text_says("side by side is the same as one after the other"):
     assert far < 1e-4
 
 # %% [markdown]
-# What does it buy? That depends on where the time goes. A step of a large network is spent in multiplying; doing seven
+# What does it gain? That depends on where the time goes. A step of a large network is spent in multiplying; doing seven
 # of them together is seven times the multiplying. A step of a small one is spent in *calling*: a hundred little
-# operations that each cost more to start than to do, and `vmap` starts each of them once instead of seven times.
-# *Predict:* how much quicker are seven networks of 256 units, and seven of 8? The two ways are timed in turns, so that
-# whatever else the computer is doing disturbs both.
+# operations that each cost more to start than to do, and `vmap` starts each of them once instead of seven times. The
+# two ways are timed in turns, so that whatever else the computer is doing disturbs both.
+#
+# *Predict before you run:* how much quicker are seven networks of 256 units, and seven of 8?
 
 # %%
 timed = BatchLoader(images[:1024], labels[:1024], BATCH_SIZE)
@@ -693,7 +720,7 @@ def one_by_one(models):
         train_one_epoch(model, timed, optimizer, nn.CrossEntropyLoss())
 
 
-bought = {}
+speedup = {}
 for hidden in (256, 8):
     seven = [MNISTMLP(hidden=hidden, seed=k).to(device) for k in range(7)]
     slow = torch.full((7,), 0.01, device=device)
@@ -704,9 +731,10 @@ for hidden in (256, 8):
             alone
             / seconds(lambda m=seven, r=slow: side_by_side(m, timed, "SGD", r))
         )
-    bought[hidden] = np.median(ratios[1:])  # the first one warms up
+    speedup[hidden] = np.median(ratios[1:])  # the first one warms up
 
 
+# %% tags=["hide-input"]
 def in_words(ratio):
     if ratio > 1.1:
         return f"**{ratio:.1f} times** quicker than one after the other"
@@ -717,21 +745,21 @@ def in_words(ratio):
 
 Markdown(
     f"Seven networks at once, on this {device.type.upper()}: with "
-    + ", with ".join(f"{h} units {in_words(r)}" for h, r in bought.items())
+    + ", with ".join(f"{h} units {in_words(r)}" for h, r in speedup.items())
     + "."
 )
 
 # %% tags=["remove-cell"]
 with text_says("many at once take no longer than one after the other"):
-    assert min(bought.values()) > 0.2
+    assert min(speedup.values()) > 0.2
 
 # %% [markdown]
 # On a CPU, expect little for large networks and more for small ones. A GPU has thousands of arithmetic units that one
-# such network cannot keep busy, and there it should buy more: run this page on one (in Colab under *Runtime → Change
-# runtime type*), and see what the sentence above becomes. On either, it buys short code: a whole grid of learning rates
-# is *one call*. The package's `train_together` is the function above, with several passes, validation, a loader for each
-# model if wanted, and one `History` a model. On a CPU it also gives each core a share of the networks, as yesterday's
-# `in_parallel` did. From here on we use that.
+# such network cannot keep busy, and there the gain should be larger: run this page on one (in Colab under *Runtime →
+# Change runtime type*), and see what the sentence above becomes. On either, the code is short: a grid of learning rates
+# is *one call*. The package's `train_together` is the function above, with several passes, validation, a loader for
+# each model if wanted, and one `History` per model. On a CPU it also gives each core a share of the networks, as
+# yesterday's `in_parallel` did. From here on we use that.
 #
 # ## A search with equal effort
 #
@@ -754,6 +782,8 @@ GRIDS = {  # seven each, from 10**first in half powers of ten
     name: [float(f"{10 ** (first + k / 2):.2g}") for k in range(7)]
     for name, first in {"SGD": -2.5, "Momentum": -3.0, "Adam": -4.5}.items()
 }
+
+# %% tags=["hide-input"]
 Markdown(
     f"Budget of a run: **{STEPS_EACH} steps** of {BATCH_SIZE} images, "
     f"{PASSES} pass{'es' if PASSES > 1 else ''} over {COUNT:,} training "
@@ -765,8 +795,9 @@ Markdown(
 )
 
 # %% [markdown]
-# Twenty-one runs, in three calls, all from the same weights; about 10 seconds on two cores. *Predict:* what do the
-# curves of accuracy against rate look like, and are the three equally wide?
+# Twenty-one runs, in three calls, all from the same weights; about 10 seconds on two cores.
+#
+# *Predict before you run:* what do the curves of accuracy against rate look like, and are the three equally wide?
 
 # %%
 sweep, scores = {}, {}
@@ -779,6 +810,8 @@ for name, grid in GRIDS.items():
         lr: history.val_acc[-1]
         for lr, history in zip(grid, sweep[name], strict=True)
     }
+
+# %% tags=["hide-input"]
 Markdown(
     "Validation accuracy, one run each:\n\n| optimizer | "
     + " | ".join(["lowest rate", *["→"] * 5, "highest rate"])
@@ -794,9 +827,9 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Error on the validation images against the learning rate for SGD, momentum and Adam, both axes logarithmic. Each curve is a bowl: high at rates that are too small, lowest in between, and for SGD and momentum jumping up to the line of guessing. Adam's bowl lies at far smaller rates than SGD's. A ring marks each lowest point."}}
 with plt.rc_context(STYLE):
     figure, ax = plt.subplots()
-    for (name, by_rate), marker in zip(scores.items(), "osD", strict=True):
+    for name, by_rate in scores.items():
         rates, errors = list(by_rate), [1 - a for a in by_rate.values()]
-        (line,) = ax.plot(rates, errors, marker=marker, label=name)
+        (line,) = ax.plot(rates, errors, **style_of(name, marker=True))
         lost = [k for k, error in enumerate(errors) if error > 0.8]
         ax.plot(
             [rates[k] for k in lost],
@@ -812,6 +845,7 @@ with plt.rc_context(STYLE):
             "o",
             markersize=16,
             fillstyle="none",
+            clip_on=False,
             color=line.get_color(),
         )
         for end in (0, -1):
@@ -823,7 +857,7 @@ with plt.rc_context(STYLE):
                 color=line.get_color(),
             )
     ax.axhline(0.9, color=GREY, linewidth=1)
-    ax.text(2.5e-5, 0.92, "guessing", va="bottom", fontsize="small")
+    ax.text(2.5e-5, 0.92, "guessing", va="bottom")
     ax.set(
         xscale="log",
         yscale="log",
@@ -846,6 +880,8 @@ with plt.rc_context(STYLE):
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     best_rate(GRIDS["Adam"][:3], list(scores["Adam"].values())[:3])
+
+# %% tags=["hide-input"]
 Markdown("\n".join(f"> {warning.message}" for warning in caught))
 
 # %% tags=["remove-cell"]
@@ -861,9 +897,9 @@ with text_says("at the highest rate SGD and momentum learn nothing"):
         assert at_highest < 0.2
 
 # %% [markdown]
-# **Exercise 3.** Which rate do you choose for each? Read it from the figure or the table, or write a line that finds it
-# in `scores`: `scores[name][rate]` is the validation accuracy of one run. The check compares your choice with the same
-# scores. Two accuracies that differ by less than one standard error count as a tie.
+# **Exercise 3.** *(about 5 minutes, easy)* Which rate do you choose for each? Read it from the figure or the table, or
+# write a line that finds it in `scores`: `scores[name][rate]` is the validation accuracy of one run. The check compares
+# your choice with the same scores. Two accuracies that differ by less than one standard error count as a tie.
 
 # %%
 best_lr = {"SGD": None, "Momentum": None, "Adam": None}  # your choice
@@ -898,6 +934,8 @@ near = {  # rates that come within one point of the best
     name: sum(acc > max(by_rate.values()) - 0.01 for acc in by_rate.values())
     for name, by_rate in scores.items()
 }
+
+# %% tags=["hide-input"]
 Markdown(
     "Chosen: "
     + ", ".join(f"**{lr:g}** for {name}" for name, lr in BEST.items())
@@ -916,15 +954,14 @@ with text_says("SGD's best rate is about ten times momentum's"):
     assert data.is_stand_in or 1 < BEST["SGD"] / BEST["Momentum"] < 35
 
 # %% [markdown]
-# Remember $1/(1 - \mu)$: at one and the same rate, momentum takes steps ten times as long
-# along a steady slope. Whoever compares the two at
-# a common rate compares a long step with a short one, and calls the result "momentum".
+# Remember $1/(1 - \mu)$: at one and the same rate, momentum takes steps ten times as long along a steady slope. A
+# comparison at a common rate compares a long step with a short one, and calls the result "momentum".
 #
 # ## Five seeds
 #
-# Now each optimizer at its best rate, five times: seed 0 to seed 4. A seed decides the initial weights and the order of
-# the batches, and all three optimizers share it. The seeds are new ones: the one that the rates were chosen on has had
-# its say. Fifteen runs, three calls, and about 15 seconds on two cores.
+# Now each optimizer at its best rate, five times: seed 0 to seed 4. A seed determines the initial weights and the order
+# of the batches, and all three optimizers share it. The seeds are new ones, because the rates were fitted to the old
+# one. Fifteen runs, three calls, and about 10 seconds on two cores.
 
 # %%
 SEEDS = range(5)
@@ -952,7 +989,7 @@ val_acc = {
     for name, five in histories.items()
 }  # (5, entries)
 
-# %% mystnb={"image": {"alt": "Validation accuracy of SGD, momentum and Adam against the number of steps: three curves, each the mean over five seeds with a band around it."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Validation accuracy of SGD, momentum and Adam against the number of steps: three curves, each the mean over five seeds with a band around it."}}
 plot_bands(
     {
         name: (at_step, *(100 * np.array(mean_interval(acc))))
@@ -967,9 +1004,9 @@ plot_bands(
 # *How to read it:* the line is the mean over the five seeds, the band its 95 % interval by Student's $t$. Where bands
 # are far apart, the difference is more than the luck of the seed.
 #
-# Are steps the right axis? A step of Adam computes more than a step of SGD, and nobody waits for steps. So measure what
-# a step of one network costs with `torch.optim`, in turns again. Training many at once shares its time, and cannot
-# tell.
+# Are steps the right axis? A step of Adam computes more than a step of SGD, and you wait for seconds, not for steps.
+# So measure what a step of one network costs with `torch.optim`, in turns again. Training many at once shares its time,
+# and cannot show it.
 
 # %%
 makers = {name: lambda m, n=name: make_optimizer(n, m, 1e-3) for name in BEST}
@@ -988,15 +1025,17 @@ for _ in range(7):
         )
         per_step[name].append(spent / len(timed))
 ms = {name: 1000 * np.median(spent[1:]) for name, spent in per_step.items()}
+
+# %% tags=["hide-input"]
 Markdown(
     "A step on this machine: "
     + ", ".join(f"**{m:.1f} ms** ({name})" for name, m in ms.items())
     + f". That makes Adam's step **{ms['Adam'] / ms['SGD']:.1f} times** as long "
-    "as SGD's. `fused=True` does Adam's whole update in one operation, and "
+    "as SGD's. `fused=True` does Adam's update in one operation, and "
     f"then it is {ms['Adam, fused'] / ms['SGD']:.1f} times."
 )
 
-# %% mystnb={"image": {"alt": "The same three curves with their bands, now against seconds of training one network: Adam's curve ends further to the right than SGD's, because each of its steps takes longer."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The same three curves with their bands, now against seconds of training one network: Adam's curve ends further to the right than SGD's, because each of its steps takes longer."}}
 plot_bands(
     {
         name: (
@@ -1005,7 +1044,7 @@ plot_bands(
         )
         for name, acc in val_acc.items()
     },
-    "The same runs, against the time that one network takes",
+    "The same runs, by the time of one network",
     "Seconds",
     "Validation accuracy in %",
 )
@@ -1055,7 +1094,7 @@ SCHEDULES = {
     "OneCycle": one_cycle(STEPS_EACH),
 }
 
-# %% mystnb={"image": {"alt": "Four schedules against the step: constant stays at one, warm-up rises in a straight line over the first tenth and then stays, cosine falls from one to zero in half a wave, OneCycle rises for three tenths and then falls to zero."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Four schedules against the step: constant stays at one, warm-up rises in a straight line over the first tenth and then stays, cosine falls from one to zero in half a wave, OneCycle rises for three tenths and then falls to zero."}}
 steps = np.arange(1, STEPS_EACH + 1)
 plot_curves(
     {name: (steps, factors) for name, factors in SCHEDULES.items()},
@@ -1064,10 +1103,11 @@ plot_curves(
     "Factor on the peak rate",
 )
 
-
 # %% [markdown]
 # *How to read it:* one is the peak rate; the area below a curve says how much of the walking is done at which part of
-# the way. Are ours PyTorch's? Ask its schedulers for their rates, step by step.
+# the way.
+#
+# Are ours PyTorch's? Ask its schedulers for their rates, step by step.
 
 
 # %%
@@ -1094,6 +1134,8 @@ cycle_gap = np.abs(
     )
     - SCHEDULES["OneCycle"]
 ).max()
+
+# %% tags=["hide-input"]
 Markdown(
     f"Largest difference: {cosine_gap:.0e} to `CosineAnnealingLR`, "
     f"{cycle_gap:.0e} to `OneCycleLR`."
@@ -1106,8 +1148,10 @@ with text_says("our schedules are PyTorch's"):
 # %% [markdown]
 # Which is better? By now you know the trap: each schedule has a best peak of its own. So take momentum, and give each
 # schedule three peaks: the best constant rate and the two above it in the grid. Nine rows of rates, one for each
-# network, trained in one call on the same budget (about 5 seconds); the constant rate's runs are in the sweep already.
-# One seed, validation only: this is a look, not a verdict. *Predict:* which of the four bears the highest peak?
+# network, trained in one call on the same budget (about 4 seconds on two cores); the constant rate's runs are in the
+# sweep already. One seed, validation only: this is a look, not a verdict.
+#
+# *Predict before you run:* which of the four tolerates the highest peak?
 
 # %%
 middle = GRIDS["Momentum"].index(BEST["Momentum"])
@@ -1125,10 +1169,10 @@ scheduled |= dict(zip(list(SCHEDULES)[1:], errors, strict=True))
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Validation error of four schedules of momentum at three peak rates, both axes logarithmic. At the lowest peak all four are close together; at the middle one cosine and OneCycle lie below the constant rate and warm-up; at the highest one most are near the line of guessing."}}
 with plt.rc_context(STYLE):
     figure, ax = plt.subplots()
-    for (name, row), marker in zip(scheduled.items(), "osDv", strict=True):
-        ax.plot(PEAKS, row, marker=marker, label=name)
+    for name, row in scheduled.items():
+        ax.plot(PEAKS, row, **style_of(name, marker=True))
     ax.axhline(0.9, color=GREY, linewidth=1)
-    ax.text(PEAKS[0], 0.92, "guessing", va="bottom", fontsize="small")
+    ax.text(PEAKS[0], 0.92, "guessing", va="bottom")
     ax.set(
         xscale="log",
         yscale="log",
@@ -1139,18 +1183,20 @@ with plt.rc_context(STYLE):
     )
     ax.set_xticks(PEAKS, [f"{peak:g}" for peak in PEAKS])
     ax.minorticks_off()
-    figure.legend(loc="outside lower center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=2)
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* lower is better; each point is one run.
+
+# %% tags=["hide-input"]
 lowest = {name: row.min() for name, row in scheduled.items()}
 winner = min(lowest, key=lowest.get)
 gain = lowest["constant"] - lowest[winner]
 low, high = accuracy_interval(1 - lowest["constant"], n_val)
 luck = (high - low) / 2
 Markdown(
-    "*How to read it:* lower is better; each point is one run. At its best "
-    "peak, "
+    "At its best peak, "
     + ", ".join(f"{name} errs on {e:.1%}" for name, e in lowest.items())
     + (
         f". On {n_val:,} images and from one run each, constant and {winner} "
@@ -1170,22 +1216,22 @@ with text_says(
 ):
     assert scheduled["OneCycle"][1] < scheduled["constant"][1]
     assert scheduled["cosine"][1] <= scheduled["constant"][1]
-with text_says("OneCycle bears the middle peak"):
+with text_says("OneCycle tolerates the middle peak"):
     assert scheduled["OneCycle"][1] < scheduled["OneCycle"][0] + 0.03
 
 # %% [markdown]
-# In these single runs, a schedule that falls did better than the constant rate at the middle peak. One explanation is that
-# small late steps let the weights settle. Whether the higher peak also *pays* is another question; the sentence above
-# answers it for this budget and this seed.
+# In these single runs, a schedule that falls did better than the constant rate at the middle peak. One explanation is
+# that small late steps let the weights settle. Whether the higher peak also *pays* is another question; the sentence
+# above answers it for this budget and this seed.
 #
-# A schedule is also a wager on the length of the run: cosine and OneCycle must know the last step in advance, and half
+# A schedule is also a bet on the length of the run: cosine and OneCycle must know the last step in advance, and half
 # of such a run is not a good short run.
 #
 # ## The verdict
 #
-# Fifteen networks are waiting, and today the test set has not been touched. Before opening it we say what will be asked: *the
-# difference of the test accuracies, seed by seed, with its 95 % interval; if the interval holds zero, no difference has
-# been shown.* After that nothing more is changed.
+# Fifteen networks are waiting, and today the test set has not been touched. Before opening it we say what will be
+# asked: *the difference of the test accuracies, seed by seed, with its 95 % interval; if the interval holds zero, no
+# difference has been shown.* After that nothing more is changed.
 #
 # Why seed by seed? Seeds differ in luck, and both runs of a pair share it. In the difference of a pair that luck
 # cancels. The mean of $n$ differences $d$ is uncertain by
@@ -1206,6 +1252,8 @@ d = test_acc["Adam"] - test_acc["SGD"]
 half_width = T_95 * d.std(ddof=1) / np.sqrt(len(d))
 by_hand = 100 * (d.mean() - half_width), 100 * (d.mean() + half_width)
 found = paired_difference(test_acc["Adam"], test_acc["SGD"])
+
+# %% tags=["hide-input"]
 Markdown(
     "| seed | "
     + " | ".join(test_acc)
@@ -1228,6 +1276,7 @@ comparisons = {
 }
 
 
+# %% tags=["hide-input"]
 def in_words(pair, found):
     said = {
         "first higher": f"{pair[0]} is ahead",
@@ -1271,7 +1320,7 @@ with text_says("all networks read digits, and their means are close"):
         },
     )
 
-# %%
+# %% tags=["hide-input"]
 shown = [
     p for p, f in comparisons.items() if f.verdict != "no difference shown"
 ]
@@ -1309,11 +1358,11 @@ Markdown(
 # - **The budget decides.** An optimizer that is ahead on a short budget need not be on a long one, and a finer search may
 #   change the order. Published rankings have turned around with the effort spent on tuning; see *Read more*.
 #
-# A best rate can also lie next to one that no longer learns. Then one seed with bad luck can cost much. Look at the single
-# rows of the table above, not only at their mean.
+# A best rate can also lie next to one that no longer learns. Then one seed with bad luck can cost much. Look at the
+# single rows of the table above, not only at their mean.
 #
-# So what should you use? Where the rate cannot be searched for, one that forgives a poor choice. The width of the bowls
-# says more about that than the height of their lowest points.
+# So what should you use? If you cannot search for the rate, an optimizer that forgives a poor choice. The width of the
+# bowls says more about that than the height of their lowest points.
 #
 # ## Check yourself
 #
@@ -1406,7 +1455,7 @@ Markdown(
 # **7.** You add $\lambda w$ to the gradient and call `torch.optim.Adam`. Is that AdamW?
 #
 # - a) Yes, weight decay is the gradient of a squared norm.
-# - b) No: what is added to the gradient is divided by $\sqrt{\hat v}$ with it, and hardly reaches weights with large
+# - b) No: a term added to the gradient is divided by $\sqrt{\hat v}$ with it, and hardly reaches weights with large
 #   gradients.
 # - c) Yes, if $\lambda$ is small enough.
 #
@@ -1435,6 +1484,9 @@ Markdown(
 # | repeats | over new seeds, in pairs |
 # | decides | by an interval that was agreed on before; it may say *no difference shown* |
 # | opens the test set | once |
+#
+# Before you open the next day, choose *Kernel → Shut Down Kernel*: until then this notebook holds on to its memory,
+# even if you close its tab.
 #
 # ## Read more
 #

@@ -10,9 +10,9 @@
 # # Day 34 – TensorBoard
 #
 # A training run prints a few numbers and is gone. Was the loss still falling? When did validation turn? Did every layer
-# learn? TensorBoard keeps what a run measured in files, and shows it while the run goes on and long after. Today you log
-# a run, look at it from ten sides, read it back with your own code, and at the end find the fault in runs that somebody
-# else has broken.
+# learn? TensorBoard keeps what a run measured in files, and shows it while the run goes on and long after. Today you
+# log a run, look at it from ten sides, read it back with your own code, and at the end find the bug in runs that
+# somebody else has broken.
 #
 # **You will be able to**
 #
@@ -20,7 +20,7 @@
 # - start TensorBoard on your machine, in Jupyter and in Colab, and say which tab answers which question;
 # - log the model's graph, histograms, images, curves and settings, and read back all but the graph;
 # - say from the update-to-weight ratio whether the steps are too long or too short;
-# - name the fault of a broken run from its curves.
+# - name the cause of a broken run from its curves.
 #
 # **Time** about 110 minutes: one axis 10, looking 10, reading back 10, inside the network 20, what it answers 15,
 # settings 5, a map of the images 5, where the time goes 10, diagnosis 25.
@@ -47,7 +47,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # - A fair comparison gives each optimizer its own best rate, and shares weights, split and batches.
 # - Single runs show how fast each gets going; which is better takes several seeds.
 
-# %%
+# %% tags=["hide-input"]
 from itertools import islice, product
 
 import matplotlib.pyplot as plt
@@ -63,30 +63,27 @@ from nnweek.models import MNISTMLP
 from nnweek.notebook import progress_bar, text_says
 from nnweek.plots import COLORS, STYLE, plot_curves, plot_panels
 from nnweek.runtime import get_device
-from nnweek.tracking import (
-    add_graph,
-    open_run,
-    read_scalars,
-    show_screenshot,
-    start_tensorboard,
-)
+from nnweek.tracking import add_graph, open_run, read_scalars, show_screenshot
 from nnweek.training import evaluate, fit
 
-torch.set_num_threads(1)  # the networks are small: Day 32 shows why
-device = get_device()
-data = load_mnist()
-criterion = nn.CrossEntropyLoss()
-
 # %% [markdown]
-# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here. Setting
+# `SMALL` to `True` takes a tenth of the images, for a quick run that is not compared with the text.
 
 # %% tags=["parameters"]
 SEED = 42
 EPOCHS = 3
 LR = 1e-3
 BATCH_SIZE = 128
+SMALL = False
 
 # %%
+torch.set_num_threads(1)  # the networks are small: Day 32 shows why
+device = get_device()
+data = load_mnist()
+if SMALL:
+    data = data.small()
+criterion = nn.CrossEntropyLoss()
 train_loader, val_loader, _ = make_loaders(
     data, batch_size=BATCH_SIZE, seed=SEED, device=device
 )
@@ -96,10 +93,10 @@ short = max(1, epochs // 3)  # epochs of the shorter runs
 # %% [markdown]
 # ## One honest x-axis
 #
-# *The question:* is the network still learning, and do other images profit from it?
+# *The question:* is the network still learning, and does it work on images that it has not seen?
 #
-# A *scalar* is a number that is logged again and again: a loss, an accuracy, a learning rate. Each comes with a tag, which
-# is its name, and with a second number that says where on the x-axis it belongs.
+# A *scalar* is a number that is logged again and again: a loss, an accuracy, a learning rate. Each comes with a tag,
+# which is its name, and with a second number that says where on the x-axis it belongs.
 #
 # The training loss is known after every step, the validation loss after every epoch. What should the second number be?
 # If one is logged against steps and the other against epochs, TensorBoard draws both over the same axis all the same.
@@ -108,7 +105,7 @@ short = max(1, epochs // 3)  # epochs of the shorter runs
 # with the number of the epoch. Where will the second curve lie?
 #
 # `open_run` makes the writer. It also clears an earlier run out of the folder, since two runs in one folder would be
-# drawn as one zigzag line.
+# drawn as one zigzag line. The run takes about 5 seconds on two cores.
 
 # %%
 LOG_DIR = "runs/mnist_mlp"
@@ -152,8 +149,10 @@ print(f"TensorBoard logs written to: {LOG_DIR}")
 # %% [markdown]
 # The files can be read back, with a few lines that come from the package. Here is what the axis does:
 
-# %% mystnb={"image": {"alt": "Three curves over the number of steps: the training loss of single batches, noisy, over the whole width; the validation loss on the same axis, a few points spread over the width; and the validation loss against epochs, squeezed into a short vertical stroke at the left edge."}}
+# %%
 curves = read_scalars(LOG_DIR)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three curves over the number of steps: the training loss of single batches, noisy, over the whole width; the validation loss on the same axis, a few points spread over the width; and the validation loss against epochs, squeezed into a short vertical stroke at the left edge."}}
 plot_curves(
     {
         "training, against steps": curves["Loss/train"],
@@ -166,14 +165,14 @@ plot_curves(
 )
 
 # %% [markdown]
-# *How to read it:* the two validation curves hold the same numbers. One of them lies under the training curve, where the
-# two can be compared at any step; the other stands at the left edge, where the training has hardly begun, and would make
-# you believe that validation was good from the start.
+# *How to read it:* the two validation curves hold the same numbers. One of them lies under the training curve, where
+# the two can be compared at any step; the other stands at the left edge, where the training has hardly begun, and would
+# make you believe that validation was good from the start.
 #
 # So there is one axis: *how many steps had been taken*. The validation loss at the end of an epoch belongs to the step
 # that ended it.
 
-# %%
+# %% tags=["hide-input"]
 wrong_steps, wrong_values = curves["Loss/val on the wrong axis"]
 Markdown(
     f"The run took **{global_step:,}** steps. On the wrong axis the validation "
@@ -203,7 +202,7 @@ with text_says("the other curve has the same numbers, at the left edge"):
 # tensorboard --logdir runs --port 6006
 # ```
 #
-# and open `http://localhost:6006`. It serves your own machine only, and reads the files again every few seconds, also
+# and open `http://localhost:6006`. It serves only your own machine, and reads the files again every few seconds, even
 # while a run is going on.
 #
 # In Jupyter and in Colab it can live in the page itself. Two lines do it in any notebook:
@@ -214,10 +213,13 @@ with text_says("the other curve has the same numbers, at the left edge"):
 # ```
 #
 # The cell below does the same. It starts by itself in Colab; elsewhere set `WATCH` to `True`. TensorBoard ends when the
-# kernel restarts: run the cell again, or its frame stays grey. On a website nothing can be started, so there it stays off.
+# kernel stops, and its frame stays grey. After a restart run only this cell: it needs no other one. On a website
+# nothing can be started, so there it stays off.
 
 # %%
 import sys
+
+from nnweek.tracking import start_tensorboard
 
 WATCH = "google.colab" in sys.modules
 
@@ -227,29 +229,32 @@ if WATCH:
 # %% [markdown]
 # This is what you see: the real TensorBoard, with the runs of this notebook.
 
-# %% mystnb={"image": {"alt": "TensorBoard's Time Series page in a browser: on the left the list of runs, in the middle cards with the curves of the training loss, the validation loss and the validation accuracy."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Time Series page in a browser: on the left the list of runs, in the middle cards with the curves of the training loss, the validation loss and the validation accuracy."}}
 show_screenshot("scalars")
 
-# %% mystnb={"image": {"alt": "TensorBoard's Graphs page in a browser: boxes for input, the network's layers and the output, joined by arrows."}}
+# %% [markdown]
+# *How to read it:* each card is one tag, each colour one run; the list on the left switches runs on and off.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Graphs page in a browser: boxes for input, the network's layers and the output, joined by arrows."}}
 show_screenshot("graphs")
 
 # %% [markdown]
-# *How to read them:* each card is one tag, each colour one run; the list on the left switches runs on and off. In the
-# graph, data flow upwards along the arrows; a double click on a box opens it. Three things to try: does `Loss/train`
-# still fall at the right edge? What does the *smoothing* slider do to it? And where in the graph are the two hidden
-# layers?
+# *How to read it:* data flow upwards along the arrows; a double click on a box opens it.
+#
+# Three things to try: does `Loss/train` still fall at the right edge? What does the *smoothing* slider do to it? And
+# where in the graph are the two hidden layers?
 #
 # ## Read it back
 #
 # *The question:* can I draw what I want, and compare with a run of last month?
 #
-# Event files are data. `read_scalars` gave a dictionary from each tag to its steps and values, and what TensorBoard draws
-# can be drawn from it, on a page that stays alive when no server runs.
+# Event files are data. `read_scalars` gave a dictionary from each tag to its steps and values, and what TensorBoard
+# draws can be drawn from it, on a page that needs no server.
 #
-# The first thing that everybody touches in TensorBoard is the smoothing slider. What does it do? It keeps a running mean
-# that forgets: each new value counts for a small share, and what came before for the rest. Since the mean starts at zero,
-# it is too small at first, and is divided by the weight that it has gathered so far. You know both from yesterday:
-# momentum, and Adam's correction of the bias.
+# The first thing that most people touch in TensorBoard is the smoothing slider. What does it do? It keeps a running
+# mean that forgets: each new value counts for a small share, and what came before for the rest. Since the mean starts
+# at zero, it is too small at first, and is divided by the weight that it has gathered so far. You know both from
+# yesterday: momentum, and Adam's correction of the bias.
 
 
 # %%
@@ -262,7 +267,7 @@ def smooth(values, weight):
     return smoothed
 
 
-# %% mystnb={"image": {"alt": "The training loss of single batches as a jagged curve, and over it two smoothed versions: the lightly smoothed one follows its course, the strongly smoothed one lies above it for a long time and shows no single jump."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The training loss of single batches as a jagged curve, and over it two smoothed versions: the lightly smoothed one follows its course, the strongly smoothed one lies above it for a long time and shows no single jump."}}
 steps, losses = curves["Loss/train"]
 plot_curves(
     {
@@ -275,7 +280,11 @@ plot_curves(
     "Training loss",
 )
 
-# %%
+# %% [markdown]
+# *How to read it:* smoothing trades noise for delay. The strongly smoothed curve is pleasant, and late: while the loss
+# falls it lies too high, since it still remembers the start.
+
+# %% tags=["hide-input"]
 half = len(losses) // 2
 worst = max(range(half, len(losses)), key=losses.__getitem__)
 shown = smooth(losses, 0.99)[worst]
@@ -295,17 +304,18 @@ with text_says("the strongly smoothed curve is late while the loss falls"):
     assert smooth(losses, 0.99)[early] > np.mean(losses[early - 5 : early + 5])
 
 # %% [markdown]
-# *How to read it:* smoothing trades noise for delay. The strongly smoothed curve is pleasant, and late: while the loss
-# falls it lies too high, since it still remembers the start. And it hides the single batch that went wrong. Use the
-# slider to see a trend, and set it to zero before you call a run healthy.
+# So smoothing also hides the single batch that went wrong. Use the slider to see a trend, and set it to zero before you
+# call a run healthy.
 #
-# For the comparison with validation, the mean over a fixed stretch is the more honest curve: it is late by half a stretch
-# and no more.
+# For the comparison with validation, the mean over a fixed stretch is the more honest curve: it is late by half a
+# stretch and no more.
 
-# %% mystnb={"image": {"alt": "Training and validation loss over the number of steps on one shared axis: the averaged training curve falls fast and goes on falling, the validation curve has one point at the end of each epoch."}}
+# %%
 stretch = max(1, len(train_loader) // 10)
 ends = range(stretch, len(losses) + 1, stretch)
 averaged = [sum(losses[end - stretch : end]) / stretch for end in ends]
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Training and validation loss over the number of steps on one shared axis: the averaged training curve falls fast and goes on falling, the validation curve has one point at the end of each epoch."}}
 plot_curves(
     {
         "training (mean of a tenth of an epoch)": (
@@ -319,7 +329,12 @@ plot_curves(
     "Loss",
 )
 
-# %%
+# %% [markdown]
+# *How to read it:* the same step is at the same place for both curves, so the gap between them at any step is real.
+# Where the training curve keeps falling and the validation curve stays, the network learns things about its training
+# images that do not help with others.
+
+# %% tags=["hide-input"]
 _, val_losses = curves["Loss/val"]
 _, val_accs = curves["Accuracy/val"]
 best = min(range(epochs), key=val_losses.__getitem__)
@@ -339,16 +354,12 @@ with text_says("the log has what was measured"):
     assert abs(val_accs[-1] - val_acc) < 1e-6
 
 # %% [markdown]
-# *How to read it:* the same step is at the same place for both curves, so the gap between them at any step is real. Where
-# the training curve keeps falling and the validation curve stays, the network learns things about its training images
-# that do not help with others.
-#
 # ## Inside the network
 #
 # A loss says *that* something is wrong. To see *where*, look at each layer: its weights, its gradients, and the steps
 # between.
 #
-# **Histograms.** *The question:* do gradients reach every layer, and do the weights move? `add_histogram` takes a whole
+# **Histograms.** *The question:* do gradients reach every layer, and do the weights move? `add_histogram` takes a
 # tensor, sorts its values into buckets and logs the counts. One histogram is a picture of a layer at one step; a row of
 # them shows how it drifts.
 #
@@ -360,7 +371,7 @@ with text_says("the log has what was measured"):
 # where $\lVert W \rVert$ is the root of the sum of the squares of all entries. Notes and blogs give a rule of thumb:
 # *about* $10^{-3}$. Far above, each step throws away what the ones before have learnt; far below, nothing happens.
 #
-# **Exercise 1.** Write the ratio for two NumPy arrays, the weights before and after a step.
+# **Exercise 1.** *(about 5 minutes, easy)* Write the ratio for two NumPy arrays, the weights before and after a step.
 
 
 # %%
@@ -390,10 +401,11 @@ checks.update_ratio(update_ratio)
 #
 # Is the rule of thumb true here? Let us train a third of the epochs with three learning rates, one of them the one from
 # above, and log the ratio of each layer some twenty times, by the package's `relative_change`, which does what your
-# function does on tensors. The run with that rate also logs histograms of weights and gradients.
+# function does on tensors. The run with that rate also logs histograms of weights and gradients. The three runs take
+# about 5 seconds on two cores.
 #
-# *Predict:* one rate is a hundred times smaller than the first run's, one thirty times larger. By which factors will
-# the ratios differ?
+# *Predict before you run:* one rate is a hundred times smaller than the first run's, one thirty times larger. By which
+# factors will the ratios differ?
 
 
 # %%
@@ -445,13 +457,15 @@ for lr in progress_bar((low, LR, high), desc="rates"):
         f"runs/inside/lr={lr:g}", lr, histograms=lr == LR
     )
 
-# %% mystnb={"image": {"alt": "Update-to-weight ratio of the first layer over steps on a logarithmic axis for three learning rates, one line each, far apart and in the order of the rates; a flat line marks one in a thousand. All three begin high and come down."}}
+# %%
 LAYERS = {
     "net.1.weight": "first",
     "net.3.weight": "second",
     "net.5.weight": "third",
 }
 ratios = {lr: read_scalars(f"runs/inside/lr={lr:g}") for lr in scores}
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Update-to-weight ratio of the first layer over steps on a logarithmic axis for three learning rates, one line each, far apart and in the order of the rates; a flat line marks one in a thousand. All three begin high and come down."}}
 first = {
     f"learning rate {lr:g}": tags["Update ratio/net.1.weight"]
     for lr, tags in ratios.items()
@@ -465,6 +479,9 @@ plot_curves(
     log_y=True,
 )
 
+# %% [markdown]
+# *How to read it:* the axis is logarithmic, so equal distances are equal factors.
+
 
 # %%
 def summary(lr, name):
@@ -476,6 +493,8 @@ def summary(lr, name):
 
 table = {lr: summary(lr, "net.1.weight") for lr in scores}
 best_lr = max(scores, key=lambda lr: scores[lr][1])
+
+# %% tags=["hide-input"]
 Markdown(
     "The first layer:\n\n| learning rate | ratio, first step | median | norm of "
     "the weights, last by first | validation accuracy |\n|---|---|---|---|---|\n"
@@ -499,7 +518,7 @@ with text_says("the smallest rate takes steps that are too short throughout"):
 with text_says("the first step of the largest rate is as long as the weights"):
     assert table[high][0] > 0.5
 with text_says(
-    "later its ratio is like that of the best run, for the weights have grown"
+    "later its ratio is like that of the best run, because the weights have grown"
 ):
     assert table[high][1] < 5 * table[LR][1]
     # The first look comes after the first step.
@@ -509,17 +528,17 @@ with text_says("looking changes nothing: the same seed gives the same run"):
     assert np.isclose(now, before, rtol=1e-6 if device.type == "cpu" else 0.1)
 
 # %% [markdown]
-# *How to read it:* the axis is logarithmic, so equal distances are equal factors. The smallest rate lies far below the
-# others to the end: its steps are too short, and its accuracy shows it. The largest rate betrays itself only at the very
-# start, where one step is as long as the weights themselves. Later its ratio looks like that of the best run. It has
-# cured itself, in a bad way: the first steps have blown the weights up, and beside large weights large steps look small.
+# The smallest rate lies far below the others to the end: its steps are too short, and its accuracy shows it. The
+# largest rate shows itself only at the very start, where one step is as long as the weights themselves. Later its ratio
+# looks like that of the best run. It has corrected itself, in a bad way: the first steps have made the weights large,
+# and compared with large weights large steps look small.
 #
-# So the rule of thumb is a rule of thumb. The best run lies several times above it, every run starts higher than it goes
-# on, and a good ratio in the middle of a run proves nothing. What the ratio does is show within a few steps that a
-# learning rate is wrong by a factor of a hundred, before you have waited for the loss to say so.
+# So the rule of thumb is only that. The best run lies several times above it, every run starts higher than it goes on,
+# and a good ratio in the middle of a run proves nothing. But within a few steps the ratio shows that a learning rate is
+# wrong by a factor of a hundred, before you have waited for the loss to say so.
 #
-# Now the histograms of the middle run, read back. The buckets lie closer together near zero, so we ask each histogram for
-# its quantiles: below which value lie so many of the entries?
+# Now the histograms of the middle run, read back. The buckets lie closer together near zero, so we ask each histogram
+# for its quantiles: below which value lie so many of the entries?
 
 # %%
 from nnweek.tracking import read_histograms
@@ -541,7 +560,7 @@ def spread(tag):
     return steps, [(high - low) / 2 for low, high in ends]
 
 
-# %% mystnb={"image": {"alt": "Spread of the gradients of the three layers over steps on a logarithmic axis: three jagged lines, none of them at zero."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Spread of the gradients of the three layers over steps on a logarithmic axis: three jagged lines, none of them at zero."}}
 plot_curves(
     {
         f"{layer} layer": spread(f"Gradients/{name}")
@@ -549,14 +568,18 @@ plot_curves(
     },
     "Do gradients reach every layer?",
     "Steps taken",
-    "Half the width of the middle two thirds",
+    "Spread of the gradients",
     log_y=True,
 )
+
+# %% [markdown]
+# *How to read it:* the spread is half the width of the middle two thirds of all entries. A layer that lay at zero would
+# be a layer that learns nothing.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Share of the first layer's weights by value on a logarithmic axis, at the first and at the last look: at first a block with steep sides, at the end the same block with tails on both sides."}}
 steps, found = histograms["Weights/net.1.weight"]
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots()
+    figure, ax = plt.subplots()
     for k, (when, (edges, counts)) in enumerate(
         [(steps[0], found[0]), (steps[-1], found[-1])]
     ):
@@ -565,9 +588,9 @@ with plt.rc_context(STYLE):
         ax.stairs(
             np.diff(below) / counts.sum(),
             bins,
-            color=COLORS[k],
+            color=COLORS[3 + k],
             linestyle=["-", "--"][k],
-            linewidth=2,
+            linewidth=1.8,
             label=f"step {when}",
         )
     ax.set_yscale("log")
@@ -577,10 +600,14 @@ with plt.rc_context(STYLE):
         xlabel="Value",
         ylabel="Share of the weights",
     )
-    ax.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* the block with steep sides is how `nn.Linear` draws its first weights, evenly between two bounds.
+# The tails are what was learnt: most weights have hardly moved, and a few have gone far.
+
+# %% tags=["hide-input"]
 was, now = (
     np.abs(quantiles(histogram, [0.0, 1.0])).max()
     for histogram in (found[0], found[-1])
@@ -601,14 +628,11 @@ with text_says("a few weights of the first layer have gone far"):
 with text_says("gradients reach all three layers"):
     assert all(min(values) > 0 for values in gradients.values())
 
-# %% mystnb={"image": {"alt": "TensorBoard's Histograms page in a browser: one card for each layer's weights and gradients, in each a row of histograms, one behind the other, from early to late."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Histograms page in a browser: one card for each layer's weights and gradients, in each a row of histograms, one behind the other, from early to late."}}
 show_screenshot("histograms")
 
 # %% [markdown]
-# *How to read them:* in the first figure, a layer that lay at zero would be a layer that learns nothing. In the second,
-# the block with steep sides is how `nn.Linear` draws its first weights, evenly between two bounds. The tails are what was
-# learnt: most weights have hardly moved, and a few have gone far. In TensorBoard's own *Histograms* tab, time runs from
-# the back to the front.
+# *How to read it:* time runs from the back to the front.
 #
 # ## What it answers
 #
@@ -619,9 +643,9 @@ show_screenshot("histograms")
 # **A confusion figure.** *The question:* which classes does it take for which? `add_figure` logs any Matplotlib figure,
 # here scikit-learn's.
 #
-# **Precision-recall curves.** *The question:* if I act only on the answers that it is sure of, how many do I get, and how
-# many of them are wrong? For one digit, *recall* is the share of its images that are found, *precision* the share of the
-# finds that are right. A threshold on the probability trades one for the other.
+# **Precision-recall curves.** *The question:* if I act only on the answers that it is sure of, how many do I get, and
+# how many of them are wrong? For one digit, *recall* is the share of its images that are found, *precision* the share
+# of the finds that are right. A threshold on the probability trades one for the other.
 
 # %%
 from sklearn.metrics import ConfusionMatrixDisplay, average_precision_score
@@ -641,7 +665,7 @@ answers_given = probs.argmax(dim=1)
 # The mistakes that it was surest of.
 sureness = probs.max(dim=1).values * (answers_given != labels)
 worst = sureness.argsort(descending=True)[:16]
-worst = worst[sureness[worst] > 0]  # there may be fewer
+worst = worst[: max(1, (sureness > 0).sum())]  # there may be fewer
 grid = make_grid(images[worst], nrow=8, normalize=True, pad_value=0.5)
 
 with plt.rc_context({"figure.dpi": 80}):
@@ -663,13 +687,16 @@ with open_run("runs/answers") as writer:
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A grid of handwritten digits in white on black, two rows of eight: the validation images that the network got wrong while it was surest."}}
 logged = read_images("runs/answers")
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots(figsize=(6.4, 2.1))
+    _, ax = plt.subplots(figsize=(5.2, 1.8))
     ax.imshow(logged["Surest mistakes"][1][0])
     ax.set_axis_off()
     ax.set_title("Sure, and wrong")
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* ask of each image whether you would have known.
+
+# %% tags=["hide-input"]
 Markdown(
     f"{(answers_given != labels).sum()} of {len(labels):,} validation images are "
     "answered wrongly. Those above, from left to right, were taken for "
@@ -687,11 +714,10 @@ with plt.rc_context(STYLE):
     plt.show()
 
 # %% [markdown]
-# *How to read them:* in the grid, ask of each image whether you would have known. In the matrix, rows are the true
-# classes and columns the answers; what lies off the diagonal is a mistake, and a whole column that is empty would be a
-# class that is never predicted.
+# *How to read it:* rows are the true classes and columns the answers; an entry off the diagonal is a mistake, and an
+# empty column would be a class that is never predicted.
 
-# %% mystnb={"image": {"alt": "Precision over recall for two digits: both curves run along the top and bend down at the right; one of them bends earlier and lower than the other."}}
+# %%
 pr = read_pr_curves("runs/answers")
 curves_of = {tag: found[0] for tag, (_, found) in pr.items()}
 average = {
@@ -699,20 +725,27 @@ average = {
     for digit in range(10)
 }
 
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Precision over recall for two digits: both curves run along the top and turn down at the right; one of them turns earlier and lower than the other."}}
 ordered = sorted(curves_of, key=average.get)
 plot_curves(
     {
         f"{tag}, the {kind}": (curves_of[tag][2][:-1], curves_of[tag][1][:-1])
         for tag, kind in [(ordered[-1], "best"), (ordered[0], "worst")]
     },
-    "What being sure buys",
-    "Recall: share of its images that are found",
-    "Precision: share of the finds that are right",
+    "Are confident answers right?",
+    "Recall",
+    "Precision",
 )
+
+# %% [markdown]
+# *How to read it:* each point of a curve is one threshold. At the right end everything counts as a find, at the left
+# only the surest answers do. A curve in the upper right corner is a digit for which there is nothing to trade.
 
 # %%
 thresholds, precision, recall = curves_of[ordered[0]]
 at = {share: int(np.abs(thresholds - share).argmin()) for share in (0.5, 0.95)}
+
+# %% tags=["hide-input"]
 Markdown(
     f"For {ordered[0]}, the worst: with every answer above one half, "
     f"**{recall[at[0.5]]:.1%}** are found and **{precision[at[0.5]]:.1%}** of the "
@@ -734,14 +767,12 @@ with text_says("even the worst digit is found well"):
     assert 0.7 < average[ordered[0]] <= average[ordered[-1]]
 
 # %% [markdown]
-# *How to read it:* each point of a curve is one threshold. At the right end everything counts as a find, at the left only
-# the surest answers do. A curve in the upper right corner is a digit for which there is nothing to trade.
-#
 # ## Which settings were that?
 #
-# *The question:* I have twenty runs; which settings did the good ones have? `add_hparams` logs a run's settings together
-# with the numbers that came of them, and the *HParams* tab shows one row for each run, to be sorted and filtered. By
-# default it makes a new run with a time for its name; `run_name="."` puts the settings where the run's curves are.
+# *The question:* I have twenty runs; which settings did the good ones have? `add_hparams` logs a run's settings
+# together with the numbers that resulted, and the *HParams* tab shows one row for each run, to be sorted and
+# filtered. By default it makes a new run with a time for its name; `run_name="."` puts the settings where the run's
+# curves are.
 
 # %%
 from nnweek.tracking import read_hparams
@@ -770,6 +801,8 @@ for lr, hidden in progress_bar(
         )
 
 settings = read_hparams("runs/settings")
+
+# %% tags=["hide-input"]
 Markdown(
     "| run | lr | hidden | best validation accuracy |\n|---|---|---|---|\n"
     + "\n".join(
@@ -791,14 +824,14 @@ with text_says("the best of the four settings has the larger learning rate"):
     assert np.isclose(max(best_of, key=best_of.get)[0], LR)
 
 # %% [markdown]
-# The table is sorted by its last column, as you would sort it in the tab. Four single runs on one seed are a first look;
-# yesterday said what it takes to call one setting better.
+# The table is sorted by its last column, as you would sort it in the tab. Four single runs on one seed are a first
+# look; yesterday said what it takes to call one setting better.
 #
 # ## A map of the images
 #
-# *The question:* what has the network made of the images, before the last layer decides? After the second hidden layer an
-# image is 256 numbers, a point in a space that nobody can see. The *Projector* tab turns such points into a cloud that
-# can be rotated, coloured by label, with the images themselves as marks.
+# *The question:* what has the network made of the images, before the last layer decides? After the second hidden layer
+# an image is 256 numbers, a point in a space that cannot be drawn. The *Projector* tab turns such points into a cloud
+# that can be rotated, coloured by label, with the images themselves as marks.
 #
 # `writer.add_embedding` logs the points, but fails where TensorFlow is installed, as it is in Colab. `add_projector` of
 # the package writes the three small files that the tab reads.
@@ -822,7 +855,7 @@ held = (sizes[:2] ** 2).sum() / (sizes**2).sum()
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A cloud of small coloured digits on a plane; equal digits lie together in groups, with some groups overlapping in the middle."}}
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots(figsize=(6.4, 5))
+    _, ax = plt.subplots(figsize=(5.2, 5))
     ax.set_prop_cycle(None)
     for (x, y), label in zip(flat, labels[shown].tolist(), strict=True):
         ax.text(
@@ -830,7 +863,6 @@ with plt.rc_context(STYLE):
             y,
             str(label),
             color=COLORS[label % len(COLORS)],
-            fontsize="small",
             ha="center",
             va="center",
         )
@@ -843,6 +875,10 @@ with plt.rc_context(STYLE):
     )
     plt.show()
 
+# %% [markdown]
+# *How to read it:* every mark is one image, its digit is its label. Distances in the plane are shadows of distances in
+# the full space: points that lie far apart here are far apart, but points that lie together need not be.
+
 # %%
 near = ((vectors[:, None] - vectors[None]) ** 2).sum(dim=2)
 near.fill_diagonal_(torch.inf)
@@ -853,6 +889,8 @@ near.fill_diagonal_(torch.inf)
 raw_neighbour = (
     (labels[shown][near.argmin(dim=1)] == labels[shown]).float().mean()
 )
+
+# %% tags=["hide-input"]
 Markdown(
     f"The plane holds **{held:.0%}** of the points' spread. In all "
     f"{vectors.shape[1]} dimensions, the nearest neighbour has the same label for "
@@ -860,7 +898,7 @@ Markdown(
     f"{raw_neighbour:.0%}."
 )
 
-# %% mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit; on the left the settings of the projection, on the right a search by label."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit; on the left the settings of the projection, on the right a search by label."}}
 show_screenshot("projector")
 
 # %% tags=["remove-cell"]
@@ -871,24 +909,23 @@ with text_says("the plane holds only a part of the spread"):
     assert 0.1 < held < 0.9
 
 # %% [markdown]
-# *How to read it:* every mark is one image, its digit is its label. Distances in the plane are shadows of distances in the
-# full space: points that lie far apart here are far apart, but points that lie together need not be. So look at groups,
-# rotate, and do not read a story into two points that touch.
+# *How to read it:* look at groups, rotate, and do not read a story into two points that touch.
 #
 # ## Where the time goes
 #
-# *The question:* what is the machine doing all the while? The profiler notes every operation and how long it took. It
-# writes a *trace*, a file that the browser's own viewer opens (`chrome://tracing`, or `https://ui.perfetto.dev`), and it
-# can add the operations up.
+# *The question:* what is the machine doing all this time? The profiler notes every operation and how long it took. It
+# writes a *trace*, a file that the browser's own viewer opens (`chrome://tracing`, or `https://ui.perfetto.dev`), and
+# it can add the operations up.
 #
-# *Predict:* a training step is the forward pass, the backward pass and Adam's step. Which of them takes most of the time?
+# *Predict before you run:* a training step is the forward pass, the backward pass and Adam's step. Which of them takes
+# most of the time?
 
 # %%
 import os
 
 from torch.profiler import ProfilerActivity, profile, record_function
 
-os.environ["KINETO_LOG_LEVEL"] = "6"  # the profiler's messages to its makers
+os.environ["KINETO_LOG_LEVEL"] = "6"  # hide the profiler's own log
 activities = [ProfilerActivity.CPU]
 if device.type == "cuda":
     activities.append(ProfilerActivity.CUDA)
@@ -913,24 +950,27 @@ with profile(activities=activities) as profiler:
 profiler.export_chrome_trace("runs/trace.json")
 events = {event.key: event for event in profiler.key_averages()}
 
-# %% mystnb={"image": {"alt": "Horizontal bars: the share of the profiled time that forward pass, backward pass and Adam's step take."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars: the share of the profiled time that forward pass, backward pass and Adam's step take."}}
 parts = {
     part: events[part].cpu_time_total
     for part in ("forward", "backward", "Adam's step")
 }
-whole = sum(parts.values())
+all_parts = sum(parts.values())
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots(figsize=(6.4, 2.2))
+    _, ax = plt.subplots(figsize=(5.2, 2.2))
     ax.barh(
         list(parts),
-        [100 * time / whole for time in parts.values()],
-        color=COLORS[0],
+        [100 * time / all_parts for time in parts.values()],
+        color=COLORS[3],
     )
     ax.invert_yaxis()
     ax.set(title="Where a training step spends its time", xlabel="Share in %")
     plt.show()
 
-# %%
+# %% [markdown]
+# *How to read it:* the bars are the three parts of a step.
+
+# %% tags=["hide-input"]
 own = sorted(
     (event for event in events.values() if event.key.startswith("aten::")),
     key=lambda event: -event.self_cpu_time_total,
@@ -964,10 +1004,10 @@ with text_says("the profiler has counted three layers in each of ten steps"):
     assert 0 < products < total
 
 # %% [markdown]
-# *How to read it:* the bars are the three parts of a step, the table the single operations, without those that they call.
-# `aten` is PyTorch's library of operations; `addmm` is a layer's matrix product with its bias, `mm` one of the products
-# of the backward pass. Times differ from machine to machine and from run to run. What the profiler is for is the surprise:
-# a copy that nobody ordered, a step that waits for data.
+# The table lists the single operations, without those that they call. `aten` is PyTorch's library of operations;
+# `addmm` is a layer's matrix product with its bias, `mm` one of the products of the backward pass. Times differ from
+# machine to machine and from run to run. The profiler is for surprises: an unnecessary copy, a step that waits for
+# data.
 #
 # ## Diagnose this run
 #
@@ -979,13 +1019,13 @@ with text_says("the profiler has counted three layers in each of ten steps"):
 # | `learning-rate-too-high` | the learning rate is thirty times that of the healthy run |
 # | `learning-rate-too-low` | it is a hundredth of it |
 # | `labels-shuffled` | images and labels were shuffled apart, so that no label belongs to its image |
-# | `relu-on-logits` | a ReLU stands behind the last layer |
+# | `relu-on-logits` | a ReLU follows the last layer |
 # | `no-shuffle` | the images come in the order of their classes, epoch after epoch |
 # | `overfitting` | there are very few training images |
 # | `dead-at-start` | the first biases are so low that every hidden unit is off |
 # | `healthy` | nothing |
 #
-# Each cause occurs once. The names of the runs say nothing.
+# Each cause occurs once. The names of the runs say nothing. Training all eight takes about 4 seconds on two cores.
 
 # %%
 from nnweek.checks.faulty_runs import RUNS, log_faulty_runs
@@ -1005,9 +1045,9 @@ print(*runs["alder"], sep="\n")
 # | `Dead units` | the share of hidden units that are zero for every validation image |
 # | `Predicted/rarest`, `…/commonest` | the share of validation images that get the class predicted least, and most, often |
 #
-# *Predict before you scroll:* for each cause, which of these curves would show it?
+# *Predict before you run:* for each cause, which of these curves would show it?
 
-# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training loss and validation loss over steps. In some panels the two fall together, in some they part, in some they stay where they started."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training loss and validation loss over steps. In some panels the two fall together, in some they part, in some they stay where they started."}}
 plot_panels(
     {
         run: {
@@ -1022,7 +1062,11 @@ plot_panels(
     ylim=(-0.1, 5),
 )
 
-# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: the loss of every single batch over steps, with very different courses, from a smooth curve to wide swings."}}
+# %% [markdown]
+# *How to read it:* each panel is one run, and all panels of a figure share their axes. This figure and the next one are
+# cut off at 5; what goes higher leaves the panel.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: the loss of every single batch over steps, with very different courses, from a smooth curve to wide swings."}}
 plot_panels(
     {run: {"one batch": tags["Loss/step"]} for run, tags in runs.items()},
     "Loss of single batches",
@@ -1031,7 +1075,7 @@ plot_panels(
     ylim=(-0.1, 5),
 )
 
-# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training accuracy and validation accuracy over steps."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training accuracy and validation accuracy over steps."}}
 plot_panels(
     {
         run: {
@@ -1045,7 +1089,7 @@ plot_panels(
     "Accuracy",
 )
 
-# %% mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run, with three curves each over steps: the share of dead units, and the shares of the classes predicted least and most often."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run, with three curves each over steps: the share of dead units, and the shares of the classes predicted least and most often."}}
 plot_panels(
     {
         run: {
@@ -1061,10 +1105,9 @@ plot_panels(
 )
 
 # %% [markdown]
-# *How to read them:* each panel is one run, and all panels of a figure share their axes. The two figures of losses are cut
-# off at 5; what goes higher leaves the panel. And some numbers, at the first step and as medians over the run:
+# And some numbers, at the first step and as medians over the run:
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
     "| run | first loss | gradient, layer 1, first step | update ratio, layer 1, "
     "first step | median | dead units, first step | last |\n"
@@ -1080,9 +1123,9 @@ Markdown(
 )
 
 # %% [markdown]
-# **Exercise 2.** Which run has which cause? Write one of the eight causes for each run, as a string. You may fill in some
-# and leave the rest; the check counts what is right and points at a run to look at next. Draw any other tag with
-# `plot_panels`, or open `runs/diagnose` in TensorBoard.
+# **Exercise 2.** *(about 20 minutes, hard)* Which run has which cause? Write one of the eight causes for each run, as a
+# string. You may fill in some and leave the rest; the check counts what is right and points at a run to look at next.
+# Draw any other tag with `plot_panels`, or open `runs/diagnose` in TensorBoard.
 
 # %%
 answers = {
@@ -1100,14 +1143,16 @@ checks.diagnose(answers)
 
 # %% [markdown]
 # <details>
-# <summary>A hint: three questions</summary>
+# <summary>A hint</summary>
 #
-# Does the training loss fall? If not, look at the first step: is there a gradient, and how long is the step? If it does,
-# does the validation loss follow? If both fall and stop too early, is every class still predicted?
+# Does the training loss fall? If not, look at the first step: is there a gradient, and how long is the step? If it
+# does, does the validation loss follow? If both fall and stop too early, is every class still predicted?
 # </details>
 #
 # <details>
-# <summary>What each cause does to the curves</summary>
+# <summary>Another hint</summary>
+#
+# What each cause does to the curves:
 #
 # - `dead-at-start`: a unit that is zero for every image has a zero gradient. With all of them off, no weight ever moves,
 #   the network knows nothing but its last biases, and the loss is $\log 10$ from the first step to the last.
@@ -1118,7 +1163,7 @@ checks.diagnose(answers)
 # - `no-shuffle`: for a stretch of steps every image has the same label, and the network learns to say just that. The
 #   batch's loss falls to nothing and leaps when the next class begins; on mixed images it is bad throughout, or good much
 #   later than the healthy run.
-# - `labels-shuffled`: there is nothing to learn but each image by heart. The training loss falls, and for new images
+# - `labels-shuffled`: all that the network can do is memorise each image. The training loss falls, and for new images
 #   the network is only ever surer of wrong answers: the validation loss rises from the start, the accuracy stays at
 #   guessing.
 # - `overfitting`: at first the same as healthy. Then training is perfect, and the validation loss turns, while the
@@ -1146,9 +1191,9 @@ checks.diagnose(answers)
 # ```
 # </details>
 #
-# What these runs have in common is the order in which one looks. First the very beginning: the first loss, the first
-# gradient, the first step. Then the training loss, alone. Then validation beside it. Only then the rest. Most broken
-# runs show themselves in the first twenty steps, to those who logged them.
+# All these runs are diagnosed in the same order. First the very beginning: the first loss, the first gradient, the
+# first step. Then only the training loss. Then validation beside it. Only then the rest. Most broken runs show
+# themselves in the first twenty steps, if you log them.
 
 # %% tags=["remove-cell"]
 from nnweek.checks import solutions
@@ -1213,8 +1258,8 @@ with text_says("the healthy run predicts every class"):
 # <summary>Answer</summary>
 #
 # **b.** The third argument is just a number, and 3 is drawn at 3.
-# a) It cannot know how many steps an epoch has.
-# c) Any whole number is accepted.
+# a) It cannot know how many steps there are in an epoch.
+# c) Any integer is accepted.
 # </details>
 #
 # **2.** You run the logging cell twice into the same folder with a plain `SummaryWriter`. What do you see?
@@ -1257,7 +1302,8 @@ with text_says("the healthy run predicts every class"):
 # c) would get there in the end, at many times the price.
 # </details>
 #
-# **5.** Training accuracy is perfect, validation accuracy is that of guessing, from the first epoch to the last. Overfitting?
+# **5.** Training accuracy is perfect, validation accuracy is that of guessing, from the first epoch to the last.
+# Overfitting?
 #
 # - a) Yes: training is far better than validation.
 # - b) No: look at how labels and images were paired.
@@ -1268,7 +1314,7 @@ with text_says("the healthy run predicts every class"):
 #
 # **b.** Even a network that overfits badly learns something that carries over. Guessing means that nothing did.
 # a) is what the gap suggests, but overfitting leaves the validation accuracy well above guessing.
-# c) With a rate that is too high the training images would not be learnt by heart.
+# c) With a rate that is too high the training images would not be memorised.
 # </details>
 #
 # **6.** The histogram of a layer's gradients is a single spike at zero. What does that mean?
@@ -1289,17 +1335,20 @@ with text_says("the healthy run predicts every class"):
 #
 # | the question | logged with | tab | read back with |
 # |---|---|---|---|
-# | is it still learning, do others profit? | `add_scalar(tag, value, step)` | Scalars | `read_scalars` |
+# | is it still learning, and beyond its training images? | `add_scalar(tag, value, step)` | Scalars | `read_scalars` |
 # | is this the network that I meant? | `add_graph(writer, model, example)` | Graphs | – |
 # | does every layer learn? | `add_histogram(tag, tensor, step)` | Histograms | `read_histograms` |
 # | are the steps the right size? | `add_scalar` of the update-to-weight ratio | Scalars | `read_scalars` |
 # | on what does it fail? | `add_image`, `add_figure` | Images | `read_images` |
-# | what does being sure buy? | `add_pr_curve(tag, labels, probs, step)` | PR Curves | `read_pr_curves` |
+# | are confident answers right? | `add_pr_curve(tag, labels, probs, step)` | PR Curves | `read_pr_curves` |
 # | which settings were that? | `add_hparams(settings, metrics, run_name=".")` | HParams | `read_hparams` |
 # | what has it made of the images? | `add_projector(folder, vectors, labels, images)` | Projector | – |
 # | where does the time go? | `torch.profiler.profile` | – | `key_averages()` |
 #
 # One folder per run, opened with `open_run`; one x-axis, the steps taken; look with `tensorboard --logdir runs`.
+#
+# Before you open the next day, choose *Kernel → Shut Down Kernel*: until then this notebook holds on to its memory,
+# even if you close its tab. That also stops TensorBoard.
 #
 # ## Read more
 #

@@ -9,9 +9,9 @@
 # %% [markdown]
 # # Day 35 – The week in one page
 #
-# Six days, many numbers. Today you gather them, put them into one results snapshot, and try the ideas
-# that everybody names next: does each of them earn its place? Then you write the page that you would show somebody:
-# what was built, what was measured, what was learnt.
+# Six days, many numbers. Today you gather them in one results snapshot and try the ideas that are named first when an
+# accuracy should rise: does each of them earn its place? Then you write the page that you would show to others: what
+# was built, what was measured, what was learnt.
 #
 # **You will be able to**
 #
@@ -46,7 +46,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # - Training and validation belong on one x-axis: steps taken.
 # - Event files are data: read them back and draw what you need.
 
-# %%
+# %% tags=["hide-input"]
 import time
 
 import matplotlib.pyplot as plt
@@ -69,23 +69,21 @@ from nnweek.loaders import BatchLoader, make_loaders, pixel_statistics
 from nnweek.mnist import load_mnist
 from nnweek.models import MNISTMLP
 from nnweek.notebook import progress_bar, text_says
-from nnweek.plots import COLORS, STYLE, plot_images
+from nnweek.plots import COLORS, GREY, STYLE, plot_images
 from nnweek.runtime import get_device
 from nnweek.scratch import TwoLayerMLP, train_numpy
 from nnweek.statistics import accuracy_interval, paired_difference
 from nnweek.toy import make_toy_data
 from nnweek.training import evaluate, fit, train_one_epoch
 
-torch.set_num_threads(1)  # the networks are small: Day 32 shows why
-device = get_device()
-data = load_mnist()
-criterion = nn.CrossEntropyLoss()
-
 # %% [markdown]
-# Change these numbers and run the rest again. The text describes the run with the numbers as they are here.
+# Change these numbers and run the rest again. The text describes the run with the numbers as they are here. Setting
+# `SMALL` to `True` takes a tenth of the images, for a quick run whose results are kept apart and not compared with the
+# text.
 
 # %% tags=["parameters"]
 SEED = 42
+SMALL = False
 # The ideas
 EPOCHS = 3
 SGD_LR = 0.1
@@ -94,6 +92,12 @@ BATCH_SIZE = 128
 IMAGES = 9_000
 
 # %%
+torch.set_num_threads(1)  # the networks are small: Day 32 shows why
+device = get_device()
+data = load_mnist()
+if SMALL:
+    data = data.small()
+criterion = nn.CrossEntropyLoss()
 all_images, val_loader, test_loader = make_loaders(
     data, BATCH_SIZE, seed=SEED, device=device
 )
@@ -101,12 +105,12 @@ all_images, val_loader, test_loader = make_loaders(
 # %% [markdown]
 # ## Gather, and complete
 #
-# The days leave their results in one file, each with the settings that it depends on. The functions below say how those
-# that the snapshot needs are measured. A result that is not in the file, or was recorded with other settings, is
+# The days leave their results in one file, each with the settings that it depends on. The folded functions say how
+# those that the snapshot needs are measured. A result that is not in the file, or was recorded with other settings, is
 # measured now, in the same way and from the same seeds as on its day. For all of them that takes about 20 seconds on
 # two cores.
 
-# %%
+# %% tags=["hide-input"]
 GRADIENT_CHECK = {
     "seed": SEED,
     "hidden": 5,
@@ -175,7 +179,7 @@ def measure_linear(seed, epochs, lr, batch_size):
     model = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 10)).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     loader = batches(seed, batch_size)
-    for _ in range(epochs):
+    for _ in progress_bar(range(epochs), desc="epochs"):
         train_one_epoch(model, loader, optimizer, criterion)
     return evaluate(model, test_loader, criterion)[1]
 
@@ -241,6 +245,8 @@ gradient_error = results.recall(
     day=29,
     settings=GRADIENT_CHECK,
 )
+
+# %% tags=["hide-input"]
 activations = results.recall(
     "activation_final_loss",
     lambda: measure_activations(**ACTIVATIONS),
@@ -295,6 +301,7 @@ verdict = {
     "second higher": "SGD is ahead",
 }.get(difference.verdict, "no difference shown")
 
+# %% tags=["hide-input"]
 snapshot = f"""\
 - **{data.name}, test accuracy of the baseline MLP:** {baseline:.2%}
   (95 % interval {low:.2%} to {high:.2%}; {len(baselines)} seeds:
@@ -338,19 +345,19 @@ assert "__" not in snapshot, "a blank was left"
 
 # %% [markdown]
 # Read each line again and ask what it does *not* say. The first interval describes other test images, and the range
-# beside it other seeds; neither contains the other. The line on one seed holds for two rates taken from habit. The line on
-# pairs holds for one short budget and two grids of rates. The comparison of activations holds for one small task.
+# beside it other seeds; neither contains the other. The line on one seed holds for two rates taken from habit. The line
+# on pairs holds for one short budget and two grids of rates. The comparison of activations holds for one small task.
 #
 # ## Next ideas, tried
 #
-# Ask anybody what to try next, and you hear the same six ideas. What does each buy here, and what does it cost? Before
+# Ask around what to try next, and you hear the same six ideas. What does each gain here, and what does it cost? Before
 # you run anything, write down what you expect: a surprise is only a surprise if you had a prediction.
 #
 # | idea | what it changes | what people expect of it |
 # |---|---|---|
 # | batch normalisation | brings each hidden unit's sum to mean 0 and deviation 1 over the batch, then rescales it by learnt amounts | faster, steadier training |
-# | dropout | silences hidden units at random while training | less learning by heart |
-# | data augmentation | shifts and turns the training images | less learning by heart |
+# | dropout | silences hidden units at random while training | less memorising |
+# | data augmentation | shifts and turns the training images | less memorising |
 # | Adam | gives every weight a rate of its own | fewer steps to the same place |
 # | OneCycle | warms the learning rate up, then takes it down to almost nothing | a better end from the same steps |
 # | convolutions | look for the same stroke everywhere in the image | fewer mistakes with fewer weights |
@@ -387,14 +394,16 @@ def convolutional():
 
 
 # %% [markdown]
-# *Predict:* the convolutional network has one layer with weights more than the perceptron. Has it more weights, counting
-# the biases too, or fewer?
+# *Predict before you run:* the convolutional network has one layer with weights more than the perceptron. Does it have
+# more weights, counting the biases too, or fewer?
 
 # %%
 weights = {
     network.__name__: sum(p.numel() for p in network().parameters())
     for network in (perceptron, convolutional)
 }
+
+# %% tags=["hide-input"]
 more, fewer = sorted(weights, key=weights.get, reverse=True)
 Markdown(
     "; ".join(
@@ -441,9 +450,11 @@ def generator_of(seed):
     return torch.Generator(device=device).manual_seed(seed)
 
 
-# %% mystnb={"image": {"alt": "One handwritten digit six times: the first as it is, the others turned and shifted a little, each differently."}}
+# %%
 six_times = all_images.dataset.tensors[0][:1].expand(6, -1, -1, -1)
 wiggled = wiggle(six_times, generator_of(SEED))
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "One handwritten digit six times: the first as it is, the others turned and shifted a little, each differently."}}
 plot_images(
     torch.cat([six_times[:1], wiggled[1:]])[:, 0].cpu(),
     ["as it is"] + ["wiggled"] * 5,
@@ -454,16 +465,16 @@ plot_images(
 # *How to read it:* would you still name the digit? Then the label may stay. Turn a 6 by half a circle and it must not.
 #
 # Now one function for every run. All share the split, the batches and the seed; the network, the images or the
-# optimizer change. The budget is the same for everybody: so many epochs over so many training images. On MNIST that is a
-# part of them: so there is time for five seeds, and five pairs say more than one long run. A seed gives the baseline and
-# the idea the same split and the same order of batches, so each seed is one fair pair.
+# optimizer change. The budget is the same for all: so many epochs over so many training images. On MNIST that is a part
+# of them: so there is time for five seeds, and five pairs say more than one long run. A seed gives the baseline and the
+# idea the same split and the same order of batches, so each seed is one fair pair.
 #
 # The runs take longer than any before. On a GPU, which Day 31 shows how to get in Colab, they run as they stand: the
 # seconds in the table below become others, and so do the last digits. On two cores, expect about 20 seconds.
 #
 # OneCycle is used with Adam, and convolutions with both. To see what each adds, the rows climb one change at a time.
 # Adam's rate, and the peak of OneCycle, is close to what Day 33's search chose; the baseline keeps its rate of Day 32,
-# which nobody searched for this budget. So a gain says: this recipe beats *that* baseline.
+# which was not searched for this budget. So a gain says: this recipe beats *that* baseline.
 
 # %%
 SEEDS = (1, 2, 3, 4, 5)
@@ -488,7 +499,7 @@ def fresh(seed, options):
     return options.get("network", perceptron)().to(device)
 
 
-def train(seed, network, loader, options, show=False):
+def train(seed, network, loader, options, show=None):
     if options.get("adam"):
         # fused: one call updates all weights; otherwise Adam makes several passes.
         optimizer = torch.optim.Adam(
@@ -516,9 +527,9 @@ def train(seed, network, loader, options, show=False):
 
 
 # %% [markdown]
-# One seed is one round: every idea from the same images in the same order. As on Day 33 the runs go side by side, one to
-# a core. Dropout cannot: it draws from the one generator that all of PyTorch shares, so beside others its draws would
-# be different ones every time.
+# One seed is one round: every idea from the same images in the same order. As on Day 33 the runs go side by side, one
+# per core. Dropout cannot: it draws from the one generator that all of PyTorch shares, so beside others its draws would
+# differ from run to run.
 
 
 # %%
@@ -545,8 +556,8 @@ rounds = [one_round(seed) for seed in SEEDS]
 val_accs = {idea: [accs[idea] for accs in rounds] for idea in IDEAS}
 
 # %% [markdown]
-# And what does each idea cost? Runs that share a computer cannot tell. So a few steps of each are timed alone and in
-# turns, as on Day 32.
+# And what does each idea cost? Runs that share a computer cannot show it. So a few steps of each are timed separately
+# and in turns, as on Day 32.
 
 # %%
 few = BatchLoader(*all_images.dataset[:640], BATCH_SIZE)
@@ -555,7 +566,7 @@ for _ in progress_bar(range(6), desc="turns"):
     for idea, options in IDEAS.items():
         network = fresh(SEED, options)
         start = time.perf_counter()
-        train(SEED, network, few, options)
+        train(SEED, network, few, options, show=False)
         if device.type == "cuda":
             torch.cuda.synchronize()  # a GPU may still be at work
         elapsed = time.perf_counter() - start
@@ -564,8 +575,8 @@ for _ in progress_bar(range(6), desc="turns"):
 ms_a_step = {idea: np.array(turns[1:]) for idea, turns in ms_a_step.items()}
 
 # %% [markdown]
-# What is compared is the accuracy on the *validation* images. Six ideas, the baseline, and the best of them taken: that is choosing, and
-# the test set is not for choosing (Day 32).
+# The accuracy on the *validation* images is compared. Six ideas, the baseline, and the best of them taken: that is
+# choosing, and the test set is not for choosing (Day 32).
 
 # %%
 gains = {
@@ -575,6 +586,7 @@ gains = {
 }
 
 
+# %% tags=["hide-input"]
 def row(idea):
     cells = [idea, f"{np.mean(val_accs[idea]):.2%}"]
     if idea in gains:
@@ -600,20 +612,20 @@ Markdown(
 )
 
 # %% [markdown]
-# Which ideas bought something on this budget? A table of intervals is hard to compare by eye, so draw it.
+# Which ideas gained something on this budget? A table of intervals is hard to compare by eye, so draw it.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "For each idea a point with a horizontal interval: how many points of validation accuracy it gained over the baseline, with a vertical line at zero."}}
 with plt.rc_context(STYLE):
-    figure, ax = plt.subplots(figsize=(6.4, 2.8))
+    figure, ax = plt.subplots(figsize=(5.2, 2.8))
     for place, gain in enumerate(reversed(gains.values())):
         ax.plot(
-            [100 * gain.low, 100 * gain.high], [place] * 2, "-", color=COLORS[0]
+            [100 * gain.low, 100 * gain.high], [place] * 2, "-", color=COLORS[3]
         )
-        ax.plot(100 * gain.mean, place, "o", color=COLORS[0])
-    ax.axvline(0, linestyle="--", color=COLORS[1])
+        ax.plot(100 * gain.mean, place, "o", color=COLORS[3])
+    ax.axvline(0, linestyle="--", color=GREY)
     ax.set_yticks(range(len(gains)), reversed(gains))
     ax.set(
-        title=f"What an idea buys in {EPOCHS} epochs",
+        title=f"What an idea gains in {EPOCHS} epochs",
         xlabel="Validation accuracy minus the baseline's, in points",
     )
     plt.show()
@@ -623,7 +635,7 @@ with plt.rc_context(STYLE):
 # for one that crosses the line, its right end says how large a gain could have been missed. Six intervals are six
 # chances to be wrong.
 
-# %%
+# %% tags=["hide-input"]
 by_verdict = {
     verdict: [idea for idea, gain in gains.items() if gain.verdict == verdict]
     for verdict in ("first higher", "second higher", "no difference shown")
@@ -671,20 +683,22 @@ with text_says("there is little for dropout and augmentation to win"):
         assert data.is_stand_in or gains[idea].mean < 0.01
 
 # %% [markdown]
-# Dropout and augmentation work against learning by heart, which takes time; in a few epochs there may be little for them
-# to win. That is a guess. It would be tested by a training accuracy far above the validation accuracy, and by asking again
+# Dropout and augmentation work against memorising, which takes time; in a few epochs there may be little for them to
+# win. That is a guess. It would be tested by a training accuracy far above the validation accuracy, and by asking again
 # with fifty epochs. A verdict belongs to its budget.
 #
-# One idea is ahead on the validation images. It alone is trained once more, on all images that are not kept for
-# validation, and is scored on the test images. That takes about 5 seconds.
+# One idea is ahead on the validation images. Only that one is trained once more, on all images that are not kept for
+# validation, and is scored on the test images. That takes about 5 seconds on two cores.
 
 # %%
 best = max(val_accs, key=lambda idea: np.mean(val_accs[idea]))
 best_model = fresh(SEED, IDEAS[best])
 all_images.epoch = 0  # the same batches, also if you run this cell again
-train(SEED, best_model, all_images, IDEAS[best], show=True)
+train(SEED, best_model, all_images, IDEAS[best])
 _, best_test = evaluate(best_model, test_loader, criterion)
 low, high = accuracy_interval(best_test, len(data.test_labels))
+
+# %% tags=["hide-input"]
 Markdown(
     f"Chosen on validation: **{best}**. After {EPOCHS} epochs over "
     f"{len(all_images.dataset):,} images it is right on **{best_test:.2%}** of the {len(data.test_labels):,} "
@@ -703,7 +717,9 @@ with text_says("the best network does well on the test images"):
 #
 # On the test images the network did well. Is it a reader of digits, then, or a reader of this one data set?
 # scikit-learn comes with another set of handwritten digits: other writers, another form, another scanner, and only 8×8
-# pixels each. *Predict:* how many of them will your best network get right, once they are enlarged to 28×28?
+# pixels each.
+#
+# *Predict before you run:* how many of them will your best network get right, once they are enlarged to 28×28?
 
 # %%
 digits = load_digits()
@@ -747,7 +763,7 @@ STEPS = {
     "sharpened": sharpened,
 }
 
-# %% mystnb={"image": {"alt": "A handwritten three from MNIST beside one from scikit-learn's digits in four versions: filling the image, in a frame, centred, and with thinner strokes."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A handwritten three from MNIST beside one from scikit-learn's digits in four versions: filling the image, in a frame, centred, and with thinner strokes."}}
 a_three = int(np.flatnonzero(data.test_labels == 3)[0])
 another = int(np.flatnonzero(digits.target == 3)[0])
 plot_images(
@@ -759,8 +775,8 @@ plot_images(
 
 # %% [markdown]
 # *How to read it:* look at the size, the place and the thickness of the strokes. MNIST's digits were fitted into 20×20
-# pixels, and placed by their centre of mass. The others fill the image and are soft, because they were enlarged. So there
-# are three things to blame, and each can be tested: undo one after the other, and measure again.
+# pixels, and placed by their centre of mass. The others fill the image and are soft, because they were enlarged. So
+# there are three things to blame, and each can be tested: undo one after the other, and measure again.
 
 # %%
 mean, std = pixel_statistics(data.train_images)
@@ -774,6 +790,8 @@ def share_read(images):
 
 
 read = {step: share_read(make()) for step, make in STEPS.items()}
+
+# %% tags=["hide-input"]
 rows = []
 for step, share in read.items():
     low, high = accuracy_interval(share, len(other_labels))
@@ -815,15 +833,15 @@ with text_says("each step brings their digits nearer, and a gap is left"):
 # So a test accuracy speaks of images that were *made like the training images*. It says little about the next scanner.
 # Before you blame a network, look at what it is fed; and before you deploy one, measure it on what it will really see.
 #
-# Note the last row. Whoever tries one preparation after another and keeps the best has chosen with these images; for that
-# row they are a validation set by another name.
+# Note the last row. If you try one preparation after another and keep the best, you have chosen with these images; for
+# that row they are a validation set by another name.
 #
 # ## Your README
 #
-# A result that nobody can find is lost. This writes the snapshot to a file that you can commit to your own repository.
+# A result that cannot be found is lost. This writes the snapshot to a file that you can commit to your own repository.
 # Write above and below the two comment lines: when the cell runs again, it replaces only what is between them.
 
-# %%
+# %% tags=["hide-input"]
 ideas = "\n".join(
     f"- {idea}: {100 * gain.mean:+.2f} points "
     f"({100 * gain.low:+.2f} to {100 * gain.high:+.2f}), {said[gain.verdict]}"
@@ -861,7 +879,13 @@ report was chosen. Normalised pixels. The snapshot: batches of
 validation. The ideas: batches of {BATCH_SIZE}, seeds {SEEDS[0]} to {SEEDS[-1]}, SGD at
 {SGD_LR}, Adam at {ADAM_LR}, which is also the peak of OneCycle.
 """
-path = write_block("my-week-5.md", report, after="\n## In my own words\n\n")
+
+# %%
+path = write_block(
+    "my-week-5-small.md" if SMALL else "my-week-5.md",
+    report,
+    after="\n## In my own words\n\n",
+)
 print(f"written: {path} ({len(report.splitlines())} lines)")
 
 # %% tags=["remove-cell"]
@@ -872,7 +896,7 @@ with text_says("the report has a number in each of its places"):
 
 # %% [markdown]
 # To publish it: make a repository, copy the file there as `README.md`, and commit it together with the notebook that
-# wrote it. Then anybody can check where a number comes from.
+# wrote it. Then readers can check where a number comes from.
 #
 # And the exercises? This shows which of them you have passed, here or on another day on this machine.
 
@@ -904,7 +928,7 @@ checks.progress()
 # | Adam | $w \leftarrow w - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)$ |
 # | AdamW | Adam, and $w \leftarrow w - \eta\, \lambda\, w$ |
 #
-# **Before training.** The loss is about $\log C$; one batch can be learnt by heart; gradients agree with centred
+# **Before training.** The loss is about $\log C$; one batch can be memorised; gradients agree with centred
 # differences.
 #
 # **In training.** `zero_grad`, forward, loss on raw scores, `backward`, `step`. `train()` for training, `eval()` and
@@ -914,7 +938,7 @@ checks.progress()
 #
 # ## Check yourself
 #
-# A quiz over the whole week. Cover the answers; a wrong one means that its day deserves another look.
+# A quiz about all seven days. Cover the answers; a wrong one means that its day deserves another look.
 #
 # **1.** (Day 29) Your bias gradient has shape $(N, H)$, the bias $(1, H)$. What was forgotten?
 #
@@ -944,7 +968,8 @@ checks.progress()
 # c) That would leave the second layer's gradients right.
 # </details>
 #
-# **3.** (Day 30) A network of ten sigmoid layers hardly learns, and its first layer hardly moves. What do you measure first?
+# **3.** (Day 30) A network of ten sigmoid layers hardly learns, and its first layer hardly moves. What do you measure
+# first?
 #
 # - a) The test accuracy.
 # - b) The norm of the gradient, layer by layer.
@@ -1009,15 +1034,16 @@ checks.progress()
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** A reliability diagram shows it as points below the diagonal, and a temperature above one mends much of it.
+# **b.** A reliability diagram shows it as points below the diagonal, and a temperature above one corrects much of it.
 # a) It may be, but confidence against accuracy on new images does not tell.
 # c) Calibrated would mean right as often as it is sure.
 # </details>
 #
-# **8.** (Day 32) All images have their pixels shuffled in the same way, and both networks of today are trained anew. What happens?
+# **8.** (Day 32) All images have their pixels shuffled in the same way, and both networks of today are trained from
+# scratch. What happens?
 #
 # - a) Both fail.
-# - b) The perceptron learns as well as before, but for luck; the convolutional network can no longer use which pixels are
+# - b) The perceptron learns as well as before, apart from luck; the convolutional network can no longer use which pixels are
 #   neighbours.
 # - c) Neither notices.
 #
@@ -1058,9 +1084,10 @@ checks.progress()
 # b) claims more than five seeds can show.
 # </details>
 #
-# **11.** (Day 34) Training and validation loss fall slowly and in step, to the last epoch, and are still far above what you had before. What is likely?
+# **11.** (Day 34) Training and validation loss fall slowly and in step, to the last epoch, and are still far above what
+# you had before. What is likely?
 #
-# - a) The network learns by heart.
+# - a) The network memorises.
 # - b) The learning rate is too low.
 # - c) The labels were shuffled.
 #
@@ -1112,6 +1139,9 @@ checks.progress()
 # | 33 | a comparison of optimizers | share everything but what you compare |
 # | 34 | a logged run | one honest x-axis |
 # | 35 | ideas tried, a report | a gain has an interval, and no result is typed by hand |
+#
+# When you are done, choose *Kernel → Shut Down Kernel*: until then this notebook holds on to its memory, even if you
+# close its tab.
 #
 # ## Read more
 #

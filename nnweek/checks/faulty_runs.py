@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nnweek.notebook import progress_bar
+
 RUNS = ("alder", "birch", "cedar", "elder", "hazel", "maple", "rowan", "willow")
 STEPS, EVERY, BATCH = 400, 20, 32
 TRAIN, VAL, SCORED = 5_000, 500, 1_000  # images; fewer where the data set is smaller
@@ -60,7 +62,7 @@ def log_faulty_runs(data, log_dir="runs/diagnose"):
     torch.set_num_threads(1)  # networks this small gain nothing from more threads
     try:
         train, val = _images(data)
-        for name, cause in true_causes().items():
+        for name, cause in progress_bar(true_causes().items(), desc="runs"):
             _run(train, val, Path(log_dir) / name, **FAULTS[cause])
     finally:
         torch.set_num_threads(threads)

@@ -1,10 +1,11 @@
 """Other seeds, epochs, rates and batch sizes are experiments, not errors."""
 
 import ast
+import re
 
 import pytest
 
-from support.notebooks import code_cells, every_day
+from support.notebooks import DAYS, code_cells, every_day
 from support.playing import run
 
 pytestmark = pytest.mark.slow
@@ -35,3 +36,13 @@ def test_other_seeds_epochs_and_rates_cause_no_error(day, tmp_path):
     assert any(tagged), "no cell is tagged `parameters`"
     sources = [changed(c.source) if tag else c.source for c, tag in zip(cells, tagged, strict=True)]
     run(sources, tmp_path)
+
+
+@pytest.mark.parametrize("day", [day for day in DAYS if day >= 31])
+def test_quick_run_takes_part_of_the_images(day):
+    """SMALL is a parameter, and the data set is made small before anything is done with it."""
+    cells = [cell.source for cell in code_cells(day)]
+    (at,) = (i for i, source in enumerate(cells) if re.search(r"^SMALL = False", source, re.M))
+    (load,) = (i for i, source in enumerate(cells) if "load_mnist()" in source)
+    assert load > at, "papermill writes its cell below the parameters"
+    assert "data = load_mnist()\nif SMALL:\n    data = data.small()\n" in cells[load] + "\n"

@@ -512,6 +512,14 @@ def test_stand_in_is_scikit_learn_digits_in_the_format_of_mnist(load, serve, mon
         np.testing.assert_allclose(images, expected[chosen], rtol=0, atol=0.501)  # rounded
 
 
+def test_small_data_is_the_first_images_under_a_name_of_its_own():
+    images, labels = np.zeros((7000, 28, 28), dtype=np.uint8), np.arange(7000)
+    small = mnist.Digits(images, labels, images[:900], labels[:900], "MNIST", False).small()
+    assert len(small.train_images) == len(small.train_labels) == 6000
+    assert len(small.test_images) == len(small.test_labels) == 900, "all, where there are fewer"
+    assert (small.train_labels[-1], small.name) == (5999, "MNIST, small")
+
+
 def test_unknown_data_set_is_refused_by_name(load, monkeypatch):
     monkeypatch.setenv("NNWEEK_DATASET", "MNIST")
     with pytest.raises(ValueError, match="^NNWEEK_DATASET .*'MNIST'"):

@@ -76,6 +76,20 @@ def test_claim_that_holds_says_nothing(mode, request, capsys):
 
 
 @pytest.mark.parametrize("mode", ["strict", "calm"])
+def test_quick_run_with_few_images_is_not_compared_with_the_text(
+    mode, request, monkeypatch, capsys
+):
+    request.getfixturevalue(mode)
+    monkeypatch.setitem(globals(), "SMALL", True)
+    make_claim("comparison")
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("NNWEEK_STRICT", "1")
+    monkeypatch.setitem(globals(), "SMALL", False)
+    with pytest.raises(AssertionError):
+        make_claim("comparison")
+
+
+@pytest.mark.parametrize("mode", ["strict", "calm"])
 def test_interrupt_passes_through_a_claim(mode, request):
     request.getfixturevalue(mode)
     with pytest.raises(KeyboardInterrupt), text_says("it ends"):
