@@ -30,7 +30,19 @@ from nnweek.checks.day29 import (
     sgd_step,
     softmax,
 )
-from nnweek.checks.day30 import init_weights, relu_grad, sigmoid, sigmoid_grad, test_suite
+from nnweek.checks.day30 import (
+    backward_deep,
+    bound,
+    hypotheses,
+    init_weights,
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    suite_inputs,
+    tanh_slope,
+    test_suite,
+    variance,
+)
 from nnweek.checks.day31 import mlp, train_step
 from nnweek.checks.day32 import evaluate, normalize, split, train_one_epoch
 from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
@@ -42,11 +54,14 @@ __all__ = [
     "Verdict",
     "adam_step",
     "backward",
+    "backward_deep",
+    "bound",
     "cross_entropy",
     "diagnose",
     "evaluate",
     "forward",
     "hint",
+    "hypotheses",
     "init_weights",
     "lr_sweep",
     "mlp",
@@ -61,10 +76,13 @@ __all__ = [
     "softmax",
     "solution",
     "split",
+    "suite_inputs",
+    "tanh_slope",
     "test_suite",
     "train_one_epoch",
     "train_step",
     "update_ratio",
+    "variance",
 ]
 
 _DAYS = (day29, day30, day31, day32, day33, day34)

@@ -4,17 +4,21 @@ The keyword-only arguments of a right answer are the steps that its mistakes rep
 """
 
 import copy
+import math
+import types
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nnweek.checks.comparing import as_numbers, close
 from nnweek.checks.day29 import mistaken_backwards, softmax
-from nnweek.checks.exercise import Exercise, Mistake, Probe
+from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
-from nnweek.checks.wording import in_words
+from nnweek.checks.steps import identity, one, zero
+from nnweek.checks.wording import SOME_RIGHT, in_words
 from nnweek.scratch import sigmoid as _stable_sigmoid
 
 
@@ -519,6 +523,84 @@ sigmoid_grad = Exercise(
 )
 
 
+def _tanh_slope(a, *, argument=identity, power=np.square, finish=lambda a, p: 1 - p, sign=1):
+    a = argument(a)
+    return sign * finish(a, power(a))
+
+
+def _tanh_slope_probes():
+    rng = np.random.default_rng(37)
+    for shape in ((4, 5), (6, 3)):
+        a = np.tanh(rng.uniform(-2, 2, size=shape))
+        yield Probe((a,), {"a.shape": shape})
+
+
+_COMPLEMENT = "1 - a**2"  # in the solution
+
+tanh_slope = Exercise(
+    name="tanh_slope",
+    day=30,
+    signature="tanh_slope(a)",
+    task="returns the slope of tanh from its value a = tanh(z), an array like a",
+    right=_tanh_slope,
+    outputs=("slope",),
+    probes=_tanh_slope_probes,
+    mistakes=(
+        Mistake(
+            "tanh-again",
+            "The tanh was applied to a, which is already tanh(z): this is the slope at a, not at z.",
+            "What is your argument, z or tanh(z)? How often does a tanh occur in your code?",
+            "The argument a is the tanh. The slope needs no further tanh.",
+            variants=({"argument": np.tanh},),
+            slip=(_COMPLEMENT, "1 - np.tanh(a) ** 2"),
+        ),
+        Mistake(
+            "sigmoid-derivative",
+            "a(1 − a) is the slope of the sigmoid; here a is the value of a tanh.",
+            "How steep is tanh where a = 0, and what do you return there?",
+            "Derive tanh = s/c with the quotient rule, where s′ = c and c′ = s.",
+            variants=({"finish": lambda a, p: a * (1 - a)},),
+            slip=(_COMPLEMENT, "a * (1 - a)"),
+        ),
+        Mistake(
+            "missing-square",
+            "This is 1 − a, which is 2 where a = −1. But tanh is flat on both sides.",
+            "What should the slope be where a is nearly −1?",
+            "The slope is the same for a and −a: the value is squared.",
+            variants=({"power": identity}, {"power": np.abs}),
+            slip=(_COMPLEMENT, "1 - a"),
+        ),
+        Mistake(
+            "no-complement",
+            "This is a², which is 0 where tanh is steepest.",
+            "How steep is tanh where a = 0, and what do you return there?",
+            "In c²/c² − s²/c², what is the first term?",
+            variants=({"finish": lambda a, p: p},),
+            slip=(_COMPLEMENT, "a**2"),
+        ),
+        Mistake(
+            "sign",
+            "The sign is flipped: tanh rises everywhere, so its slope is never negative.",
+            "What is the sign of the slope of a function that rises?",
+            "In (c·c − s·s)/c², which of the two products is larger?",
+            variants=({"sign": -1},),
+            slip=(_COMPLEMENT, "a**2 - 1"),
+        ),
+        Mistake(
+            "wrong",
+            "This is 1 + a². The minus sign of the quotient rule got lost.",
+            "What should the slope be where a is nearly 1?",
+            "The quotient rule subtracts: (s/c)′ = (s′c − s c′)/c².",
+            variants=({"finish": lambda a, p: 1 + p},),
+        ),
+    ),
+    hints=(
+        "Write tanh = s/c. The derivative of s is c, and that of c is s. Then use the quotient rule.",
+        "(c² − s²)/c² is 1 − (s/c)², and s/c is a.",
+    ),
+)
+
+
 def _init_weights(fan_in, fan_out, rng, *, std=lambda i, o: np.sqrt(2 / i)):
     draws = rng.standard_normal((fan_in, fan_out))
     # The verdict quotes the spread, so it is exactly that of the rule.
@@ -883,6 +965,220 @@ init_weights = Exercise(
     hints=(
         "Which variance preserves the size of the activations through a layer with a ReLU?",
         "Draw standard normal numbers of the right shape from `rng`, and scale them.",
+    ),
+)
+
+
+def _backward_deep(
+    X,
+    y,
+    Ws,
+    bs,
+    *,
+    target=lambda y, C: _one_hot(y, C),
+    sign=1,
+    examples=lambda N: 1 / N,
+    output_slope=one,
+    inputs=lambda z, a: a,
+    mask=lambda z: z > 0,
+    passed_on=lambda da, dz: dz,
+    again=one,
+    bias_examples=one,
+    first=identity,
+    order=identity,
+):
+    zs, activations = [], [X]
+    for W, b in zip(Ws, bs, strict=True):
+        zs.append(activations[-1] @ W + b)
+        activations.append(np.maximum(zs[-1], 0))
+    N, C = zs[-1].shape
+    dz = sign * (softmax.right(zs[-1]) - target(y, C)) * examples(N) * output_slope(zs[-1])
+    passed = dz
+    dWs, dbs = [], []
+    for layer in reversed(range(len(Ws))):
+        below = inputs(zs[layer - 1], activations[layer]) if layer else X
+        dWs.insert(0, below.T @ dz)
+        dbs.insert(0, dz.sum(axis=0) * bias_examples(N))
+        if layer:
+            da = passed @ Ws[layer].T
+            dz = da * mask(zs[layer - 1]) * again(N)
+            passed = passed_on(da, dz)
+    dWs[0], dbs[0] = first(dWs[0]), first(dbs[0])
+    return order(dWs), order(dbs)
+
+
+def _as_one_list(function, X, y, Ws, bs):
+    """Call `backward_deep`; return dWs[0], dbs[0], dWs[1], …, with each bias gradient as a row."""
+    value = function(X, y, Ws, bs)
+    if value is None or value is Ellipsis:
+        return value
+    expected = f"two lists of {len(Ws)} arrays, dWs and dbs"
+    if not isinstance(value, (list, tuple)):
+        text = f"It returned an object of type {type(value).__name__}, where {expected}, were expected."
+        return TrialRun(value, problem=Problem("wrong-type", text))
+    lengths = [len(part) if isinstance(part, (list, tuple)) else None for part in value]
+    if lengths != [len(Ws)] * 2:
+        text = f"It should return {expected}, for a network with {len(Ws)} layers."
+        if len(value) == len(Ws) and lengths == [2] * len(Ws):
+            text += " You returned one pair per layer: `dWs, dbs = zip(*pairs)` makes two lists of them."
+        elif len(value) == 2 and None not in lengths:
+            text += f" Yours have the lengths {lengths[0]} and {lengths[1]}."
+        return TrialRun(value, problem=Problem("wrong-shape", text))
+    dWs, dbs = value
+    return [item for dW, db in zip(dWs, dbs, strict=True) for item in (dW, _as_row(db))]
+
+
+def _as_row(gradient):
+    numbers = None if gradient is None or gradient is Ellipsis else as_numbers(gradient)
+    is_row = numbers is not None and numbers.ndim == 2 and len(numbers) == 1
+    return numbers[0] if is_row else gradient
+
+
+def _deep_probes():
+    rng = np.random.default_rng(38)
+    # Widths from the input to the scores. All sizes of a network differ, so that its shapes guide.
+    for N, widths in ((7, (4, 5, 6, 3)), (9, (3, 7, 6, 5, 4)), (8, (3, 6, 5)), (6, (4, 7, 5, 3))):
+        shapes = list(zip(widths, widths[1:], strict=False))
+        Ws = [rng.standard_normal(shape) / math.sqrt(shape[0] / 2) for shape in shapes]
+        bs = [0.5 * rng.standard_normal((1, fan_out)) for _, fan_out in shapes]
+        X, y = rng.standard_normal((N, widths[0])), rng.integers(0, widths[-1], size=N)
+        yield Probe((X, y, Ws, bs), {"layers": len(Ws), "N": N})
+
+
+def _deep_with_flat_biases(function):
+    return lambda X, y, Ws, bs: function(X, y, Ws, [np.ravel(b) for b in bs])
+
+
+_DEEP_RATIO = (
+    "{output} came out {ratio} times as large as expected, for {layers} layers and {N} rows."
+)
+
+backward_deep = Exercise(
+    name="backward_deep",
+    day=30,
+    signature="backward_deep(X, y, Ws, bs)",
+    task="returns (dWs, dbs), two lists with the gradients of the mean cross-entropy, one array per "
+    "layer; the biases come as (1, H), and their gradients may also be (H,)",
+    right=_backward_deep,
+    outputs=tuple(f"{name}[{layer}]" for layer in range(4) for name in ("dWs", "dbs")),
+    probes=_deep_probes,
+    trial=_as_one_list,
+    adapters=(_deep_with_flat_biases,),
+    mistakes=(
+        Mistake(
+            "reversed-order",
+            "The gradients come from the last layer to the first: the loop runs backwards, and each "
+            "was appended at the end.",
+            "Which layer's gradient does your loop compute first? Where in the list does it end up?",
+            "Insert each gradient at the front, or reverse both lists at the end.",
+            variants=({"order": lambda gradients: gradients[::-1]},),
+            finding="By their shapes, your lists begin with the last layer's gradients: with {layers} "
+            "layers, {outputs} have the shapes of others.",
+            slip=("return dWs, dbs", "return dWs[::-1], dbs[::-1]"),
+        ),
+        Mistake(
+            "sign",
+            "The sign is flipped: a step against this gradient goes uphill.",
+            "Should the score of the true class have a negative or a positive gradient?",
+            "It is p − one-hot, not one-hot − p.",
+            variants=({"sign": -1},),
+            finding=SOME_RIGHT,
+            slip=("return dWs, dbs", "return [-dW for dW in dWs], [-db for db in dbs]"),
+        ),
+        Mistake(
+            "one-hot-not-subtracted",
+            "The error at the scores is p − one-hot. Here it is only p.",
+            "The error is the prediction minus the target: where is the target in your code?",
+            "Subtract 1 from the probability of the true class in every row.",
+            variants=({"target": zero},),
+            finding=SOME_RIGHT,
+            slip=("dz[np.arange(len(y)), y] -= 1", "pass"),
+        ),
+        Mistake(
+            "no-batch-average",
+            "The loss is a mean over the batch, and so is its gradient. A factor of N is left.",
+            "What in the loss is divided by the number of rows? How does that change its gradient?",
+            "Divide by N once, at the scores; everything after it inherits the factor.",
+            variants=({"examples": one},),
+            finding=_DEEP_RATIO,
+            slip=("dz /= len(y)", "pass"),
+        ),
+        Mistake(
+            "divides-in-every-layer",
+            "Each layer further down is too small by another factor of N: the division is inside the "
+            "loop.",
+            "How often does your code divide by N for the last layer, and how often for the first?",
+            "Divide once, at the scores, before the loop.",
+            variants=({"again": lambda N: 1 / N},),
+            finding=SOME_RIGHT,
+            slip=("* (zs[layer - 1] > 0)", "* (zs[layer - 1] > 0) / len(y)"),
+        ),
+        Mistake(
+            "missing-relu-mask",
+            "Below the last layer the gradient went through units that were off: the slope of ReLU is "
+            "0 where z is negative.",
+            "If a hidden unit is 0 because z < 0, does a small change of z change the loss?",
+            "On the way down, multiply by the slope of ReLU at the z of the layer below.",
+            variants=({"mask": one},),
+            finding=SOME_RIGHT,
+            slip=("* (zs[layer - 1] > 0)", "* 1"),
+        ),
+        Mistake(
+            "mask-not-passed-on",
+            "The next layer down got the gradient from before the mask, da, instead of dz. With two "
+            "layers this makes no difference; with three it does.",
+            "What does your loop multiply by Wᵀ in its second round: da or dz?",
+            "Overwrite dz with da times the slope, and compute everything below from this dz.",
+            variants=({"passed_on": lambda da, dz: da},),
+            finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "mask-on-scores",
+            "The scores were treated as if they went through a ReLU, but the last layer is linear.",
+            "How many layers have an activation, if there are three weight matrices?",
+            "Start at the scores with (p − one-hot)/N, without a mask.",
+            variants=({"output_slope": lambda z: z > 0},),
+            finding=SOME_RIGHT,
+            slip=("dz /= len(y)", "dz *= (zs[-1] > 0) / len(y)"),
+        ),
+        Mistake(
+            "uses-z-for-dW",
+            "The gradient of a weight is the layer's input times the error at its output. The input "
+            "is the activation of the layer below, not its pre-activation.",
+            "What is W multiplied by in the forward pass, z or a?",
+            "dW = aᵀ dz, with the a that went into this layer.",
+            variants=({"inputs": lambda z, a: z},),
+            finding=SOME_RIGHT,
+            slip=("activations[layer].T @ dz", "([X] + zs)[layer].T @ dz"),
+        ),
+        Mistake(
+            "bias-mean",
+            "The bias gradients were averaged over the batch, but they should be summed: the division "
+            "by N has already happened at the scores.",
+            "How often is your bias gradient divided by N, and how often your weight gradient?",
+            "After the division at the scores, bias gradients are plain sums over the rows.",
+            variants=({"bias_examples": lambda N: 1 / N},),
+            finding=_DEEP_RATIO,
+            slip=("dz.sum(axis=0, keepdims=True)", "dz.mean(axis=0, keepdims=True)"),
+        ),
+        Mistake(
+            "first-layer-missing",
+            "The first layer's gradients are 0: the loop ends one layer too early.",
+            "Which numbers does your loop variable take? Print them.",
+            "`reversed(range(len(Ws)))` counts down to 0, and `range(n, 0, -1)` stops at 1.",
+            variants=({"first": lambda gradient: 0 * gradient},),
+            finding=SOME_RIGHT,
+            slip=(
+                "return dWs, dbs",
+                "dWs[0], dbs[0] = 0 * dWs[0], 0 * dbs[0]\n    return dWs, dbs",
+            ),
+        ),
+    ),
+    hints=(
+        "Two loops: one up, which keeps every z and every a, and one down, which turns the dz of a "
+        "layer into the dz of the layer below.",
+        "In the loop down: dW = aᵀ dz, db = Σ dz, and unless this is the first layer, "
+        "dz = (dz Wᵀ) times the slope at the z of the layer below.",
     ),
 )
 
@@ -1303,4 +1599,473 @@ test_suite = Exercise(
     ),
 )
 
-EXERCISES = (relu_grad, sigmoid, sigmoid_grad, init_weights, test_suite)
+
+class _Form(Question):
+    """A `Question` with several blanks, which is judged as far as it is filled in."""
+
+    def _judged(self, answers=None):
+        if callable(answers):  # a solution is a function that returns the answers
+            answers = answers()
+        if isinstance(answers, Mapping):
+            open_ = [key for key, value in answers.items() if value is None or value is Ellipsis]
+            if 0 < len(open_) < len(answers):
+                answers = types.MappingProxyType(dict(answers))  # not a dictionary with blanks
+        return super()._judged(answers)
+
+
+def _judge(right, answers, read, find):
+    """Judge a dictionary of answers: None if all are right, or (id, finding).
+
+    Args:
+        right: {question: right answer}.
+        answers: what the learner gave.
+        read: (question, answer) → (what it means, "") or (id, what is wrong with it).
+        find: (question, answer, all answers) → None if it is right, or (id, sentence).
+    """
+    if not isinstance(answers, Mapping):
+        return "wrong-type", f"The answer should be a dictionary; got {type(answers).__name__}."
+    missing, unknown = (
+        [k for k in a if k not in b] for a, b in ((right, answers), (answers, right))
+    )
+    if missing or unknown:
+        text = [f"There is no answer for “{', '.join(missing)}”."] if missing else []
+        text += [f"There is no question “{', '.join(map(str, unknown))}”."] if unknown else []
+        return "wrong", " ".join(text)
+    given = {k: v for k, v in answers.items() if v is not None and v is not Ellipsis}
+    values = {}
+    for key in right:
+        if key in given:
+            values[key], trouble = read(key, given[key])
+            if trouble:
+                return values[key], trouble
+    found = {key: find(key, value, values) for key, value in values.items()}
+    wrong = [each for each in found.values() if each]
+    count = f"{len(values) - len(wrong)} of {len(right)} right"
+    count += f", {len(right) - len(values)} not answered yet." if len(values) < len(right) else "."
+    if wrong:
+        id_, finding = wrong[0]
+        return id_, f"{count}\n{finding}"
+    return ("wrong", count) if len(values) < len(right) else None
+
+
+def _number(key, value):
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return "wrong-type", f"“{key}” should be a number; got {value!r:.60}."
+    return (value, "") if math.isfinite(value) else ("not-finite", f"“{key}” is {value}.")
+
+
+def _numbers(right, slips):
+    """Make the `judge` of a question about numbers.
+
+    Args:
+        right: {question: number}; two per cent more or less count as right.
+        slips: {question: {id: numbers that this mistake gives}}.
+    """
+
+    def same(a, b):
+        return math.isclose(a, b, rel_tol=0.02)
+
+    def find(key, value, _):
+        if same(value, right[key]):
+            return None
+        named = (id_ for id_, numbers in slips[key].items() if any(same(value, n) for n in numbers))
+        return next(named, "wrong"), f"“{key}”: you gave {value:.4g}."
+
+    return lambda answers: _judge(right, answers, _number, find)
+
+
+variance = _Form(
+    name="variance",
+    day=30,
+    signature="variance(answers)",
+    task="takes four numbers: the mean squares of z and of a, that after ten layers, and the variance "
+    "that keeps it at 1",
+    judge=_numbers(
+        {"z": 0.5, "a": 0.25, "after ten layers": 0.25**10, "variance that keeps it": 0.04},
+        {
+            "z": {"std-for-variance": [5], "inputs-forgotten": [0.01, 0.1]},
+            "a": {
+                "no-halving": [0.5, 5, 0.01, 0.1],
+                "std-for-variance": [2.5],
+                "inputs-forgotten": [0.005, 0.05],
+            },
+            "after ten layers": {
+                "layers-added": [2.5, 0.025, 5, 0.05],
+                "no-halving": [0.5**10],
+            },
+            "variance that keeps it": {"no-halving": [0.02], "inputs-forgotten": [2, 1]},
+        },
+    ),
+    mistakes=(
+        Mistake(
+            "std-for-variance",
+            "This follows from the standard deviation of the weights. What multiplies the mean square "
+            "is their variance.",
+            "Which of the two numbers, 0.1 or its square, is the mean square of a weight?",
+            "The mean square of a product is Var(w) times the mean square of x.",
+        ),
+        Mistake(
+            "inputs-forgotten",
+            "This is the mean square of a single product, but z is a sum of one product per input.",
+            "How many terms does the sum in z have?",
+            "Variances of independent terms add up: multiply by the number of inputs.",
+        ),
+        Mistake(
+            "no-halving",
+            "ReLU sets about half of the values to 0, and so removes half of the mean square.",
+            "If the values of z are as often negative as positive, how much of the mean of z² comes "
+            "from the positive ones?",
+            "Halve the mean square at every ReLU.",
+        ),
+        Mistake(
+            "layers-added",
+            "The layers were added up, but each multiplies the mean square by the same factor.",
+            "If one layer leaves a quarter, how much do two layers leave?",
+            "Ten factors give a power.",
+        ),
+    ),
+    hints=(
+        "One product first, then the sum of 50 of them, then the ReLU, then ten layers.",
+        "mean of z² = inputs · Var(w) · mean of x², and ReLU halves it.",
+    ),
+)
+
+
+bound = _Form(
+    name="bound",
+    day=30,
+    signature="bound(answers)",
+    task="takes four numbers: the largest slope of a sigmoid, what six of them leave of a gradient at "
+    "most, how many times larger the last layer's gradient is at least, and the factor that would "
+    "make up for one sigmoid",
+    judge=_numbers(
+        {
+            "one sigmoid": 0.25,
+            "six sigmoids": 0.25**6,
+            "last over first": 4.0**6,
+            "factor to make up for one": 4.0,
+        },
+        {
+            "one sigmoid": {
+                "value-for-slope": [0.5],
+                "upside-down": [4, 2],
+                "slope-of-another": [1],
+            },
+            "six sigmoids": {
+                "slopes-added": [1.5, 1.25, 1.75, 3, 6],
+                "wrong-count": [0.25**5, 0.25**7],
+                "value-for-slope": [0.5**6],
+                "upside-down": [4**6],
+            },
+            "last over first": {
+                "slopes-added": [24, 20, 28],
+                "wrong-count": [4**5, 4**7],
+                "value-for-slope": [2**6],
+                "upside-down": [0.25**6],
+            },
+            "factor to make up for one": {
+                "upside-down": [0.25],
+                "value-for-slope": [2],
+            },
+        },
+    ),
+    mistakes=(
+        Mistake(
+            "value-for-slope",
+            "One half is the value of the sigmoid at 0, not its slope.",
+            "What is σ(1 − σ) where σ is one half?",
+            "Put the largest value of s(1 − s) in: a parabola, highest in the middle.",
+        ),
+        Mistake(
+            "slope-of-another",
+            "A slope of 1 belongs to ReLU or tanh.",
+            "How large can s(1 − s) become, for s between 0 and 1?",
+            "Put the largest value of s(1 − s) in: a parabola, highest in the middle.",
+        ),
+        Mistake(
+            "upside-down",
+            "This is the reciprocal.",
+            "Does a sigmoid make a gradient larger or smaller on its way down?",
+            "The first two answers are at most 1, the other two at least 1.",
+        ),
+        Mistake(
+            "slopes-added",
+            "The slopes were added up. Along a path, derivatives are multiplied.",
+            "If one sigmoid leaves a quarter, how much do two leave?",
+            "Six factors give a power.",
+        ),
+        Mistake(
+            "wrong-count",
+            "The power is that of another number of sigmoids.",
+            "How many sigmoids lie between the first weight matrix and the last one?",
+            "There is one sigmoid after each of the six hidden layers.",
+        ),
+    ),
+    hints=(
+        "Find the largest slope first: where is s(1 − s) largest for s between 0 and 1?",
+        "The chain rule multiplies: six layers, six factors.",
+    ),
+)
+
+
+# Causes to choose from, and what each would look like.
+CAUSES = {
+    "bias summed over the wrong axis": "one bias gradient would be wrong, and its shape with it",
+    "labels do not belong to their images": "the network would memorise, and fail on new data",
+    "learning rate too high": "nothing could be wrong before the first step",
+    "gradients summed, not averaged": "the step would grow with the number of examples",
+    "slope of the activation missing": "a gradient check would find the first layer wrong",
+    "state left behind by a call": "the result would depend on which calls came before",
+    "type cannot hold the result": "numbers would be impossible for what was computed",
+    "parameter updated before it was used": "the step would differ from what the gradients say",
+    "weights too large": "the scores would be large, and the answers confident, before any training",
+}
+
+_BUGS = {
+    "bug 1": "weights too large",
+    "bug 2": "gradients summed, not averaged",
+    "bug 3": "bias summed over the wrong axis",
+    "bug 4": "state left behind by a call",
+    "bug 5": "type cannot hold the result",
+    "bug 6": "parameter updated before it was used",
+}
+
+_DISTRACTORS = {
+    "learning rate too high": "blames-the-learning-rate",
+    "labels do not belong to their images": "blames-the-labels",
+    "slope of the activation missing": "blames-the-slope",
+}
+
+
+def _cause(key, value):
+    spelled = " ".join(str(value).lower().replace("-", " ").split())
+    return (spelled, "") if spelled in {cause.replace("-", " ") for cause in CAUSES} else (
+        "wrong-type", f"“{value}” is not on the list. The causes are: {'; '.join(CAUSES)}."
+    )  # fmt: skip
+
+
+def _hypothesis(key, cause, _):
+    if cause == _BUGS[key]:
+        return None
+    return _DISTRACTORS.get(cause, "mixed-up"), (
+        f"For {key} you wrote “{cause}”. If it were, {CAUSES[cause]}. Is that so?"
+    )
+
+
+hypotheses = _Form(
+    name="hypotheses",
+    day=30,
+    signature="hypotheses(answers)",
+    task="takes {bug: cause} for the six bugs, each cause as it is written in the list",
+    judge=lambda answers: _judge(_BUGS, answers, _cause, _hypothesis),
+    mistakes=(
+        Mistake(
+            "blames-the-learning-rate",
+            "A learning rate can only act through a step, and in proportion to a gradient.",
+            "Was there a step before the symptom? Would half the rate remove the symptom?",
+            "Ask what differs between the two lines of the symptom: the rate is the same in both.",
+        ),
+        Mistake(
+            "blames-the-labels",
+            "Shuffled labels leave all gradients right; they hurt on new data only.",
+            "Does the symptom need new data to show?",
+            "The right network and the one with the bug get the same labels here.",
+        ),
+        Mistake(
+            "blames-the-slope",
+            "A missing slope is the same for every batch and every call.",
+            "Would a missing slope depend on the batch, on other calls or on a type?",
+            "Ask what the symptom depends on; the cause must depend on it, too.",
+        ),
+        Mistake(
+            "mixed-up",
+            "This cause belongs to another symptom.",
+            "What does the symptom depend on: the number of examples, a size, another call, a type?",
+            "Take the symptom's numbers one by one, and ask which cause would produce just these.",
+        ),
+    ),
+    hints=(
+        "Ask of each symptom: what must change for it to go away?",
+        "Begin with the symptoms before any training: no step has happened yet.",
+    ),
+)
+
+
+def _suite_inputs(rng):
+    N, D, H, C = 6, 3, 5, 4
+    X, y = rng.standard_normal((N, D)), np.arange(N) % C
+    W1, W2 = rng.standard_normal((D, H)), rng.standard_normal((H, C))
+    return X, y, W1, rng.standard_normal((1, H)), W2, rng.standard_normal((1, C))
+
+
+_INPUTS = ("X", "y", "W1", "b1", "W2", "b2")
+
+
+def _looked_over(function, rng):
+    """Call `suite_inputs`, and note what a mistake could hide behind."""
+    value = function(rng)
+    if value is None or value is Ellipsis:
+        return value
+    expected = f"({', '.join(_INPUTS)})"
+    if not isinstance(value, (list, tuple)):
+        text = (
+            f"It returned an object of type {type(value).__name__}, where {expected} was expected."
+        )
+        return TrialRun(value, problem=Problem("wrong-type", text))
+    if any(item is None or item is Ellipsis for item in value):
+        return TrialRun(value, problem=Problem("not-attempted", "Some of the six are still empty."))
+    arrays = [as_numbers(item) for item in value]
+    if len(arrays) != 6 or any(array is None for array in arrays):
+        text = f"It should return six arrays, {expected}."
+        return TrialRun(value, problem=Problem("wrong-shape", text))
+    problem = _misfit(*arrays)
+    if problem:
+        return TrialRun(value, problem=problem)
+    X, y, W1, b1, W2, b2 = arrays
+    z1 = X @ W1 + b1.ravel()
+    sizes = dict(zip("NDHC", (*X.shape, *W2.shape), strict=True))
+    facts = sizes | {
+        "classes": np.unique(y).size,
+        "zeros": sum(not b.all() for b in (b1, b2)),
+        "spread": min(W1.std(), W2.std()),
+        "off": int((z1 < 0).sum()),
+        "units": z1.size,
+    }
+    return TrialRun(float(not any(hides(facts) for hides in _HIDES.values())), log=facts)
+
+
+def _misfit(X, y, W1, b1, W2, b2):
+    """Return the `Problem` of six arrays that are no input of `backward`, or None."""
+    shapes = {name: a.shape for name, a in zip(_INPUTS, (X, y, W1, b1, W2, b2), strict=True)}
+    ranks = [a.ndim for a in (X, y, W1, W2)] == [2, 1, 2, 2]
+    fits = ranks and (
+        (len(y), W1.shape[0], W2.shape[0]) == (len(X), X.shape[1], W1.shape[1])
+        and b1.shape in ((W1.shape[1],), (1, W1.shape[1]))
+        and b2.shape in ((W2.shape[1],), (1, W2.shape[1]))
+    )
+    if not fits:
+        listed = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items())
+        return Problem("wrong-shape", f"These six do not belong to one network: {listed}.")
+    if not all(np.isfinite(a).all() for a in (X, y, W1, b1, W2, b2)):
+        return Problem("not-finite", "Some of the numbers are infinite or NaN.")
+    if (y != y.astype(int)).any() or y.min() < 0 or y.max() >= W2.shape[1]:
+        return Problem("wrong-type", "The labels `y` should be whole numbers from 0 to C − 1.")
+    return None
+
+
+# Behind which inputs a mistake could hide, by the id of the exercise's mistake.
+_HIDES = {
+    "one-example": lambda f: f["N"] < 2,
+    "equal-sizes": lambda f: len({f[size] for size in "NDHC"}) < 4,
+    "one-class": lambda f: f["classes"] < 2,
+    "zero-biases": lambda f: f["zeros"] > 0,
+    "tiny-weights": lambda f: f["spread"] < 0.1,
+    "no-unit-off": lambda f: not 0 < f["off"] < f["units"],
+}
+
+
+def _hides(id_):
+    """Make the `detect` of inputs behind which a mistake could hide."""
+
+    def detect(observations):
+        logs = [o.log for o in observations if o.log]
+        return next(
+            ({key: f"{value:.3g}" for key, value in facts.items()} for facts in logs
+             if _HIDES[id_](facts)),
+            None,
+        )  # fmt: skip
+
+    return detect
+
+
+def _blind_spot(id_, explanation, question, advice, finding, slip):
+    return Mistake(id_, explanation, question, advice, (), _hides(id_), finding, slip)
+
+
+suite_inputs = Exercise(
+    name="suite_inputs",
+    day=30,
+    signature="suite_inputs(rng)",
+    task="returns random inputs (X, y, W1, b1, W2, b2) of `backward` behind which no bug can hide",
+    right=_suite_inputs,
+    outputs=("the inputs",),
+    probes=lambda: [Probe((np.random.default_rng(seed),), {"seed": seed}) for seed in range(3)],
+    trial=_looked_over,
+    mistakes=(
+        _blind_spot(
+            "one-example",
+            "With one example a mean over the batch is a sum, so a missing or a second division by N "
+            "changes nothing.",
+            "Which bugs are about the number of examples, and what do they change if it is 1?",
+            "Take at least two examples.",
+            "There is N = {N} example.",
+            ("6, 3, 5, 4", "1, 3, 5, 4"),
+        ),
+        _blind_spot(
+            "equal-sizes",
+            "Where two sizes are equal, an array of one shape fits where the other belongs.",
+            "Which wrong axis, or which missing transpose, would not raise an error here?",
+            "Choose N, D, H and C all different.",
+            "Your sizes are N = {N}, D = {D}, H = {H} and C = {C}.",
+            ("6, 3, 5, 4", "5, 3, 5, 4"),
+        ),
+        _blind_spot(
+            "one-class",
+            "All labels are equal, so an implementation that ignores the labels, or picks entire "
+            "columns with them, may be right by accident.",
+            "What would change if every label were replaced by the first one?",
+            "Let several classes occur among the labels.",
+            "The labels are of {classes} class.",
+            ("np.arange(N) % C", "np.zeros(N, dtype=int)"),
+        ),
+        _blind_spot(
+            "zero-biases",
+            "With a bias of 0, an implementation that forgets the bias is right by accident.",
+            "Which line of the forward pass does nothing if the biases are 0?",
+            "Draw the biases, too.",
+            "Biases that contain a 0: {zeros} of 2.",
+            ("rng.standard_normal((1, H)), rng", "np.zeros((1, H)), rng"),
+        ),
+        _blind_spot(
+            "tiny-weights",
+            "With tiny weights the first layer's gradient is tiny, so an absolute tolerance lets any "
+            "error through; and a tanh or sigmoid is nearly linear, which hides its slope.",
+            "How large is the gradient that you are going to compare, next to your tolerance?",
+            "Use weights with a spread of about 0.5 to 1.",
+            "The smaller spread of your two weight matrices is {spread}.",
+            (
+                "W1, W2 = rng.standard_normal((D, H))",
+                "W1, W2 = 0.001 * rng.standard_normal((D, H))",
+            ),
+        ),
+        _blind_spot(
+            "no-unit-off",
+            "Every hidden unit is on for every example, or off. Then a ReLU is a straight line, and a "
+            "missing slope changes nothing.",
+            "Of the values of z1, how many should be negative?",
+            "Draw weights and biases of both signs, of about the same size.",
+            "Of {units} hidden values, {off} are negative.",
+            ("rng.standard_normal((1, H)), rng", "9 + rng.standard_normal((1, H)), rng"),
+        ),
+    ),
+    hints=(
+        "Go through the planted bugs: which inputs would hide each of them?",
+        "Sizes that all differ, several classes, random biases, and weights of about 1.",
+    ),
+)
+
+EXERCISES = (
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    tanh_slope,
+    backward_deep,
+    variance,
+    init_weights,
+    bound,
+    hypotheses,
+    suite_inputs,
+    test_suite,
+)

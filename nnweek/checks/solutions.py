@@ -96,19 +96,74 @@ def sigmoid_grad(z):
     return s * (1 - s)
 
 
+def tanh_slope(a):
+    return 1 - a**2
+
+
+def backward_deep(X, y, Ws, bs):
+    zs, activations = [], [X]
+    for W, b in zip(Ws, bs, strict=True):
+        zs.append(activations[-1] @ W + b)
+        activations.append(np.maximum(0, zs[-1]))
+
+    dz = softmax(zs[-1])  # the scores: the last layer has no activation
+    dz[np.arange(len(y)), y] -= 1
+    dz /= len(y)
+
+    dWs, dbs = [], []
+    for layer in reversed(range(len(Ws))):
+        dWs.insert(0, activations[layer].T @ dz)
+        dbs.insert(0, dz.sum(axis=0, keepdims=True))
+        if layer > 0:
+            dz = (dz @ Ws[layer].T) * (zs[layer - 1] > 0)
+    return dWs, dbs
+
+
+def variance():
+    return {
+        "z": 50 * 0.1**2,
+        "a": 50 * 0.1**2 / 2,
+        "after ten layers": (50 * 0.1**2 / 2) ** 10,
+        "variance that keeps it": 2 / 50,
+    }
+
+
 def init_weights(fan_in, fan_out, rng):
     return rng.normal(0, np.sqrt(2 / fan_in), size=(fan_in, fan_out))
 
 
-def suite(backward):
-    # All sizes differ, so that no shape fits by accident, and no bias is 0.
-    N, D, H, C = 6, 3, 5, 4
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((N, D)), rng.integers(0, C, size=N)
-    shapes = [(D, H), (1, H), (H, C), (1, C)]
-    params = [rng.standard_normal(shape) for shape in shapes]
+def bound():
+    return {
+        "one sigmoid": 1 / 4,
+        "six sigmoids": (1 / 4) ** 6,
+        "last over first": 4**6,
+        "factor to make up for one": 4,
+    }
 
-    model = TwoLayerMLP(D, H, C)
+
+def hypotheses():
+    return {
+        "bug 1": "weights too large",
+        "bug 2": "gradients summed, not averaged",
+        "bug 3": "bias summed over the wrong axis",
+        "bug 4": "state left behind by a call",
+        "bug 5": "type cannot hold the result",
+        "bug 6": "parameter updated before it was used",
+    }
+
+
+def suite_inputs(rng):
+    N, D, H, C = 6, 3, 5, 4  # all different
+    X, y = rng.standard_normal((N, D)), np.arange(N) % C
+    W1, W2 = rng.standard_normal((D, H)), rng.standard_normal((H, C))
+    b1, b2 = rng.standard_normal((1, H)), rng.standard_normal((1, C))
+    return X, y, W1, b1, W2, b2
+
+
+def suite(backward):
+    X, y, *params = suite_inputs(np.random.default_rng(0))
+
+    model = TwoLayerMLP(*params[0].shape, params[2].shape[1])
     model.W1, model.b1, model.W2, model.b2 = params
 
     def loss():

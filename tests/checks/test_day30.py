@@ -17,7 +17,7 @@ from nnweek.checks import day30, solutions
 from nnweek.gradcheck import grad_check
 from nnweek.scratch import TwoLayerMLP, train_numpy
 from support import ROOT
-from support.promises import cases
+from support.promises import cases, promises
 from support.submissions import (
     backward_arrays,
     backward_loops,
@@ -26,6 +26,7 @@ from support.submissions import (
     forward_arrays,
     in_float32,
     numerical_steps,
+    style,
 )
 
 IDS = {
@@ -552,7 +553,9 @@ def test_every_mistake_is_named_in_every_style(name, bug, function):
         assert verdict.mistake == bug, f"in float32: {verdict}"
 
 
-@pytest.mark.parametrize("exercise", day30.EXERCISES, ids=lambda e: e.name)
+@pytest.mark.parametrize(
+    "exercise", [e for e in day30.EXERCISES if e.name in IDS], ids=lambda e: e.name
+)
 def test_every_id_and_five_right_answers_are_covered(exercise):
     ids = {id_ for name, id_ in WRONG if name == exercise.name}
     named = {m.id for m in exercise.mistakes if not m.forgiven} - {"wrong"}
@@ -960,3 +963,359 @@ def test_suite_that_raises_is_told_only_that():
 def test_tail_of_the_sigmoid_is_described_by_its_ends():
     hint = first_verdict("sigmoid_grad", lambda z: stable(z) * stable(-z) + 0.01 * (z < -5)).hint
     assert "With z.min() = -29.9, z.max() = 13.0: at z = -7, `slope" in hint
+
+
+FUNCTION_IDS = {
+    "tanh_slope": "tanh-again sigmoid-derivative missing-square no-complement sign",
+    "backward_deep": "reversed-order sign one-hot-not-subtracted no-batch-average "
+    "divides-in-every-layer missing-relu-mask mask-not-passed-on mask-on-scores uses-z-for-dW "
+    "bias-mean first-layer-missing",
+    "suite_inputs": "one-example equal-sizes one-class zero-biases tiny-weights no-unit-off",
+}
+QUESTION_IDS = {
+    "variance": "std-for-variance inputs-forgotten no-halving layers-added",
+    "bound": "value-for-slope slope-of-another upside-down slopes-added wrong-count",
+    "hypotheses": "blames-the-learning-rate blames-the-labels blames-the-slope mixed-up",
+}
+FUNCTION_IDS = {name: ids.split() for name, ids in FUNCTION_IDS.items()}
+QUESTION_IDS = {name: ids.split() for name, ids in QUESTION_IDS.items()}
+
+
+@style
+def tanh_arrays(bugs, a):
+    a = np.tanh(a) if "tanh-again" in bugs else a
+    if "sigmoid-derivative" in bugs:
+        return a * (1 - a)
+    squared = a if "missing-square" in bugs else np.square(a)
+    if "no-complement" in bugs:
+        return squared
+    return squared - 1 if "sign" in bugs else 1 - squared
+
+
+@style
+def tanh_loops(bugs, a):
+    out = np.empty_like(a)
+    for index, v in np.ndenumerate(a):
+        v = math.tanh(v) if "tanh-again" in bugs else v
+        if "sigmoid-derivative" in bugs:
+            out[index] = v - v * v
+            continue
+        power = v if "missing-square" in bugs else v**2
+        complement = power if "no-complement" in bugs else 1 - power
+        out[index] = -complement if {"sign"} == bugs & {"sign", "no-complement"} else complement
+    return out
+
+
+@style
+def tanh_product(bugs, a):
+    """(1 + a)(1 − a), as a list."""
+    a = torch.tanh(torch.tensor(a)).numpy() if "tanh-again" in bugs else a
+    if "sigmoid-derivative" in bugs:
+        return (a - a**2).tolist()
+    if "no-complement" in bugs:
+        return (a if "missing-square" in bugs else a * a).tolist()
+    slope = (1 - a) if "missing-square" in bugs else (1 + a) * (1 - a)
+    return (-slope if "sign" in bugs else slope).tolist()
+
+
+@style
+def deep_lists(bugs, X, y, Ws, bs):
+    """Append, then reverse; a one-hot matrix; bias gradients (H,)."""
+    N, L = len(y), len(Ws)
+    a, z = [X], []
+    for W, b in zip(Ws, bs, strict=True):
+        z.append(a[-1] @ W + b)
+        a.append(np.maximum(z[-1], 0))
+    p = np.exp(z[-1])
+    d = p / p.sum(axis=1, keepdims=True)
+    if "one-hot-not-subtracted" not in bugs:
+        d = d - np.eye(d.shape[1])[y]
+    d = -d if "sign" in bugs else d
+    d = d if "no-batch-average" in bugs else d / N
+    d = np.where(z[-1] > 0, d, 0) if "mask-on-scores" in bugs else d
+    unmasked = d
+    dWs, dbs = [], []
+    for i in range(L - 1, -1, -1):
+        below = z[i - 1] if "uses-z-for-dW" in bugs and i else a[i]
+        dWs.append(np.dot(below.T, d))
+        dbs.append(d.mean(0) if "bias-mean" in bugs else d.sum(0))
+        if i:
+            unmasked = (unmasked if "mask-not-passed-on" in bugs else d) @ Ws[i].T
+            d = unmasked if "missing-relu-mask" in bugs else unmasked * (z[i - 1] > 0)
+            d = d / N if "divides-in-every-layer" in bugs else d
+    if "first-layer-missing" in bugs:
+        dWs[-1], dbs[-1] = np.zeros_like(dWs[-1]), np.zeros_like(dbs[-1])
+    return (dWs, dbs) if "reversed-order" in bugs else (dWs[::-1], dbs[::-1])
+
+
+@style
+def deep_recursion(bugs, X, y, Ws, bs):
+    """From the input down to the scores and back, in one recursive function; tuples."""
+
+    def down(i, a):
+        z = a @ Ws[i] + bs[i]
+        if i == len(Ws) - 1:
+            logs = z - np.log(np.exp(z).sum(1, keepdims=True))
+            d = np.exp(logs)
+            if "one-hot-not-subtracted" not in bugs:
+                d[range(len(y)), y] -= 1
+            if "mask-on-scores" in bugs:
+                d[z < 0] = 0
+            d = full = d * (1 if "no-batch-average" in bugs else 1 / len(y))
+        else:
+            above, full, dWs, dbs = down(i + 1, np.clip(z, 0, None))
+            full = (full if "mask-not-passed-on" in bugs else above) @ Ws[i + 1].T
+            d = full * (1 if "missing-relu-mask" in bugs else z > 0)
+            d = d / (len(y) if "divides-in-every-layer" in bugs else 1)
+        inputs = zs[-1] if "uses-z-for-dW" in bugs and i else a
+        zs.append(z)
+        gone = 0 if "first-layer-missing" in bugs and i == 0 else 1
+        flip = -1 if "sign" in bugs else 1
+        db = d.sum(axis=0, keepdims=True) / (len(y) if "bias-mean" in bugs else 1)
+        mine = [gone * flip * inputs.T @ d], [gone * flip * db]
+        if i == len(Ws) - 1:
+            return d, full, *mine
+        return d, full, mine[0] + dWs, mine[1] + dbs
+
+    zs = []
+    if "uses-z-for-dW" in bugs:  # the z of the layer below, known before the way back
+        return deep_lists(bugs)(X, y, Ws, bs)
+    _, _, dWs, dbs = down(0, X)
+    order = slice(None, None, -1 if "reversed-order" in bugs else 1)
+    return tuple(dWs[order]), tuple(dbs[order])
+
+
+@style
+def deep_examples(bugs, X, y, Ws, bs):
+    """Example by example, with sums; biases may come in any shape."""
+    L, N = len(Ws), len(X)
+    dWs, dbs = [np.zeros(W.shape) for W in Ws], [np.zeros(np.size(b)) for b in bs]
+    for x, label in zip(X, y, strict=True):
+        a, z = [x], []
+        for W, b in zip(Ws, bs, strict=True):
+            z.append(a[-1] @ W + np.ravel(b))
+            a.append(z[-1] * (z[-1] > 0))
+        p = np.exp(z[-1] - z[-1].max())
+        d = p / p.sum()
+        d[label] -= 0 if "one-hot-not-subtracted" in bugs else 1
+        d = d * (-1 if "sign" in bugs else 1) / (1 if "no-batch-average" in bugs else N)
+        if "mask-on-scores" in bugs:
+            d = d * (z[-1] > 0)
+        full = d
+        for i in range(L)[::-1]:
+            if not (i == 0 and "first-layer-missing" in bugs):
+                dWs[i] += np.outer(z[i - 1] if "uses-z-for-dW" in bugs and i else a[i], d)
+                dbs[i] += d / (N if "bias-mean" in bugs else 1)
+            if i == 0:
+                break
+            full = Ws[i] @ (full if "mask-not-passed-on" in bugs else d)
+            d = full * (z[i - 1] > 0) if "missing-relu-mask" not in bugs else full
+            d = d / N if "divides-in-every-layer" in bugs else d
+    return [dWs[::-1], dbs[::-1]] if "reversed-order" in bugs else [dWs, dbs]
+
+
+@style
+def inputs_drawn(bugs, rng):
+    N, D, H, C = (1 if "one-example" in bugs else 7), 4, 6, (6 if "equal-sizes" in bugs else 3)
+    X, y = rng.standard_normal((N, D)), rng.integers(0, C, N)
+    y[0] = 0 if "one-class" in bugs else 1
+    y[1:] = 0
+    scale = 0.01 if "tiny-weights" in bugs else 0.7
+    W1, W2 = scale * rng.standard_normal((D, H)), rng.standard_normal((H, C))
+    b1 = np.zeros(H) if "zero-biases" in bugs else 0.1 * rng.standard_normal(H)
+    if "no-unit-off" in bugs:
+        X, W1 = np.abs(X) + 1, np.abs(W1)
+        b1 = np.abs(b1)
+    return X, y, W1, b1, W2, rng.standard_normal(C)
+
+
+@style
+def inputs_as_lists(bugs, rng):
+    N, D, H, C = 9, 2, 5, 4
+    N = 1 if "one-example" in bugs else 5 if "equal-sizes" in bugs else N
+    y = [2 if "one-class" in bugs else n % C for n in range(N)]
+    X = rng.normal(size=(N, D)).tolist()
+    W1 = rng.normal(size=(D, H)) * (1e-3 if "tiny-weights" in bugs else 1)
+    b1 = rng.normal(size=(1, H)) - (50 if "no-unit-off" in bugs else 0)
+    b2 = np.zeros((1, C)) if "zero-biases" in bugs else rng.normal(size=(1, C))
+    return [X, y, W1.tolist(), b1.tolist(), rng.normal(size=(H, C)).tolist(), b2.tolist()]
+
+
+@style
+def inputs_uniform(bugs, rng):
+    D, H, C = (5, 5, 3) if "equal-sizes" in bugs else (5, 6, 3)
+    N = 1 if "one-example" in bugs else 8
+    X = rng.uniform(-1, 1, (N, D))
+    y = np.zeros(N, int) if "one-class" in bugs else rng.permutation(np.arange(N) % C)
+    low = 0.5 if "no-unit-off" in bugs else -1
+    X = X + (3 if "no-unit-off" in bugs else 0)
+    W1, W2 = rng.uniform(low, 1, (D, H)), rng.uniform(-1, 1, (H, C))
+    b1, b2 = (0 if "zero-biases" in bugs else 1) * rng.uniform(low, 1, (2, H))[:, :H]
+    scale = 0.02 if "tiny-weights" in bugs else 1
+    return X, y, W1, b1, W2 * scale, b2[:C]
+
+
+def in_forms(make):
+    """Make three styles of a question's answers: numbers, NumPy's, and a function as solutions are."""
+
+    def one(bugs):
+        return make(bugs)
+
+    def of_numpy(bugs):
+        return {k: np.float64(v) if isinstance(v, float) else v for k, v in make(bugs).items()}
+
+    def from_function(bugs):
+        return lambda: make(bugs)
+
+    return [one, of_numpy, from_function]
+
+
+def variances(bugs):
+    w = 0.1 if "std-for-variance" in bugs else 0.01
+    z = w * (1 if "inputs-forgotten" in bugs else 50)
+    a = z * (1 if "no-halving" in bugs else 0.5)
+    level = (1 if "no-halving" in bugs else 2) / (1 if "inputs-forgotten" in bugs else 50)
+    ten = 10 * a if "layers-added" in bugs else a**10
+    return {"z": z, "a": a, "after ten layers": ten, "variance that keeps it": level}
+
+
+def bounds(bugs):
+    slope = 0.5 if "value-for-slope" in bugs else 1.0 if "slope-of-another" in bugs else 0.25
+    n = 7 if "wrong-count" in bugs else 6
+    shrink = n * slope if "slopes-added" in bugs else slope**n
+    factors = [slope, shrink, n / slope if "slopes-added" in bugs else 1 / shrink, 1 / slope]
+    factors = [1 / f for f in factors] if "upside-down" in bugs else factors
+    names = "one sigmoid", "six sigmoids", "last over first", "factor to make up for one"
+    return dict(zip(names, factors, strict=True))
+
+
+def causes(bugs):
+    found = dict(solutions.hypotheses())
+    if "mixed-up" in bugs:
+        found |= {"bug 3": found["bug 4"], "bug 4": found["bug 3"]}
+    if "blames-the-learning-rate" in bugs:
+        found["bug 2"] = "Learning rate too high"
+    if "blames-the-labels" in bugs:
+        found["bug 5"] = "labels do not belong to their images"
+    if "blames-the-slope" in bugs:
+        found["bug 6"] = "slope of the activation missing"
+    return found
+
+
+FUNCTION_STYLES = {
+    "tanh_slope": [tanh_arrays, tanh_loops, tanh_product],
+    "backward_deep": [deep_lists, deep_recursion, deep_examples],
+    "suite_inputs": [inputs_drawn, inputs_as_lists, inputs_uniform],
+}
+QUESTION_STYLES = {
+    "variance": in_forms(variances),
+    "bound": in_forms(bounds),
+    "hypotheses": in_forms(causes),
+}
+WITH_NO_TRACE = [
+    {"missing-relu-mask", "mask-not-passed-on"},  # without any mask, nothing is lost on the way
+    {"first-layer-missing", "reversed-order"},
+    {"one-example", "one-class"},
+    {"value-for-slope", "slope-of-another"},
+]
+(
+    test_new_mistakes_of_functions_are_named,
+    test_right_functions_pass,
+    test_one_of_two_mistakes_in_a_function_is_named,
+    test_ids_of_new_functions,
+) = promises(FUNCTION_IDS, FUNCTION_STYLES, not_both=WITH_NO_TRACE, numeric=True)
+(
+    test_new_mistakes_in_answers_are_named,
+    test_right_answers_to_questions_pass,
+    test_one_of_two_mistakes_in_an_answer_is_named,
+    test_ids_of_new_questions,
+) = promises(QUESTION_IDS, QUESTION_STYLES, not_both=WITH_NO_TRACE)
+
+
+@pytest.mark.parametrize(
+    ("answers", "mistake", "phrase"),
+    [
+        ({**solutions.bound(), "one sigmoid": ...}, "wrong", "3 of 4 right, 1 not answered yet."),
+        (
+            {**solutions.bound(), "one sigmoid": "a"},
+            "wrong-type",
+            "“one sigmoid” should be a number",
+        ),
+        ({**solutions.bound(), "six sigmoids": np.nan}, "not-finite", "“six sigmoids” is nan."),
+        ({**solutions.bound(), "six sigmoids": 0.3}, "wrong", "you gave 0.3."),
+        ({"one sigmoid": 0.25}, "wrong", "no answer for “six sigmoids, last over first"),
+        ({**solutions.bound(), "more": 1}, "wrong", "There is no question “more”."),
+        ([0.25], "wrong-type", "should be a dictionary; got list."),
+        ({"one sigmoid": None}, "not-attempted", "Your turn"),
+    ],
+)
+def test_form_says_what_is_wrong_with_an_answer(answers, mistake, phrase):
+    verdict = first_verdict("bound", answers)
+    assert (verdict.passed, verdict.mistake) == (False, mistake)
+    assert phrase in verdict.hint
+
+
+def test_unknown_cause_lists_the_causes():
+    verdict = first_verdict("hypotheses", {**solutions.hypotheses(), "bug 1": "gremlins"})
+    assert verdict.mistake == "wrong-type"
+    assert all(cause in verdict.hint for cause in day30.CAUSES)
+
+
+def test_verdict_on_hypotheses_gives_no_cause_away():
+    wrong = dict.fromkeys(solutions.hypotheses(), "learning rate too high")
+    for _ in range(4):
+        hint = checks.hypotheses(wrong).hint
+        assert "0 of 6 right" in hint
+        assert "weights too large" not in hint
+
+
+@pytest.mark.parametrize(
+    ("function", "mistake", "phrase"),
+    [
+        (
+            lambda *a: list(zip(*solutions.backward_deep(*a), strict=True)),
+            "wrong-shape",
+            "one pair",
+        ),
+        (lambda *a: solutions.backward_deep(*a)[0], "wrong-shape", "two lists of 3 arrays"),
+        (lambda *a: [g[1:] for g in solutions.backward_deep(*a)], "wrong-shape", "2 and 2"),
+        (lambda *a: np.zeros(3), "wrong-type", "ndarray"),
+        (lambda *a: ([None] * len(a[2]), solutions.backward_deep(*a)[1]), "not-attempted", "empty"),
+        (lambda X, y, Ws, bs: solutions.backward_deep(X, y, Ws[::-1], bs), "raised", "matmul"),
+    ],
+)
+def test_deep_gradients_in_another_form_are_explained(function, mistake, phrase):
+    verdict = first_verdict("backward_deep", function)
+    assert (verdict.passed, verdict.mistake) == (False, mistake), verdict
+    assert phrase in verdict.hint
+
+
+def test_deep_gradients_may_be_written_for_flat_biases():
+    def submission(X, y, Ws, bs):
+        assert all(b.shape == (W.shape[1],) for W, b in zip(Ws, bs, strict=True))
+        return solutions.backward_deep(X, y, Ws, bs)
+
+    assert first_verdict("backward_deep", submission).passed
+
+
+@pytest.mark.parametrize(
+    ("value", "mistake"),
+    [
+        ((1, 2, 3), "wrong-shape"),
+        ((None,) * 6, "not-attempted"),
+        ([*solutions.suite_inputs(np.random.default_rng(0))][::-1], "wrong-shape"),
+        ("x" * 6, "wrong-type"),
+    ],
+)
+def test_inputs_that_are_none_are_explained(value, mistake):
+    assert first_verdict("suite_inputs", lambda rng: value).mistake == mistake
+
+
+def test_labels_out_of_range_are_explained():
+    def submission(rng):
+        X, y, *rest = solutions.suite_inputs(rng)
+        return X, y + 1, *rest
+
+    verdict = first_verdict("suite_inputs", submission)
+    assert verdict.mistake == "wrong-type"
+    assert "0 to C − 1" in verdict.hint

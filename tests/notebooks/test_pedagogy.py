@@ -101,7 +101,7 @@ def test_every_answer_gives_a_reason_for_every_option(day):
 # Decimals and percentages in the running text that are no measurements, and why.
 SETTINGS = {
     29: {"[section 6.5": "a section of a book"},
-    30: {"half the width of its 95 % interval": "a confidence level"},
+    30: {"95 % interval": "a confidence level"},
     32: {
         "Is 95 % good? Against what, on which images, and would it be 95 % again": "a question",
         "95 % *interval*": "a confidence level",
