@@ -1,6 +1,6 @@
 """Checking analytic gradients with finite differences (Days 29 and 30)."""
 
-import contextlib
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     below 1e-7 is right.
 
     Args:
-        model: a `TwoLayerMLP`; its parameters are restored afterwards.
+        model: a `TwoLayerMLP`; it is not changed.
         X: (N, D) numbers; a few rows are enough.
         y: (N,) labels.
         eps: step size of the finite differences, above 0.
@@ -63,14 +63,18 @@ def grad_check(model, X, y, eps=1e-5, *, samples=10, seed=0):
     samples = positive_int("samples", samples)
     rng = np.random.default_rng(seed)
     errors = []
-    with contextlib.closing(_parameters(model, X, y)) as parameters:
-        for _, parameter, analytic, loss_of in parameters:
-            count = min(samples, parameter.size)
-            # NumPy treats None as False here.
-            for flat in rng.choice(parameter.size, size=count, replace=False):  # pragma: no mutate
-                index = np.unravel_index(flat, parameter.shape)
-                numerical = _centred_difference(loss_of, parameter, index, eps)
-                errors.append(_relative_error(numerical, analytic[index]))
+    loss, params, grads = _of_model(model, X, y)
+    for name, parameter, analytic in _pairs(params, grads):
+
+        def loss_of(values, name=name):
+            return loss({**params, name: values})
+
+        count = min(samples, parameter.size)
+        # NumPy treats None as False here.
+        for flat in rng.choice(parameter.size, size=count, replace=False):  # pragma: no mutate
+            index = np.unravel_index(flat, parameter.shape)
+            numerical = _centred_difference(loss_of, parameter, index, eps)
+            errors.append(_relative_error(numerical, analytic[index]))
     return float(np.max(errors)), float(np.mean(errors))
 
 
@@ -79,7 +83,7 @@ class ParameterCheck:
     """One row of a `GradientReport`. Introduced on Day 29.
 
     Attributes:
-        name: "W1", "b1", "W2" or "b2".
+        name: of the parameter, such as "W1".
         norm_ratio: ‖numerical − analytic‖ / (‖numerical‖ + ‖analytic‖), over all entries.
         max_error: the largest relative error of a single entry.
         where: the index of that entry.
@@ -96,9 +100,16 @@ class ParameterCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The result of `gradient_report`, a table with one row per parameter. Introduced on Day 29."""
+    """The result of `gradient_report`, a table with one row per parameter. Introduced on Day 29.
+
+    Attributes:
+        lines: one `ParameterCheck` per parameter.
+        warnings: what this check could not have noticed, because of the parameters it was made
+            with; sentences.
+    """
 
     lines: tuple[ParameterCheck, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def norm_ratio(self):
@@ -120,47 +131,109 @@ class GradientReport:
     def __repr__(self):
         rows = list(self._rows())
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*table, *self.warnings])
 
     def _repr_markdown_(self):
         head, *body = ("| " + " | ".join(row) + " |" for row in self._rows())
-        return "\n".join([head, "|---" * 6 + "|", *body])
+        table = "\n".join([head, "|---" * 6 + "|", *body])
+        return "\n\n".join([table, *self.warnings])
 
 
-def gradient_report(model, X, y, eps=1e-5):
-    """Compare every entry of a model's gradients with centred differences. Introduced on Day 29.
+def draw_parameters(shapes, *, scale=0.5, seed=0):
+    """Draw weights and biases that are good for a gradient check. Introduced on Day 29.
 
-    The norm ratio summarises a parameter and is robust to tiny single gradients; the largest
-    elementwise error shows where to look.
+    All are float64 and about 0.5 in size. With small weights a forgotten slope may not show, and
+    with biases of 0 neither does a forgotten bias.
 
     Args:
-        model, X, y, eps: as for `grad_check`.
+        shapes: {name: shape}.
+        scale: standard deviation, above 0.
+        seed: the same seed gives the same numbers.
+
+    Returns:
+        {name: array}.
+
+    Raises:
+        TypeError, ValueError: if `scale` is not a number above 0.
+    """
+    scale = positive_float("scale", scale)
+    rng = np.random.default_rng(seed)
+    return {name: scale * rng.standard_normal(shape) for name, shape in shapes.items()}
+
+
+def gradient_report(loss, params, grads, eps=1e-5):
+    """Compare every entry of all gradients with centred differences. Introduced on Day 29.
+
+    The norm ratio summarises a parameter and is robust to tiny single gradients; the largest
+    elementwise error shows where to look. The report warns if the parameters are not fit for a
+    check: weights of about 0.5, biases that are not 0, and float64 (see `draw_parameters`).
+
+        params = draw_parameters({"W1": (3, 5), "b1": (1, 5), "W2": (5, 2), "b2": (1, 2)})
+        loss = lambda params: cross_entropy(softmax(forward(X, **params)), y)
+        gradient_report(loss, params, backward(X, y, **params))
+
+    Args:
+        loss: a function of `params` that returns one number.
+        params: {name: array}; they are not changed.
+        grads: the gradients: {name: array}, or a sequence in the order of `params`.
+        eps: step size of the finite differences, above 0.
+
+    For a `TwoLayerMLP`, `gradient_report(model, X, y)` does the same.
 
     Returns:
         `GradientReport`.
 
     Raises:
-        TypeError, ValueError: if X, y or `eps` is not as described, or a gradient's shape
-            differs from its parameter's.
+        TypeError, ValueError: if `eps` is not above 0, or there is not one gradient of the same
+            shape for each parameter.
     """
     eps = positive_float("eps", eps)
+    if hasattr(loss, "backward"):
+        loss, params, grads = _of_model(loss, params, grads)
     lines = []
-    with contextlib.closing(_parameters(model, X, y)) as parameters:
-        for name, parameter, analytic, loss_of in parameters:
-            numerical = numerical_gradient(loss_of, parameter, eps)
-            errors = _relative_error(numerical, analytic)
-            worst = np.unravel_index(np.argmax(errors), errors.shape)  # a NaN counts as largest
-            lines.append(
-                ParameterCheck(
-                    name=name,
-                    norm_ratio=norm_ratio(numerical, analytic),
-                    max_error=float(errors[worst]),
-                    where=tuple(map(int, worst)),
-                    analytic=float(analytic[worst]),
-                    numerical=float(numerical[worst]),
-                )
+    for name, parameter, analytic in _pairs(params, grads):
+
+        def loss_of(values, name=name):
+            return loss({**params, name: values})
+
+        numerical = numerical_gradient(loss_of, parameter, eps)
+        errors = _relative_error(numerical, analytic)
+        worst = np.unravel_index(np.argmax(errors), errors.shape)  # a NaN counts as largest
+        lines.append(
+            ParameterCheck(
+                name=name,
+                norm_ratio=norm_ratio(numerical, analytic),
+                max_error=float(errors[worst]),
+                where=tuple(map(int, worst)),
+                analytic=float(analytic[worst]),
+                numerical=float(numerical[worst]),
             )
-    return GradientReport(tuple(lines))
+        )
+    return GradientReport(tuple(lines), _blind_spots(params))
+
+
+def _blind_spots(params):
+    """Return at most one sentence: why a check with these parameters may miss bugs."""
+    arrays = {name: np.asarray(values) for name, values in params.items()}
+    zero = [name for name, values in arrays.items() if not values.any()]
+    small = [
+        name
+        for name, values in arrays.items()
+        if name not in zero and min(values.shape, default=0) > 1 and np.std(values) < 0.05
+    ]
+    imprecise = [name for name, values in arrays.items() if values.dtype == np.float32]
+    reasons = [
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {what}"
+        for names, what in ((small, "small"), (zero, "0"), (imprecise, "float32"))
+        if names
+    ]
+    if not reasons:
+        return ()
+    return (
+        f"This check may mislead: {'; '.join(reasons)}. Use weights and biases of about 0.5, "
+        "in float64.",
+    )
 
 
 def norm_ratio(a, b):
@@ -204,31 +277,47 @@ def step_size_sweep(f, x, gradient, steps):
     return {kind: np.array(values) for kind, values in errors.items()}
 
 
-def _parameters(model, X, y):
-    """Yield each parameter's name, float copy, analytic gradient, and the loss as its function.
+def _of_model(model, X, y):
+    """Return a model's loss as a function of its parameters, the parameters, and the gradients.
 
-    Each parameter is restored when the next one is requested or the generator is closed.
+    The parameters are float copies: in an integer array the step would be rounded away.
     """
-    _, probs, cache = model.loss(X, y)
-    analytic = dict(zip(PARAMETERS, model.backward(probs, cache, y), strict=True))
+    model = copy.copy(model)  # whose parameters may be replaced
+    params = {}
     for name in PARAMETERS:
-        original = getattr(model, name)
-        # A float copy: in an integer array the step would be rounded away.
-        parameter = np.array(original, dtype=np.result_type(np.asarray(original), np.float32))
-        if np.shape(analytic[name]) != parameter.shape:
+        values = np.asarray(getattr(model, name))
+        params[name] = np.array(values, dtype=np.result_type(values, np.float32))
+    _, probs, cache = model.loss(X, y)
+    grads = model.backward(probs, cache, y)
+
+    def loss(params):
+        vars(model).update(params)
+        return model.loss(X, y)[0]
+
+    return loss, params, grads
+
+
+def _pairs(params, grads):
+    """Return (name, parameter, its gradient) for each parameter; the shapes must be equal.
+
+    For a parameter with one row, (1, H), the gradient may have the shape (H,).
+    """
+    grads = [grads[name] for name in params] if hasattr(grads, "keys") else list(grads)
+    if len(grads) != len(params):
+        raise ValueError(
+            f"grads must have one gradient per parameter, {', '.join(params)}; got {len(grads)}"
+        )
+    pairs = []
+    for (name, parameter), gradient in zip(params.items(), grads, strict=True):
+        shape, gradient = np.shape(parameter), np.asarray(gradient)
+        if shape == (1, *gradient.shape):
+            gradient = gradient[None]
+        if gradient.shape != shape:
             raise ValueError(
-                f"the gradient of {name} must have {name}'s shape {parameter.shape}, "
-                f"got {np.shape(analytic[name])}"
+                f"the gradient of {name} must have {name}'s shape {shape}, got {gradient.shape}"
             )
-
-        def loss_of(values, name=name):
-            setattr(model, name, values)
-            return model.loss(X, y)[0]
-
-        try:
-            yield name, parameter, np.asarray(analytic[name]), loss_of
-        finally:
-            setattr(model, name, original)
+        pairs.append((name, parameter, gradient))
+    return pairs
 
 
 def _two_sides(f, x, index, step):

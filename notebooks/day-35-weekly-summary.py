@@ -914,10 +914,10 @@ checks.progress()
 # | scores | $s = a_1 W_2 + b_2$ | $(N, C)$ |
 # | softmax | $p_c = e^{s_c - \max s} / \sum_k e^{s_k - \max s}$ | $(N, C)$ |
 # | loss | $-\frac{1}{N} \sum_i \log p_{i, y_i}$ | a number |
-# | at the scores | $\delta_2 = (p - Y) / N$ | $(N, C)$ |
-# | second layer | $a_1^\top \delta_2$, $\sum_i \delta_{2, i}$ | $(H, C)$, $(1, C)$ |
-# | at the hidden layer | $\delta_1 = (\delta_2 W_2^\top) \odot [z_1 > 0]$ | $(N, H)$ |
-# | first layer | $X^\top \delta_1$, $\sum_i \delta_{1, i}$ | $(D, H)$, $(1, H)$ |
+# | at the scores | $ds = (p - Y) / N$ | $(N, C)$ |
+# | second layer | $a_1^\top ds$, $\sum_n ds_n$ | $(H, C)$, $(1, C)$ |
+# | at the hidden layer | $dz_1 = (ds\, W_2^\top) \odot [z_1 > 0]$ | $(N, H)$ |
+# | first layer | $X^\top dz_1$, $\sum_n dz_{1, n}$ | $(D, H)$, $(1, H)$ |
 #
 # **Steps.** $g$ gradient, $\eta$ learning rate.
 #

@@ -7,14 +7,15 @@ arguments of a right answer, such as `_softmax`, are the steps that its mistakes
 import copy
 import functools
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
 from nnweek.checks.comparing import as_numbers, close
-from nnweek.checks.exercise import Exercise, Mistake, Probe
+from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
 from nnweek.checks.running import TrialRun
 from nnweek.checks.steps import both_or_one, identity, one, zero
-from nnweek.checks.wording import SOME_RIGHT
+from nnweek.checks.wording import SOME_RIGHT, in_words
 
 _RATIO = "{agreement}. {output} came out {ratio} times as large as expected"
 _BATCH_RATIO = _RATIO + ", and your batch has {N} rows."
@@ -488,7 +489,7 @@ _SIZES = (
 
 def _with_flat_biases(function):
     """Return the function for biases of shape (H,) and (C,), which learners also write it for."""
-    return lambda *args: function(*args[:-3], np.ravel(args[-3]), args[-2], np.ravel(args[-1]))
+    return lambda *args: function(*(np.ravel(a) if len(a) == 1 else a for a in args))
 
 
 def _row_by_row_with_flat_biases(function):
@@ -685,10 +686,14 @@ def _backward_probes():
 
 def _with_flat_gradients(function, *args):
     """Call `backward`; a bias gradient may have the shape (1, H) or (H,)."""
-    value = function(*args)
+    return _flattened(function(*args), *(np.size(b) for b in args[3::2]))
+
+
+def _flattened(value, *lengths):
+    """Return a tuple of gradients with each row of one of these lengths as a flat array."""
     if not isinstance(value, (list, tuple)):
         return value
-    return [_flat(gradient, *(np.size(b) for b in args[-3::2])) for gradient in value]
+    return [_flat(gradient, *lengths) for gradient in value]
 
 
 def _flat(gradient, *lengths):
@@ -1602,4 +1607,843 @@ sgd_step = Exercise(
     ),
 )
 
-EXERCISES = (softmax, cross_entropy, forward, backward, numerical_gradient, sgd_step)
+
+def _layer_backward(
+    inputs,
+    W,
+    dz,
+    *,
+    weights=lambda inputs, dz: inputs.T @ dz,
+    bias=lambda dz: dz.sum(axis=0),
+    back=lambda W, dz: dz @ W.T,
+    mask=one,
+    average=one,
+):
+    scale = average(len(dz))
+    return weights(inputs, dz) * scale, bias(dz) * scale, back(W, dz) * mask(inputs)
+
+
+def _layer_probes():
+    rng = np.random.default_rng(35)
+    for N, n_in, n_out in ((7, 4, 3), (5, 3, 6), (4, 4, 4)):
+        shapes = (N, n_in), (n_in, n_out), (N, n_out)
+        yield Probe(
+            tuple(rng.standard_normal(shape) for shape in shapes),
+            {"N": N, "n_in": n_in, "n_out": n_out},
+        )
+
+
+def _with_flat_bias(function, inputs, W, dz):
+    """Call `layer_backward`; the bias gradient may have the shape (1, n_out) or (n_out,)."""
+    return _flattened(function(inputs, W, dz), np.shape(W)[1])
+
+
+layer_backward = Exercise(
+    name="layer_backward",
+    day=29,
+    signature="layer_backward(inputs, W, dz)",
+    task="returns (dW, db, d_in) of the layer z = inputs @ W + b, given dz, the gradient of the loss "
+    "with respect to z",
+    right=_layer_backward,
+    outputs=("dW", "db", "d_in"),
+    probes=_layer_probes,
+    trial=_with_flat_bias,
+    mistakes=(
+        Mistake(
+            "bias-mean",
+            "The bias gradient was averaged over the batch, but it should be summed.",
+            "A bias is added in each of the N rows. What does the loss feel if it grows a little?",
+            "Sum dz over the rows, without a division.",
+            variants=({"bias": lambda dz: dz.mean(axis=0)},),
+            finding=_BATCH_RATIO,
+            slip=("dz.sum(axis=0, keepdims=True)", "dz.mean(axis=0)"),
+        ),
+        Mistake(
+            "averaged-again",
+            "The gradients were averaged over the batch. The division by N is part of dz already.",
+            "If dz holds a 1/N already, how often does yours divide by N?",
+            "A layer only sums over the examples. The loss has done the averaging.",
+            variants=({"average": lambda N: 1 / N},),
+            finding=_BATCH_RATIO,
+            slip=("return dW, db, d_in", "return dW / len(dz), db / len(dz), d_in"),
+        ),
+        Mistake(
+            "bias-wrong-axis",
+            "The bias gradient needs one number per output of the layer, so the examples are what "
+            "has to be summed away.",
+            "Which of the two axes of dz, examples or outputs, should be gone in db?",
+            "Sum over axis 0.",
+            variants=(
+                {"bias": lambda dz: dz.sum(axis=1)},
+                {"bias": lambda dz: dz.mean(axis=1)},
+                {"bias": np.sum},
+                {"bias": np.mean},
+            ),
+            finding=SOME_RIGHT,
+            slip=("dz.sum(axis=0, keepdims=True)", "dz.sum(axis=1)"),
+        ),
+        Mistake(
+            "transposed",
+            "This is the transpose of dW: its rows and columns are exchanged.",
+            "Which shape does W have, and which shape does your dW have?",
+            "Row i of dW belongs to input i: (n_in, N) times (N, n_out).",
+            variants=({"weights": lambda inputs, dz: dz.T @ inputs},),
+            finding=SOME_RIGHT,
+            slip=("inputs.T @ dz", "dz.T @ inputs"),
+        ),
+        Mistake(
+            "masked",
+            "d_in was masked by the sign of the inputs. ReLU's mask belongs to the activation, "
+            "which is a step of its own; this layer is linear.",
+            "Which of the two decides what passes backward here: the weights, or the sign of the input?",
+            "d_in is dz times the transposed weights, and nothing else.",
+            variants=(
+                {"mask": lambda inputs: inputs > 0},
+                {"mask": identity},
+            ),
+            finding=SOME_RIGHT,
+            slip=("dz @ W.T", "dz @ W.T * (inputs > 0)"),
+        ),
+        Mistake(
+            "one-path",
+            "Only one path back was followed. An input reaches the loss through every output of the "
+            "layer.",
+            "How many outputs does one input take part in? How many of them does your d_in use?",
+            "Add up over all outputs c: dz for c, times the weight from this input to c.",
+            variants=(
+                {"back": lambda W, dz: np.outer(dz[:, 0], W[:, 0])},
+                {"back": lambda W, dz: np.outer(dz[:, -1], W[:, -1])},
+            ),
+            finding=SOME_RIGHT,
+            slip=("dz @ W.T", "np.outer(dz[:, 0], W[:, 0])"),
+        ),
+        Mistake(
+            "swapped-order",
+            "All three gradients seem to be there, but not in the order that the task asks for.",
+            "Compare the shape of each with what it belongs to.",
+            "Return dW, db, d_in.",
+            detect=_swapped,
+            finding="With N = {N}, the shapes say that you returned `{order}`.",
+            slip=("return dW, db, d_in", "return d_in, dW, db"),
+        ),
+    ),
+    hints=(
+        "Write down the shapes of the three results. Which products of inputs, dz and W have them?",
+        "An input reaches the loss through all outputs, each time with a weight: that is a row of dz "
+        "times a column of the transposed W.",
+    ),
+)
+
+
+def _backward_mse(
+    X,
+    T,
+    W1,
+    b1,
+    W2,
+    b2,
+    *,
+    activation=np.tanh,
+    slope=lambda z1, a1, da1: 1 - a1**2,
+    output=identity,
+    output_slope=one,
+    sign=1,
+    factor=1,
+    examples=lambda N: 1 / N,
+    classes=one,
+    bias_examples=one,
+):
+    """Return the gradients of ½ (s − T)², summed over the outputs and averaged over the examples."""
+    z1 = X @ W1 + b1
+    a1 = activation(z1)
+    scores = a1 @ W2 + b2
+    N, C = scores.shape
+    error = sign * factor * (output(scores) - T) * output_slope(scores)
+    dscores = error * examples(N) * classes(C)
+    dW2, db2, da1 = _layer_backward(a1, W2, dscores)
+    dW1, db1, _ = _layer_backward(X, W1, da1 * slope(z1, a1, da1))
+    return dW1, db1 * bias_examples(N), dW2, db2 * bias_examples(N)
+
+
+def _backward_mse_probes():
+    rng = np.random.default_rng(36)
+    for sizes in _SIZES:
+        X, *parameters = _network(rng, **sizes)
+        targets = rng.standard_normal((sizes["N"], sizes["C"]))
+        yield Probe((X, targets, *parameters), sizes)
+
+
+_MSE_SEED = "dscores = (scores - T) / N"
+_MSE_RETURN = "return dW1, db1, dW2, db2"
+_MSE_FORWARD = "a1 = np.tanh(X @ W1 + b1)"
+backward_mse = Exercise(
+    name="backward_mse",
+    day=29,
+    signature="backward_mse(X, T, W1, b1, W2, b2)",
+    task="returns (dW1, db1, dW2, db2) for tanh in the hidden layer and half the squared error, "
+    "summed over the outputs and averaged over the examples",
+    right=_backward_mse,
+    outputs=("dW1", "db1", "dW2", "db2"),
+    probes=_backward_mse_probes,
+    trial=_with_flat_gradients,
+    adapters=(_with_flat_biases,),
+    mistakes=(
+        Mistake(
+            "softmax-kept",
+            "The scores went through a softmax. Squared error compares the scores themselves with "
+            "the targets.",
+            "Which function of the scores does this loss contain?",
+            "This loss has no probabilities in it: its last step is a difference and a square.",
+            variants=({"output": _softmax},),
+            finding=SOME_RIGHT,
+            slip=(_MSE_SEED, "dscores = (softmax(scores) - T) / N"),
+        ),
+        Mistake(
+            "sign",
+            "The sign is flipped: a step against this gradient goes uphill.",
+            "If a score is above its target, should its gradient be positive or negative?",
+            "It is the score minus the target, not the target minus the score.",
+            variants=({"sign": -1},),
+            finding=SOME_RIGHT,
+            slip=("(scores - T)", "(T - scores)"),
+        ),
+        Mistake(
+            "no-batch-average",
+            "The loss is a mean over the batch, and so is its gradient. A factor of N is left.",
+            "What in this loss is divided by the number of rows?",
+            "Divide by N once, at the scores; everything after it inherits the factor.",
+            variants=({"examples": one},),
+            finding=_BATCH_RATIO,
+            slip=(_MSE_SEED, "dscores = scores - T"),
+        ),
+        Mistake(
+            "mean-over-entries",
+            "The error was averaged over the outputs as well, but this loss sums over them.",
+            "What did you divide by: the number of rows, or the number of entries in (N, C)?",
+            "Divide by N only. A mean without an axis, or `.size`, also counts the outputs.",
+            variants=({"classes": lambda C: 1 / C}, {"classes": lambda C: 2 / C}),
+            finding=_RATIO + ", and there are {C} outputs.",
+            slip=(_MSE_SEED, "dscores = (scores - T) / scores.size"),
+        ),
+        Mistake(
+            "factor-two",
+            "Everything is twice too large: the ½ of this loss cancels the 2 of the square.",
+            "What is the derivative of u²/2?",
+            "Differentiate ½ (s − t)² with respect to s; no factor is left.",
+            variants=({"factor": 2},),
+            finding=_RATIO + ".",
+            slip=(_MSE_SEED, "dscores = 2 * (scores - T) / N"),
+        ),
+        Mistake(
+            "relu-kept",
+            "The hidden layer still has a ReLU, with its mask. Here the activation is tanh.",
+            "Which function does the first layer apply in this exercise?",
+            "Both places change: the value in the forward pass and the slope in the backward pass.",
+            variants=({"activation": _relu, "slope": lambda z1, a1, da1: z1 > 0},),
+            finding=SOME_RIGHT,
+            slip=(
+                "a1 = np.tanh(X @ W1 + b1)\n    scores = a1 @ W2 + b2\n\n"
+                "    dscores = (scores - T) / N  # the first change\n"
+                "    dW2, db2, da1 = layer_backward(a1, W2, dscores)\n"
+                "    dz1 = da1 * (1 - a1**2)",
+                "a1 = np.maximum(0, X @ W1 + b1)\n    scores = a1 @ W2 + b2\n\n"
+                "    dscores = (scores - T) / N\n"
+                "    dW2, db2, da1 = layer_backward(a1, W2, dscores)\n"
+                "    dz1 = da1 * (a1 > 0)",
+            ),
+        ),
+        Mistake(
+            "mask-kept",
+            "The forward pass has a tanh, but the backward pass still uses ReLU's mask.",
+            "How steep is tanh at z = 3, and how steep is ReLU?",
+            "The slope of tanh is 1 − tanh²(z), and tanh(z) is already there: it is a1.",
+            variants=({"slope": lambda z1, a1, da1: z1 > 0},),
+            finding=SOME_RIGHT,
+            slip=("(1 - a1**2)", "(a1 > 0)"),
+        ),
+        Mistake(
+            "missing-slope",
+            "The gradient went through the tanh as if it were not there.",
+            "By what does the chain rule multiply when you go from a1 back to z1?",
+            "Between da1 and dz1, multiply by the slope of tanh.",
+            variants=({"slope": one},),
+            finding=SOME_RIGHT,
+            slip=("da1 * (1 - a1**2)", "da1"),
+        ),
+        Mistake(
+            "slope-of-a",
+            "The slope of tanh was taken at a1, but tanh was applied to z1: one tanh too many.",
+            "1 − tanh²(z) at z = z1: what is tanh(z1), and have you already computed it?",
+            "The slope is 1 − a1², with the a1 from the forward pass.",
+            variants=({"slope": lambda z1, a1, da1: 1 - np.tanh(a1) ** 2},),
+            finding=SOME_RIGHT,
+            slip=("a1**2", "np.tanh(a1) ** 2"),
+        ),
+        Mistake(
+            "slope-of-z",
+            "The slope has z1² where tanh²(z1) belongs.",
+            "What is the slope of tanh far from 0? Can 1 − z1² be that?",
+            "The slope is 1 − a1², not 1 − z1².",
+            variants=({"slope": lambda z1, a1, da1: 1 - z1**2},),
+            finding=SOME_RIGHT,
+            slip=("a1**2", "(X @ W1 + b1) ** 2"),
+        ),
+        Mistake(
+            "no-square",
+            "A square is missing in the slope of tanh.",
+            "The slope of tanh is the same at z and at −z. Is yours?",
+            "The slope is 1 − a1², not 1 − a1.",
+            variants=({"slope": lambda z1, a1, da1: 1 - a1},),
+            finding=SOME_RIGHT,
+            slip=("1 - a1**2", "1 - a1"),
+        ),
+        Mistake(
+            "tanh-on-scores",
+            "The scores went through a tanh as well, but the last layer is linear: a target may be 5.",
+            "Which is the largest score that your network can give?",
+            "Only the hidden layer has an activation.",
+            variants=(
+                {"output": np.tanh},
+                {"output": np.tanh, "output_slope": lambda s: 1 - np.tanh(s) ** 2},
+            ),
+            finding=SOME_RIGHT,
+            slip=("scores = a1 @ W2 + b2", "scores = np.tanh(a1 @ W2 + b2)"),
+        ),
+        Mistake(
+            "bias-mean",
+            "The bias gradients were averaged over the batch, but they should be summed: the "
+            "division by N has already happened at the scores.",
+            "How often is your bias gradient divided by N, and how often your weight gradient?",
+            "After the division at the scores, bias gradients are plain sums over the rows.",
+            variants=({"bias_examples": lambda N: 1 / N},),
+            finding=_BATCH_RATIO,
+            slip=(_MSE_RETURN, "return dW1, db1 / N, dW2, db2 / N"),
+        ),
+    ),
+    hints=(
+        "Two lines of `backward` change: the one that starts at the scores, and the one that goes "
+        "through the activation.",
+        "The derivative of ½ (s − t)² with respect to s is s − t; the slope of tanh is 1 − a1².",
+    ),
+)
+
+
+def _backward3(
+    X,
+    y,
+    W1,
+    b1,
+    W2,
+    b2,
+    W3,
+    b3,
+    *,
+    activation2=_relu,
+    mask2=lambda z, da: z > 0,
+    mask1=lambda z, da: z > 0,
+    target=_one_hot,
+    sign=1,
+    examples=lambda N: 1 / N,
+    passed=lambda da2, dz2: dz2,
+    hidden=lambda z, a: a,
+    bias_examples=one,
+):
+    z1 = X @ W1 + b1
+    a1 = _relu(z1)
+    z2 = a1 @ W2 + b2
+    a2 = activation2(z2)
+    p = _softmax(a2 @ W3 + b3)
+    N, C = p.shape
+    dscores = sign * (p - target(y, C)) * examples(N)
+    dW3, db3, da2 = _layer_backward(hidden(z2, a2), W3, dscores)
+    dz2 = da2 * mask2(z2, da2)
+    dW2, db2, _ = _layer_backward(hidden(z1, a1), W2, dz2)
+    _, _, da1 = _layer_backward(a1, W2, passed(da2, dz2))
+    dW1, db1, _ = _layer_backward(X, W1, da1 * mask1(z1, da1))
+    scale = bias_examples(N)
+    return dW1, db1 * scale, dW2, db2 * scale, dW3, db3 * scale
+
+
+def _backward3_probes():
+    rng = np.random.default_rng(37)
+    for N, *widths in ((7, 4, 6, 5, 3), (6, 3, 4, 7, 5), (4, 4, 4, 4, 4)):
+        X = rng.standard_normal((N, widths[0]))
+        parameters = []
+        for n_in, n_out in itertools.pairwise(widths):
+            parameters += [rng.standard_normal((n_in, n_out)), rng.standard_normal((1, n_out))]
+        y = rng.permutation(np.arange(N) % (widths[-1] - 1))  # the last class does not occur
+        yield Probe((X, y, *parameters), dict(zip("NDHKC", (N, *widths), strict=True)))
+
+
+_RETURN3 = "return dW1, db1, dW2, db2, dW3, db3"
+backward3 = Exercise(
+    name="backward3",
+    day=29,
+    signature="backward3(X, y, W1, b1, W2, b2, W3, b3)",
+    task="returns (dW1, db1, dW2, db2, dW3, db3) of the mean cross-entropy of a network with two "
+    "hidden layers, each with a ReLU",
+    right=_backward3,
+    outputs=("dW1", "db1", "dW2", "db2", "dW3", "db3"),
+    probes=_backward3_probes,
+    trial=_with_flat_gradients,
+    adapters=(_with_flat_biases,),
+    mistakes=(
+        Mistake(
+            "one-hot-not-subtracted",
+            "The error at the scores is p − one-hot. Here it is only p, so every class is pushed "
+            "down, even the true one.",
+            "Where are the labels in your code?",
+            "Subtract 1 from the probability of the true class in every row.",
+            variants=({"target": zero},),
+            finding=SOME_RIGHT,
+            slip=("dscores[np.arange(N), y] -= 1", "pass"),
+        ),
+        Mistake(
+            "no-batch-average",
+            "The loss is a mean over the batch, and so is its gradient. A factor of N is left.",
+            "What in the loss is divided by the number of rows?",
+            "Divide by N once, at the scores; everything after it inherits the factor.",
+            variants=({"examples": one},),
+            finding=_BATCH_RATIO,
+            slip=("dscores /= N", "pass"),
+        ),
+        Mistake(
+            "sign",
+            "The sign is flipped: a step against this gradient goes uphill.",
+            "Should the score of the true class have a negative or a positive gradient?",
+            "It is p − one-hot, not one-hot − p.",
+            variants=({"sign": -1},),
+            finding=SOME_RIGHT,
+            slip=("dscores /= N", "dscores /= -N"),
+        ),
+        Mistake(
+            "skips-the-mask",
+            "The second layer's own gradients are right, but what it hands down to the first was "
+            "computed from da2, before the mask.",
+            "From which array do you compute dW2, and from which da1?",
+            "All three results of a layer come from the same gradient, dz2.",
+            variants=({"passed": lambda da2, dz2: da2},),
+            finding=SOME_RIGHT,
+            slip=(
+                "dz1 = da1 * (z1 > 0)",
+                "da1 = da2 @ W2.T\n    dz1 = da1 * (z1 > 0)",
+            ),
+        ),
+        Mistake(
+            "missing-relu-mask",
+            "A gradient went through hidden units that were off.",
+            "How many ReLUs are in the forward pass, and how many masks are in your backward pass?",
+            "Each hidden layer has its own mask: z2 > 0 between da2 and dz2, z1 > 0 between da1 and dz1.",
+            variants=both_or_one(mask1=one, mask2=one),
+            finding=SOME_RIGHT,
+            slip=("da2 * (z2 > 0)", "da2"),
+        ),
+        Mistake(
+            "mask-from-gradient",
+            "A mask was taken from the gradient, but in the forward pass it was the value z that "
+            "switched the unit on or off.",
+            "In the forward pass, which array decided whether the ReLU let a value through?",
+            "The masks are z2 > 0 and z1 > 0, regardless of the sign of the gradient.",
+            variants=both_or_one(mask1=lambda z, da: da > 0, mask2=lambda z, da: da > 0),
+            finding=SOME_RIGHT,
+            slip=("(z2 > 0)", "(da2 > 0)"),
+        ),
+        Mistake(
+            "missing-relu",
+            "This is the gradient of a network whose second hidden layer has no ReLU.",
+            "What happens to a negative value in the second hidden layer?",
+            "Both hidden layers apply max(0, z), and both have a mask on the way back.",
+            variants=({"activation2": identity, "mask2": one}, {"activation2": identity}),
+            finding=SOME_RIGHT,
+            slip=("a2 = np.maximum(0, z2)", "a2 = z2"),
+        ),
+        Mistake(
+            "uses-z-for-inputs",
+            "The gradient of a weight is the input of its layer times the gradient of its output. "
+            "The inputs of the upper layers are a1 and a2, after the activation.",
+            "What is W3 multiplied by in the forward pass?",
+            "Use a2 for dW3 and a1 for dW2.",
+            variants=({"hidden": lambda z, a: z},),
+            finding=SOME_RIGHT,
+            slip=(
+                "dz1 = da1 * (z1 > 0)",
+                "dW3, dW2 = z2.T @ dscores, z1.T @ dz2\n    dz1 = da1 * (z1 > 0)",
+            ),
+        ),
+        Mistake(
+            "bias-mean",
+            "The bias gradients were averaged over the batch, but they should be summed: the "
+            "division by N has already happened at the scores.",
+            "How often is your bias gradient divided by N, and how often your weight gradient?",
+            "After the division at the scores, bias gradients are plain sums over the rows.",
+            variants=({"bias_examples": lambda N: 1 / N},),
+            finding=_BATCH_RATIO,
+            slip=(_RETURN3, "return dW1, db1 / N, dW2, db2 / N, dW3, db3 / N"),
+        ),
+        Mistake(
+            "swapped-order",
+            "All gradients seem to be there, but not in the order that the task asks for.",
+            "Compare the shape of each gradient with the shape of its parameter.",
+            "Return dW1, db1, dW2, db2, dW3, db3: first layer first, weights before biases.",
+            detect=_swapped,
+            finding="By their shapes, you returned `{order}`.",
+            slip=(_RETURN3, "return dW3, db3, dW2, db2, dW1, db1"),
+        ),
+    ),
+    hints=(
+        "Draw the three layers and two ReLUs in a row, and walk back from the scores: layer, ReLU, "
+        "layer, ReLU, layer.",
+        "`layer_backward` gives you a layer's two gradients and what the ReLU below it receives.",
+    ),
+)
+
+
+# The second example of the pass by hand, and what each number is computed from.
+_W1, _B1 = np.array([[0.5, -1.0], [0.25, 0.25]]), np.array([1.0, -0.5])
+_W2, _B2 = np.array([[1.0, -1.0], [2.0, 0.5]]), np.array([0.0, 1.0])
+_X, _TRUE = np.array([-2.0, -1.0]), np.array([1.0, 0.0])
+_FOLLOWS_FROM = {
+    "z1": "x, W1 and b1",
+    "a1": "z1",
+    "scores": "a1, W2 and b2",
+    "probs": "scores",
+    "loss": "probs and the true class",
+    "dscores": "probs and the true class",
+    "da1": "dscores and W2",
+    "dz1": "da1 and z1",
+    "dW1": "x and dz1",
+}
+
+
+def _rows_by_hand():
+    """Return {row: (right value, {id: values that this mistake would give})}."""
+    z1 = _X @ _W1 + _B1
+    a1 = _relu(z1)
+    scores = a1 @ _W2 + _B2
+    p = _softmax(scores[None])[0]
+    loss = -np.log(p @ _TRUE)
+    ds = p - _TRUE
+    da1 = _W2 @ ds
+    dz1 = da1 * (z1 > 0)
+    other = 1 - _TRUE
+    return {
+        "z1": (z1, {"missing-bias": [_X @ _W1], "transposed-weights": [_W1 @ _X + _B1]}),
+        "a1": (a1, {"missing-relu": [z1]}),
+        "scores": (scores, {"missing-bias": [a1 @ _W2], "transposed-weights": [_W2 @ a1 + _B2]}),
+        "probs": (p, {"no-exponential": [scores / scores.sum()], "wrong-class": [p[::-1]]}),
+        "loss": (
+            loss,
+            {
+                "wrong-class": [-np.log(p @ other)],
+                "sign": [-loss],
+                "log-base": [loss / np.log(2), loss / np.log(10)],
+            },
+        ),
+        "dscores": (
+            ds,
+            {"sign": [-ds], "wrong-class": [p - other], "one-hot-not-subtracted": [p]},
+        ),
+        "da1": (
+            da1,
+            {
+                "one-path": [_W2[:, 0] * ds[0], _W2[:, 1] * ds[1]],
+                "transposed-weights": [ds @ _W2],
+                "sign": [-da1],
+            },
+        ),
+        "dz1": (dz1, {"missing-relu-mask": [da1], "mask-from-gradient": [da1 * (da1 > 0)]}),
+        "dW1": (
+            np.outer(_X, dz1),
+            {
+                "transposed": [np.outer(dz1, _X)],
+                "missing-relu-mask": [np.outer(_X, da1)],
+                "wrong-input": [np.outer(a1, dz1), np.outer(z1, dz1)],
+                "sign": [np.outer(-_X, dz1)],
+            },
+        ),
+    }
+
+
+def _numbers_of(answer):
+    """Return a flat array of numbers, or None."""
+    numbers = as_numbers(answer)
+    return None if numbers is None else np.ravel(numbers)
+
+
+def _judge_by_hand(answers):
+    """Return (id, finding) for the first row that is not right, or None."""
+    if not isinstance(answers, Mapping):
+        return "wrong-type", (
+            "The answer should be a dictionary {row: numbers}; got " + type(answers).__name__ + "."
+        )
+    rows = _rows_by_hand()
+    unknown = [name for name in answers if name not in rows]
+    if unknown:
+        return "wrong", f"There is no row {unknown[0]!r}; the rows are {', '.join(rows)}."
+    so_far = []
+    for name, (right, slips) in rows.items():
+        if name not in answers:
+            continue
+        got, expected = _numbers_of(answers[name]), np.ravel(right)
+        if got is None:
+            return "wrong-type", f"`{name}` should be {expected.size} numbers."
+        if got.shape != expected.shape:
+            return (
+                "wrong-shape",
+                f"`{name}` has {got.size} numbers, where {expected.size} were expected.",
+            )
+        if not np.isfinite(got).all():
+            return "not-finite", f"`{name}` holds a number that is not finite."
+        if _rounded_alike(got, expected):
+            so_far.append(name)
+            continue
+        finding = f"`{name}` is not right yet; it follows from {_FOLLOWS_FROM[name]}."
+        if so_far:
+            finding = f"Right: {in_words(so_far)}. {finding}"
+        for id_, values in slips.items():
+            if any(_rounded_alike(got, np.ravel(value)) for value in values):
+                return id_, finding
+        return "wrong", finding
+    open_ = [name for name in rows if name not in answers]
+    if open_:
+        return "not-attempted", f"Right so far: {in_words(so_far)}. Next: `{open_[0]}`."
+    return None
+
+
+def _rounded_alike(got, expected):
+    """Return whether the numbers agree if they are rounded to two digits after the point."""
+    return bool(np.abs(got - expected).max() < 0.0075)
+
+
+class _StepByStep(Question):
+    """A `Question` whose dictionary may be filled in entry by entry."""
+
+    def _judged(self, answers=None):
+        if isinstance(answers, Mapping):
+            answers = {key: value for key, value in answers.items() if not _is_open(value)}
+        return super()._judged(answers)
+
+
+def _is_open(value):
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_open, value))
+    return value is None or value is Ellipsis
+
+
+by_hand = _StepByStep(
+    name="by_hand",
+    day=29,
+    signature="by_hand(answers)",
+    task="takes a dictionary with the nine rows of your pass by hand; two digits after the point are "
+    "enough, and rows may stay open",
+    judge=_judge_by_hand,
+    mistakes=(
+        Mistake(
+            "missing-bias",
+            "The bias of this layer is missing.",
+            "What should come out of this layer if all its inputs are 0?",
+            "After the products, add the layer's bias.",
+        ),
+        Mistake(
+            "transposed-weights",
+            "Rows and columns of the matrix are exchanged. A row of W belongs to an input, a column to "
+            "an output.",
+            "Which weights does the first unit meet: those in the first row, or in the first column?",
+            "Forward, unit j uses column j. Backward, unit i uses row i.",
+        ),
+        Mistake(
+            "missing-relu",
+            "A negative value was not stopped.",
+            "What is max(0, z) for a negative z?",
+            "Replace what is below 0 by 0.",
+        ),
+        Mistake(
+            "no-exponential",
+            "The scores were divided by their sum. The softmax divides their exponentials.",
+            "What would your formula give for the scores 1 and −1?",
+            "Take the exponential of each score first.",
+        ),
+        Mistake(
+            "wrong-class",
+            "The two classes are exchanged somewhere.",
+            "Which class is the true one in this example? It is another one than in the first.",
+            "The first number of each pair belongs to the first class, which is the true one here.",
+        ),
+        Mistake(
+            "log-base",
+            "The logarithm has another base.",
+            "Which of the keys on a calculator, log or ln, is the natural logarithm?",
+            "Use the natural logarithm.",
+        ),
+        Mistake(
+            "sign",
+            "A sign is flipped.",
+            "If this number grows a little, does the loss grow or fall? Does your sign say so?",
+            "A gradient is positive if the loss grows. The score of the true class should grow.",
+        ),
+        Mistake(
+            "one-hot-not-subtracted",
+            "These are the probabilities; the label is missing.",
+            "What is the label of the true class, as two numbers?",
+            "Subtract the one-hot label (1, 0) from the probabilities.",
+        ),
+        Mistake(
+            "one-path",
+            "Only one of the two paths was counted.",
+            "Through how many scores does a hidden value reach the loss?",
+            "Multiply along each path, then add up the two products.",
+        ),
+        Mistake(
+            "missing-relu-mask",
+            "The gradient went through the unit that was off.",
+            "Which of the two hidden units was stopped by the ReLU in this example?",
+            "Where z1 is negative, dz1 is 0.",
+        ),
+        Mistake(
+            "mask-from-gradient",
+            "The sign of the gradient was used as the mask.",
+            "In the forward pass, which number decided whether the ReLU let a value through?",
+            "The mask is where z1 is positive.",
+        ),
+        Mistake(
+            "transposed",
+            "Rows and columns are exchanged: row i of dW1 belongs to input i.",
+            "How many inputs are there, and which of them does the first row of W1 belong to?",
+            "The first row is the first input times dz1.",
+        ),
+        Mistake(
+            "wrong-input",
+            "The gradient was multiplied by the hidden values. The input of the first layer is x.",
+            "What is W1 multiplied by in the forward pass?",
+            "Row i of dW1 is input i times dz1.",
+        ),
+    ),
+    hints=(
+        "Begin with z1: each hidden unit has one column of W1, and a bias.",
+        "Follow the worked example row by row. Which of the two units does the ReLU stop here?",
+    ),
+)
+
+
+def suspects():
+    """Return {"A", "B", "C": a wrong `backward3`} for `bug_hunt`. Introduced on Day 29.
+
+    They take the parameters by name.
+    """
+    return {
+        "A": _with_wrong_bias,
+        "B": functools.partial(_backward3, examples=one),
+        "C": functools.partial(_backward3, mask2=one),
+    }
+
+
+def _with_wrong_bias(X, y, **parameters):
+    dW1, db1, dW2, db2, dW3, db3 = _backward3(X, y, **parameters)
+    return dW1, db1, dW2, db2 / len(X), dW3, db3
+
+
+# Which gradients a wrong line spoils: its own, and all that are computed from it.
+_SPOILS = {
+    "dscores": "W1 b1 W2 b2 W3 b3",
+    "dW3": "W3",
+    "db3": "b3",
+    "da2": "W1 b1 W2 b2",
+    "dz2": "W1 b1 W2 b2",
+    "dW2": "W2",
+    "db2": "b2",
+    "da1": "W1 b1",
+    "dz1": "W1 b1",
+    "dW1": "W1",
+    "db1": "b1",
+}
+_CULPRITS = {"A": ("db2",), "B": ("dscores",), "C": ("dz2", "da2")}
+
+
+def _judge_bug_hunt(answers):
+    """Return (id, finding) for the first line that does not fit its report, or None."""
+    if not isinstance(answers, Mapping):
+        return "wrong-type", (
+            "The answer should be a dictionary {suspect: line}; got " + type(answers).__name__ + "."
+        )
+    unknown = [name for name in answers if name not in _CULPRITS]
+    if unknown:
+        return "wrong", f"There is no suspect {unknown[0]!r}; they are A, B and C."
+    so_far = []
+    for name, culprits in _CULPRITS.items():
+        if name not in answers:
+            continue
+        line = str(answers[name]).partition("=")[0].strip().strip("`")
+        if line not in _SPOILS:
+            return "wrong", (
+                f"{name}: there is no line that computes {line!r}; the lines are {', '.join(_SPOILS)}."
+            )
+        if line in culprits:
+            so_far.append(name)
+            continue
+        finding = f"{name}: a wrong `{line}` would spoil {in_words(_SPOILS[line].split())}."
+        if so_far:
+            finding = f"Right: {' and '.join(so_far)}. {finding}"
+        own, wrong = (set(_SPOILS[each].split()) for each in (line, culprits[0]))
+        if own > wrong:
+            return "spoils-too-much", finding
+        if own < wrong:
+            return "spoils-too-little", finding
+        return "spoils-others", finding
+    open_ = [name for name in _CULPRITS if name not in answers]
+    if open_:
+        return "not-attempted", f"Right so far: {' and '.join(so_far)}. Next: {open_[0]}."
+    if answers["C"].strip().startswith("da2"):
+        return None, (
+            "The report cannot tell `da2` from `dz2`. It was the mask in `dz2` that was missing."
+        )
+    return None
+
+
+bug_hunt = _StepByStep(
+    name="bug_hunt",
+    day=29,
+    signature="bug_hunt(answers)",
+    task='takes a dictionary {suspect: line}, such as {"A": "dW3"}, which says for each suspect '
+    "which line of `backward3` is wrong",
+    judge=_judge_bug_hunt,
+    mistakes=(
+        Mistake(
+            "spoils-too-much",
+            "Some of these parameters are right in the report, so the bug sits further along.",
+            "Which parameters in the report are right? Are they computed from that line?",
+            "Look for the line from which all wrong parameters follow, and no right one.",
+        ),
+        Mistake(
+            "spoils-too-little",
+            "More than that is wrong in the report, so the bug sits before this line.",
+            "Which wrong parameters does that line not reach? What do they have in common?",
+            "Look for the first line from which all wrong parameters follow.",
+        ),
+        Mistake(
+            "spoils-others",
+            "The report shows other parameters as wrong.",
+            "Which parameters have a large norm ratio? Which lines reach exactly those?",
+            "Mark the wrong parameters in the list of lines, and go back to where they meet.",
+        ),
+    ),
+    hints=(
+        "For each suspect, which parameters are right, and which are wrong? A bug spoils its own line "
+        "and everything computed from it.",
+        "Divide the analytic gradient by the numerical one. Is it the same factor everywhere, and "
+        "which number of this problem is it?",
+    ),
+)
+
+EXERCISES = (
+    forward,
+    softmax,
+    cross_entropy,
+    by_hand,
+    layer_backward,
+    backward,
+    numerical_gradient,
+    sgd_step,
+    backward_mse,
+    backward3,
+    bug_hunt,
+)

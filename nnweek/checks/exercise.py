@@ -254,6 +254,11 @@ class Exercise(_Task):
             verdict = self._verdict(*self._judge_alone(function))
         return show_at_once(verdict, sys._getframe(1))
 
+    def takes_the_probes(self, function):
+        """Return whether a right answer takes the arguments as they are, without an adapter."""
+        with sandbox.undisturbed():
+            return running.adapt(self, function, self._probes[0], self.answers()[0]) is function
+
     def answers(self, steps=()):
         """Return the right outputs on every probe, with some steps replaced.
 

@@ -39,6 +39,27 @@ def forward(X, W1, b1, W2, b2):
     return a1 @ W2 + b2  # (N, C)
 
 
+def nine_rows():
+    return {
+        "z1": (-0.25, 1.25),
+        "a1": (0, 1.25),
+        "scores": (2.5, 1.625),
+        "probs": (0.7058, 0.2942),
+        "loss": 0.3484,
+        "dscores": (-0.2942, 0.2942),
+        "da1": (-0.5885, -0.4413),
+        "dz1": (0, -0.4413),
+        "dW1": ((0, 0.8827), (0, 0.4413)),
+    }
+
+
+def layer_backward(inputs, W, dz):
+    dW = inputs.T @ dz
+    db = dz.sum(axis=0, keepdims=True)  # the bias has the input 1
+    d_in = dz @ W.T  # what the layer below receives
+    return dW, db, d_in
+
+
 def backward(X, y, W1, b1, W2, b2):
     N = len(X)
 
@@ -79,6 +100,43 @@ def numerical_gradient(f, x, eps=1e-5):
 
 def sgd_step(params, grads, lr):
     return [p - lr * g for p, g in zip(params, grads, strict=True)]
+
+
+def backward_mse(X, T, W1, b1, W2, b2):
+    N = len(X)
+    a1 = np.tanh(X @ W1 + b1)
+    scores = a1 @ W2 + b2
+
+    dscores = (scores - T) / N  # the first change
+    dW2, db2, da1 = layer_backward(a1, W2, dscores)
+    dz1 = da1 * (1 - a1**2)  # the second
+    dW1, db1, _ = layer_backward(X, W1, dz1)
+    return dW1, db1, dW2, db2
+
+
+def backward3(X, y, W1, b1, W2, b2, W3, b3):
+    N = len(X)
+    z1 = X @ W1 + b1
+    a1 = np.maximum(0, z1)
+    z2 = a1 @ W2 + b2
+    a2 = np.maximum(0, z2)
+
+    dscores = softmax(a2 @ W3 + b3)
+    dscores[np.arange(N), y] -= 1
+    dscores /= N
+
+    dW3, db3, da2 = layer_backward(a2, W3, dscores)
+    dz2 = da2 * (z2 > 0)
+    dW2, db2, da1 = layer_backward(a1, W2, dz2)
+    dz1 = da1 * (z1 > 0)
+    dW1, db1, _ = layer_backward(X, W1, dz1)
+    return dW1, db1, dW2, db2, dW3, db3
+
+
+def culprits():
+    # A: one bias only. B: everything by one factor, the batch size.
+    # C: right in the last layer, wrong in all layers below it.
+    return {"A": "db2", "B": "dscores", "C": "dz2"}
 
 
 def relu_grad(z):
@@ -243,5 +301,6 @@ def answers():
     }
 
 
-# Three exercises are not named after the function that answers them.
+# These exercises are not named after the function that answers them.
+by_hand, bug_hunt = nine_rows, culprits
 test_suite, lr_sweep, diagnose = suite, best_rates, answers

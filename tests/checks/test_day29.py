@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nnweek import checks
-from nnweek.checks import solutions
+from nnweek.checks import day29, solutions
 from support.promises import cases, only_right_answers_pass, promises
 from support.submissions import (
     backward_arrays,
@@ -40,6 +40,12 @@ IDS = {
     "numerical_gradient": "one-sided missing-factor-two sign not-restored all-at-once "
     "only-first-axis precedence aliased-copies first-entry-only",
     "sgd_step": "ascent ignores-lr first-only scaled-twice returns-step",
+    "layer_backward": "averaged-again bias-mean bias-wrong-axis transposed masked one-path "
+    "swapped-order",
+    "backward_mse": "softmax-kept sign no-batch-average mean-over-entries factor-two relu-kept "
+    "mask-kept missing-slope slope-of-a slope-of-z no-square tanh-on-scores bias-mean",
+    "backward3": "one-hot-not-subtracted no-batch-average sign missing-relu-mask skips-the-mask "
+    "mask-from-gradient missing-relu uses-z-for-inputs bias-mean swapped-order",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
 
@@ -553,6 +559,222 @@ def sgd_entry_by_entry(bugs, params, grads, lr):
     return tuple(out)
 
 
+@style
+def layer_arrays(bugs, inputs, W, dz):
+    N = len(dz)
+    dW = np.dot(np.transpose(inputs), dz)
+    db = dz.sum(1 if "bias-wrong-axis" in bugs else 0)
+    db = db / N if "bias-mean" in bugs else db
+    d_in = np.dot(dz, W.T)
+    if "one-path" in bugs:
+        d_in = dz[:, :1] * W[:, 0]
+    if "masked" in bugs:
+        d_in = d_in * (inputs > 0)
+    if "averaged-again" in bugs:
+        dW, db = dW / N, db / N
+    dW = dW.T if "transposed" in bugs else dW
+    return (d_in, dW, db) if "swapped-order" in bugs else (dW, db, d_in)
+
+
+@style
+def layer_loops(bugs, inputs, W, dz):
+    N, n_in = inputs.shape
+    n_out = dz.shape[1]
+    scale = 1 / N if "averaged-again" in bugs else 1.0
+    dW, db, d_in = np.zeros((n_in, n_out)), np.zeros((1, n_out)), np.zeros((N, n_in))
+    per_example = np.zeros(N)
+    for n in range(N):
+        for j in range(n_out):
+            db[0, j] += dz[n, j] * scale / (N if "bias-mean" in bugs else 1)
+            per_example[n] += dz[n, j] * scale / (N if "bias-mean" in bugs else 1)
+            for i in range(n_in):
+                dW[i, j] += inputs[n, i] * dz[n, j] * scale
+                if "masked" in bugs and inputs[n, i] <= 0:
+                    continue
+                if "one-path" in bugs and j > 0:
+                    continue
+                d_in[n, i] += W[i, j] * dz[n, j]
+    db = per_example if "bias-wrong-axis" in bugs else db
+    dW = dW.T if "transposed" in bugs else dW
+    return [db, dW, d_in] if "swapped-order" in bugs else [dW, db, d_in]
+
+
+@style
+def layer_einsum(bugs, inputs, W, dz):
+    scale = 1 / len(dz) if "averaged-again" in bugs else 1.0
+    letters = "ji" if "transposed" in bugs else "ij"
+    dW = scale * np.einsum(f"ni,nj->{letters}", inputs, dz)
+    reduce = np.mean if "bias-mean" in bugs else np.sum
+    db = scale * reduce(dz, axis=-1 if "bias-wrong-axis" in bugs else 0)
+    weights = W.copy()
+    if "one-path" in bugs:
+        weights[:, :-1] = 0
+    d_in = np.einsum("nj,ij->ni", dz, weights)
+    if "masked" in bugs:
+        d_in[inputs <= 0] = 0
+    return (dW, d_in, db) if "swapped-order" in bugs else (dW, db, d_in)
+
+
+# Mistakes of the hidden activation in `backward_mse`: a submission makes one of them.
+SLOPES = ("relu-kept", "mask-kept", "missing-slope", "slope-of-a", "slope-of-z", "no-square")
+
+
+def slope_with(bugs, z, a):
+    """The slope of the hidden layer, entry by entry, with the mistakes in it."""
+    if {"relu-kept", "mask-kept"} & bugs:
+        return (z > 0) * 1.0
+    if "missing-slope" in bugs:
+        return np.ones_like(z)
+    if "slope-of-a" in bugs:
+        return 1 - np.tanh(a) ** 2
+    if "slope-of-z" in bugs:
+        return 1 - z * z
+    return 1 - a if "no-square" in bugs else 1 - a * a
+
+
+def error_with(bugs, s, T):
+    """The gradient at the scores of one example or many, before any division."""
+    if "softmax-kept" in bugs:
+        s = np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True)
+    if "tanh-on-scores" in bugs:
+        s = np.tanh(s)
+    error = T - s if "sign" in bugs else s - T
+    return 2 * error if "factor-two" in bugs else error
+
+
+@style
+def mse_arrays(bugs, X, T, W1, b1, W2, b2):
+    N, C = T.shape
+    z = np.dot(X, W1) + b1
+    a = np.where(z > 0, z, 0) if "relu-kept" in bugs else np.tanh(z)
+    d = error_with(bugs, np.dot(a, W2) + b2, T)
+    d = d if "no-batch-average" in bugs else d / N
+    d = d / C if "mean-over-entries" in bugs else d
+    dz = np.dot(d, W2.T) * slope_with(bugs, z, a)
+    reduce = np.mean if "bias-mean" in bugs else np.sum
+    return np.dot(X.T, dz), reduce(dz, axis=0), np.dot(a.T, d), reduce(d, axis=0)
+
+
+@style
+def mse_loops(bugs, X, T, W1, b1, W2, b2):
+    N, C = T.shape
+    grads = [np.zeros(np.shape(p)) for p in (W1, b1, W2, b2)]
+    for x, t in zip(X, T, strict=True):
+        z = x @ W1 + np.ravel(b1)
+        a = np.maximum(z, 0) if "relu-kept" in bugs else np.tanh(z)
+        d = error_with(bugs, a @ W2 + np.ravel(b2), t)
+        d = d / (1 if "no-batch-average" in bugs else N)
+        d = d / (C if "mean-over-entries" in bugs else 1)
+        dz = (W2 @ d) * slope_with(bugs, z, a)
+        for k, (inputs, back) in enumerate(((x, dz), (a, d))):
+            grads[2 * k] += np.outer(inputs, back)
+            grads[2 * k + 1] += back / (N if "bias-mean" in bugs else 1)
+    return grads
+
+
+@style
+def mse_by_layers(bugs, X, T, W1, b1, W2, b2):
+    N = len(X)
+    z = X @ W1 + b1
+    a = z * (z > 0) if "relu-kept" in bugs else 2 / (1 + np.exp(-2 * z)) - 1
+    d = error_with(bugs, a @ W2 + b2, T)
+    scale = 1.0 if "no-batch-average" in bugs else 1 / N
+    scale = scale / T.shape[1] if "mean-over-entries" in bugs else scale
+    dW2, db2, da = solutions.layer_backward(a, W2, d * scale)
+    dW1, db1, _ = solutions.layer_backward(X, W1, da * slope_with(bugs, z, a))
+    if "bias-mean" in bugs:
+        db1, db2 = db1 / N, db2 / N
+    return dW1, db1, dW2, db2
+
+
+@style
+def three_arrays(bugs, X, y, W1, b1, W2, b2, W3, b3):
+    N = len(X)
+    z1 = X @ W1 + b1
+    a1 = np.clip(z1, 0, None)
+    z2 = a1 @ W2 + b2
+    a2 = z2 if "missing-relu" in bugs else np.clip(z2, 0, None)
+    p = right_softmax(a2 @ W3 + b3)
+    if "one-hot-not-subtracted" not in bugs:
+        p[np.arange(N), y] -= 1
+    d = -p if "sign" in bugs else p
+    d = d if "no-batch-average" in bugs else d / N
+    da2 = d @ W3.T
+    dz2 = da2 * (da2 > 0 if "mask-from-gradient" in bugs else z2 > 0)
+    if {"missing-relu", "missing-relu-mask"} & bugs:
+        dz2 = da2
+    da1 = (da2 if "skips-the-mask" in bugs else dz2) @ W2.T
+    dz1 = da1 * (da1 > 0 if "mask-from-gradient" in bugs else z1 > 0)
+    h1, h2 = (z1, z2) if "uses-z-for-inputs" in bugs else (a1, a2)
+    reduce = np.mean if "bias-mean" in bugs else np.sum
+    out = [
+        (X.T @ dz1, reduce(dz1, axis=0)),
+        (h1.T @ dz2, reduce(dz2, axis=0)),
+        (h2.T @ d, reduce(d, axis=0)),
+    ]
+    out = out[::-1] if "swapped-order" in bugs else out
+    return tuple(itertools.chain(*out))
+
+
+@style
+def three_loops(bugs, X, y, *parameters):
+    """One example after the other, and a loop over the layers."""
+    N, weights, biases = len(X), parameters[::2], parameters[1::2]
+    grads = [np.zeros(np.shape(p)) for p in parameters]
+    for n in range(N):
+        before, after = [], [X[n]]
+        for k in range(3):
+            before.append(after[-1] @ weights[k] + np.ravel(biases[k]))
+            bent = k < 2 and not (k == 1 and "missing-relu" in bugs)
+            after.append(np.maximum(before[-1], 0) if bent else before[-1])
+        d = np.exp(after[-1]) / np.exp(after[-1]).sum()
+        if "one-hot-not-subtracted" not in bugs:
+            d[y[n]] -= 1
+        d = d * (-1 if "sign" in bugs else 1) / (1 if "no-batch-average" in bugs else N)
+        unmasked = None
+        for k in (2, 1, 0):
+            h = before[k - 1] if k and "uses-z-for-inputs" in bugs else after[k]
+            grads[2 * k] += np.outer(h, d)
+            grads[2 * k + 1] += d / (N if "bias-mean" in bugs else 1)
+            if k == 0:
+                continue
+            down = weights[k] @ (unmasked if k == 1 and "skips-the-mask" in bugs else d)
+            unmasked = down  # what the next round may use in place of d
+            mask = down > 0 if "mask-from-gradient" in bugs else before[k - 1] > 0
+            if "missing-relu-mask" in bugs or (k == 2 and "missing-relu" in bugs):
+                mask = 1
+            d = down * mask
+    return grads[::-1] if "swapped-order" in bugs else grads
+
+
+@style
+def three_by_layers(bugs, X, y, W1, b1, W2, b2, W3, b3):
+    N, C = len(X), W3.shape[1]
+    z1 = X @ W1 + b1
+    a1 = (np.abs(z1) + z1) / 2
+    z2 = a1 @ W2 + b2
+    a2 = z2 if "missing-relu" in bugs else (np.abs(z2) + z2) / 2
+    Y = np.zeros((N, C)) if "one-hot-not-subtracted" in bugs else np.eye(C)[y]
+    d = (right_softmax(a2 @ W3 + b3) - Y) / (1 if "no-batch-average" in bugs else N)
+    d = -d if "sign" in bugs else d
+    masks = [z1 > 0, z2 > 0]
+    if "missing-relu-mask" in bugs:
+        masks[0] = True
+    if "missing-relu" in bugs:
+        masks[1] = True
+    h1, h2 = (z1, z2) if "uses-z-for-inputs" in bugs else (a1, a2)
+    dW3, db3, da2 = solutions.layer_backward(h2, W3, d)
+    dz2 = da2 * (da2 > 0 if "mask-from-gradient" in bugs else masks[1])
+    dW2, db2, da1 = solutions.layer_backward(h1, W2, dz2)
+    da1 = da2 @ W2.T if "skips-the-mask" in bugs else da1
+    dW1, db1, _ = solutions.layer_backward(X, W1, da1 * masks[0])
+    if "bias-mean" in bugs:
+        db1, db2, db3 = db1 / N, db2 / N, db3 / N
+    if "swapped-order" in bugs:
+        return db1, dW1, db2, dW2, db3, dW3
+    return dW1, db1, dW2, db2, dW3, db3
+
+
 STYLES = {
     "softmax": (softmax_arrays, softmax_loops, softmax_by_logarithms),
     "cross_entropy": (cross_entropy_arrays, cross_entropy_loops, cross_entropy_one_hot),
@@ -560,6 +782,9 @@ STYLES = {
     "backward": (backward_vectorised, backward_by_examples, backward_einsum),
     "numerical_gradient": (numerical_arrays, numerical_recursive, numerical_copies),
     "sgd_step": (sgd_new_list, sgd_in_place, sgd_entry_by_entry),
+    "layer_backward": (layer_arrays, layer_loops, layer_einsum),
+    "backward_mse": (mse_arrays, mse_loops, mse_by_layers),
+    "backward3": (three_arrays, three_loops, three_by_layers),
 }
 NOT_BOTH = (
     {"ignores-lr", "scaled-twice"},  # they cancel: no lr, then times lr
@@ -569,6 +794,12 @@ NOT_BOTH = (
     {"all-classes", "log-of-mean"},  # the probabilities of a row sum to 1
     {"indexes-columns", "log-of-mean"},
     {"bias-wrong-axis", "returns-updated-weights"},  # the shapes do not fit
+    {"bias-mean", "bias-wrong-axis"},
+    *(set(pair) for pair in itertools.combinations(SLOPES, 2)),
+    {"factor-two", "mean-over-entries"},  # with two outputs they would cancel
+    {"softmax-kept", "tanh-on-scores"},
+    {"missing-relu-mask", "mask-from-gradient"},
+    {"missing-relu-mask", "skips-the-mask"},  # without a mask, nothing skips it
 )
 
 
@@ -729,7 +960,7 @@ def test_right_answer_passes_in_unusual_forms(name, function):
 
 
 def test_every_exercise_has_five_right_answers():
-    assert all(len(RIGHT[name]) + len(STYLES[name]) >= 5 for name in IDS)
+    assert all(len(RIGHT[name]) + len(STYLES[name]) >= 5 for name in RIGHT)
 
 
 def test_missing_average_quotes_the_factor_and_the_rows():
@@ -1482,3 +1713,172 @@ def test_no_factor_is_quoted_that_is_not_exact():
 def test_rows_that_become_matrices_are_remarked_on():
     assert "your scores have the shape (7, 1, 3)" in first_verdict("forward", row_by_row).hint
     assert first_verdict("forward", counts_units_by_length).hint == ""
+
+
+def autograd(loss):
+    """Return a right answer that differentiates `loss(X, targets, *parameters)` with torch."""
+
+    def gradients(X, targets, *parameters):
+        leaves = [torch.tensor(p, requires_grad=True) for p in parameters]
+        loss(torch.tensor(X), torch.tensor(targets), *leaves).backward()
+        return [leaf.grad for leaf in leaves]
+
+    return gradients
+
+
+def torch_mse(X, T, W1, b1, W2, b2):
+    return ((torch.tanh(X @ W1 + b1) @ W2 + b2 - T) ** 2).sum() / (2 * len(X))
+
+
+def torch_three(X, y, W1, b1, W2, b2, W3, b3):
+    scores = torch.relu(torch.relu(X @ W1 + b1) @ W2 + b2) @ W3 + b3
+    return torch.nn.functional.cross_entropy(scores, y)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("backward_mse", autograd(torch_mse)), ("backward3", autograd(torch_three))],
+)
+def test_transfer_agrees_with_autograd(name, function):
+    verdict = first_verdict(name, function)
+    assert verdict.passed, verdict
+
+
+NINE = solutions.by_hand()
+
+
+def test_rows_by_hand_are_those_of_the_network():
+    """The answers on the page are checked against the reference functions, not against each other."""
+    X, y = np.array([[-2.0, -1.0]]), np.array([0])
+    parameters = day29._W1, day29._B1[None], day29._W2, day29._B2[None]
+    dW1, db1, _, db2 = solutions.backward(X, y, *parameters)
+    probs = solutions.softmax(solutions.forward(X, *parameters))
+    for row, right in {
+        "dW1": dW1,
+        "dz1": db1[0],
+        "dscores": db2[0],
+        "probs": probs[0],
+        "loss": solutions.cross_entropy(probs, y),
+    }.items():
+        assert np.allclose(NINE[row], right, atol=5e-5), row
+
+
+def test_rows_by_hand_pass_in_any_form():
+    for form in (np.array, lambda row: np.round(row, 2), lambda row: np.ravel(row).tolist()):
+        verdict = first_verdict("by_hand", {name: form(row) for name, row in NINE.items()})
+        assert verdict.passed, verdict
+
+
+def test_rows_by_hand_may_stay_open():
+    assert first_verdict("by_hand", {}).mistake == "not-attempted"
+    assert first_verdict("by_hand", dict.fromkeys(NINE, ...)).mistake == "not-attempted"
+    some = {**NINE, "loss": ..., "dW1": ((..., 1), (2, 3))}
+    verdict = first_verdict("by_hand", some)
+    assert verdict.mistake == "not-attempted"
+    assert "Next: `loss`" in verdict.hint
+
+
+SLIPS_BY_HAND = [
+    (row, id_, value)
+    for row, (_, slips) in day29._rows_by_hand().items()
+    for id_, values in slips.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "id_", "value"), SLIPS_BY_HAND, ids=[f"{row}-{id_}" for row, id_, _ in SLIPS_BY_HAND]
+)
+def test_slip_by_hand_is_named_and_the_answer_is_not_given_away(row, id_, value):
+    verdict = first_verdict("by_hand", {**NINE, row: value})
+    assert verdict.mistake == id_
+    assert f"`{row}` is not right yet" in verdict.hint
+    for number in np.ravel(NINE[row]):
+        assert number in (0, 1) or f"{abs(number):.4g}" not in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("answers", "mistake", "phrase"),
+    [
+        ({"z1": (-0.25, 2)}, "wrong", "it follows from x, W1 and b1"),
+        ({"z1": (1, 2, 3)}, "wrong-shape", "3 numbers, where 2"),
+        ({"z1": "two"}, "wrong-type", "`z1`"),
+        ({"loss": np.nan}, "not-finite", "`loss`"),
+        ({"z3": (1, 2)}, "wrong", "There is no row 'z3'"),
+        ((1, 2), "wrong-type", "dictionary"),
+    ],
+)
+def test_other_rows_by_hand_are_explained(answers, mistake, phrase):
+    verdict = first_verdict("by_hand", answers)
+    assert verdict.mistake == mistake
+    assert phrase in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("answers", "mistake"),
+    [
+        ({"A": "db2", "B": "dscores", "C": "dz2"}, None),
+        ({"A": "db2 = …", "B": "`dscores`", "C": "da2"}, None),
+        ({"A": "db2", "B": ..., "C": ...}, "not-attempted"),
+        ({"A": "dscores"}, "spoils-too-much"),
+        ({"A": "dz2"}, "spoils-too-much"),
+        ({"B": "dz2"}, "spoils-too-little"),
+        ({"C": "db1"}, "spoils-too-little"),
+        ({"C": "dW3"}, "spoils-others"),
+        ({"D": "dW3"}, "wrong"),
+        ({"A": "b2"}, "wrong"),
+        (["db2"], "wrong-type"),
+        (None, "not-attempted"),
+    ],
+)
+def test_lines_of_the_bug_hunt(answers, mistake):
+    verdict = first_verdict("bug_hunt", answers)
+    assert verdict.mistake == mistake, verdict
+    assert verdict.passed == (mistake is None)
+
+
+def test_suspects_spoil_what_their_line_reaches():
+    probe = checks.backward3.answers()
+    args = checks.backward3._probes[0].args
+    names = ("W1", "b1", "W2", "b2", "W3", "b3")
+    parameters = dict(zip(names, args[2:], strict=True))
+    for name, suspect in day29.suspects().items():
+        right = probe[0].values()
+        pairs = zip(names, suspect(*args[:2], **parameters), right, strict=True)
+        wrong = {p for p, got, wanted in pairs if not np.allclose(got, wanted)}
+        (line, *_) = day29._CULPRITS[name]
+        assert wrong == set(day29._SPOILS[line].split())
+
+
+def test_solution_takes_the_place_of_what_does_not_pass(capsys):
+    def softmax(logits): ...
+
+    def forward(X, W1, b1, W2, b2):
+        return np.maximum(X @ W1 + b1, 0) @ W2 + b2
+
+    assert checks.or_solution(softmax, forward) == [solutions.softmax, forward]
+    assert capsys.readouterr().out.count("softmax") == 1
+    assert checks.or_solution(forward) == [forward]
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="name must be one of"):
+        checks.or_solution(np.sum)
+
+
+def test_answer_for_flat_biases_only_is_replaced():
+    """The rest of the page calls it with rows."""
+
+    def forward(X, W1, b1, W2, b2):
+        hidden = [[max(0, x @ W1[:, h] + b1[h]) for h in range(len(b1))] for x in X]
+        return np.array(hidden) @ W2 + b2
+
+    assert first_verdict("forward", forward).passed
+    assert checks.or_solution(forward) == [solutions.forward]
+
+
+def test_hints_are_not_used_up_by_or_solution():
+    def softmax(logits):
+        return np.exp(logits)
+
+    first = first_verdict("softmax", lambda z: z + 7).hint
+    checks.or_solution(softmax)
+    assert checks.softmax(lambda z: z + 7).hint != first

@@ -47,20 +47,23 @@ def test_day_29_network_matches_the_package(batch):
     assert np.array_equal(Network(2, 3, 2).W1, scratch.TwoLayerMLP(2, 3, 2).W1)
 
 
-def test_day_29_gradient_check_matches_the_package(batch):
-    """Even for a wrong gradient with varying errors, so both check the same entries."""
-    _, check = written_out(29, "relative_error", "grad_check", np=np)
+def test_day_29_gradient_check_matches_the_package():
+    """Also for three layers, and for a wrong gradient."""
+    given = {"np": np, "numerical_gradient": gradcheck.numerical_gradient}
+    _, check = written_out(29, "norm_ratio", "check_gradients", **given)
+    shapes = {"W1": (3, 5), "b1": (1, 5), "W2": (5, 4), "b2": (1, 4), "W3": (4, 2), "b3": (1, 2)}
+    params = gradcheck.draw_parameters(shapes)
+    X = np.random.default_rng(1).standard_normal((6, 3))
 
-    class Wrong(scratch.TwoLayerMLP):
-        def backward(self, *args):
-            rng = np.random.default_rng(0)
-            return [d * rng.uniform(0.5, 1.5, size=d.shape) for d in super().backward(*args)]
+    def loss(p):
+        hidden = np.tanh(np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"])
+        return (hidden @ p["W3"] + p["b3"]).sum()
 
-    right, wrong = (M(3, 8, 4, weight_scale=0.5) for M in (scratch.TwoLayerMLP, Wrong))
-    assert check(right, *batch) == pytest.approx(gradcheck.grad_check(right, *batch), abs=1e-7)
-    for step in ((), (1e-3,)):
-        expected = gradcheck.grad_check(wrong, *batch, *step)
-        assert check(wrong, *batch, *step) == pytest.approx(expected, rel=1e-6)
+    grads = [np.ones_like(values) for values in params.values()]
+    report = gradcheck.gradient_report(loss, params, grads)
+    ratios = {line.name: line.norm_ratio for line in report.lines}
+    assert check(loss, params, grads) == pytest.approx(ratios)
+    assert max(ratios.values()) > 0.1
 
 
 def test_day_29_training_matches_the_package(batch, capsys):

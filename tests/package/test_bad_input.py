@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nnweek.experiments import train_baseline, train_model_with_optimizer, train_together
-from nnweek.gradcheck import grad_check, gradient_report, numerical_gradient
+from nnweek.gradcheck import draw_parameters, grad_check, gradient_report, numerical_gradient
 from nnweek.loaders import BatchLoader, make_loaders
 from nnweek.models import MNISTMLP
 from nnweek.optimizers import make_optimizer
@@ -80,7 +80,15 @@ GOOD = {
     TwoLayerMLP.cross_entropy: lambda: {"probs": np.full((4, 2), 0.5), "y": Y},
     train_numpy: lambda: {**numpy_training(), "lr": 0.1, "epochs": 2, "verbose": False},
     grad_check: lambda: {**numpy_training(), "eps": 1e-5, "samples": 2},
-    gradient_report: lambda: {**numpy_training(), "eps": 1e-5},
+    draw_parameters: lambda: {"shapes": {"W1": (3, 5)}, "scale": 0.5},
+    gradient_report: lambda: {
+        **{
+            "loss": lambda params: params["W1"].sum(),
+            "params": {"W1": X},
+            "grads": [np.ones((4, 3))],
+        },
+        "eps": 1e-5,
+    },
     numerical_gradient: lambda: {"f": np.sum, "x": X, "eps": 1e-5},
     MNISTMLP: lambda: {"in_dim": 3, "hidden": 2, "num_classes": 2},
     accuracy: lambda: {"pred_logits": torch.zeros(4, 2), "targets": torch.tensor(Y)},
@@ -193,8 +201,8 @@ TABLE = [
     (grad_check, "y", LABELS),
     (grad_check, "eps", RATES),
     (grad_check, "samples", COUNTS),
-    (gradient_report, "X", MATRICES),
-    (gradient_report, "y", LABELS),
+    (draw_parameters, "scale", RATES),
+    (gradient_report, "grads", [([], ValueError, "grads must have one gradient")]),
     (gradient_report, "eps", RATES),
     (numerical_gradient, "eps", RATES),
     (MNISTMLP, "in_dim", COUNTS),

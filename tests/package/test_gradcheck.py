@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+from nnweek.checks.solutions import backward, cross_entropy, forward, softmax
 from nnweek.gradcheck import (
     GradientReport,
     ParameterCheck,
+    draw_parameters,
     grad_check,
     gradient_report,
     norm_ratio,
@@ -145,8 +147,8 @@ def test_relative_error_detects_wrong_small_gradients(batch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda *four: four[:3], "argument 2 is shorter"),
-        (lambda *four: (*four, four[0]), "argument 2 is longer"),
+        (lambda *four: four[:3], "one gradient per parameter, W1, b1, W2, b2; got 3"),
+        (lambda *four: (*four, four[0]), "one gradient per parameter.*got 5"),
         (
             lambda dW1, db1, dW2, db2: (dW1, db1, dW2.T, db2),
             r"gradient of W2 .*\(5, 3\), got \(3, 5\)",
@@ -349,3 +351,93 @@ def test_sweep_refuses_integers_and_invalid_steps():
         step_size_sweep(np.sum, np.arange(3), np.ones(3), [1e-5])
     with pytest.raises(ValueError, match="^steps must"):
         step_size_sweep(np.sum, np.ones(3), np.ones(3), [0])
+
+
+SHAPES = {"W1": (4, 5), "b1": (1, 5), "W2": (5, 3), "b2": (1, 3)}
+
+
+def of_functions(batch, change=lambda gradients: gradients):
+    """A loss, parameters and gradients that were written without a class."""
+    X, y = batch
+
+    def loss(params):
+        return cross_entropy(softmax(forward(X, **params)), y)
+
+    params = draw_parameters(SHAPES)
+    return loss, params, change(backward(X, y, **params))
+
+
+def test_report_works_without_a_class_and_gives_the_same_numbers(batch):
+    loss, params, gradients = of_functions(batch)
+    model = network()
+    vars(model).update(params)
+    report = gradient_report(loss, params, gradients)
+    assert report.norm_ratio < 1e-7
+    by_name = dict(zip(SHAPES, gradients, strict=True))
+    for same in (by_name, list(gradients)):
+        assert gradient_report(loss, params, same) == report
+    for one, other in zip(report.lines, gradient_report(model, *batch).lines, strict=True):
+        assert (one.name, one.where) == (other.name, other.where) or one.max_error < 1e-7
+        assert one.norm_ratio == pytest.approx(other.norm_ratio, abs=1e-8)
+
+
+def test_flat_bias_gradients_are_compared_with_rows(batch):
+    flat = of_functions(batch, lambda four: [g.ravel() if len(g) == 1 else g for g in four])
+    assert gradient_report(*flat).norm_ratio < 1e-7
+
+
+def test_parameters_are_unchanged_without_a_class(batch):
+    loss, params, gradients = of_functions(batch)
+    before = {name: values.tobytes() for name, values in params.items()}
+    gradient_report(loss, params, gradients)
+    assert {name: values.tobytes() for name, values in params.items()} == before
+
+
+def test_drawn_parameters_are_fit_for_a_check(batch):
+    params = draw_parameters(SHAPES)
+    assert {name: values.shape for name, values in params.items()} == SHAPES
+    assert {values.dtype for values in params.values()} == {np.dtype(float)}
+    everything = np.concatenate([np.ravel(values) for values in params.values()])
+    assert 0.3 < everything.std() < 0.7
+    assert_array_equal(draw_parameters(SHAPES)["W1"], params["W1"])
+    assert not np.array_equal(draw_parameters(SHAPES, seed=1)["W1"], params["W1"])
+    assert gradient_report(*of_functions(batch)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        (lambda p: {**p, "W1": p["W1"] / 100, "W2": p["W2"] / 100}, "W1, W2 are small"),
+        (lambda p: {**p, "b1": 0 * p["b1"]}, "b1 is 0"),
+        (lambda p: {**p, "b2": p["b2"].astype(np.float32)}, "b2 is float32"),
+    ],
+)
+def test_report_warns_of_parameters_that_hide_bugs(change, phrase, batch):
+    loss, params, _ = of_functions(batch)
+    params = change(params)
+    report = gradient_report(loss, params, backward(*batch, **params))
+    (warning,) = report.warnings
+    assert phrase in warning
+    assert repr(report).endswith(warning)
+    assert report._repr_markdown_().endswith("\n\n" + warning)
+
+
+def test_forgotten_slope_of_tanh_hides_behind_small_weights(batch):
+    """Day 29 shows this: with tiny weights, a wrong gradient looks like a right one."""
+
+    def without_slope(self, probs, cache, y):
+        X, z1, a1, scores = cache
+        self.activation = "relu"
+        gradients = TwoLayerMLP.backward(self, probs, (X, np.ones_like(z1), a1, scores), y)
+        self.activation = "tanh"
+        return gradients
+
+    forgetful = type("Forgetful", (TwoLayerMLP,), {"backward": without_slope})
+    ratio = {
+        (kind, scale): gradient_report(kind(4, 5, 3, "tanh", weight_scale=scale), *batch).norm_ratio
+        for kind in (TwoLayerMLP, forgetful)
+        for scale in (1e-4, 0.5)
+    }
+    assert ratio[forgetful, 1e-4] < 2 * ratio[TwoLayerMLP, 1e-4] < 1e-5
+    assert ratio[forgetful, 0.5] > 1e-2
+    assert ratio[TwoLayerMLP, 0.5] < 1e-7
