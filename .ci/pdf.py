@@ -33,7 +33,9 @@ SITE = ROOT / "book" / "_build" / "html"
 NAME = "week-5-neural-networks.pdf"
 
 # Elements that are useless on paper.
-SCREEN_ONLY = ".headerlink, .toctree-wrapper, script, details.hide summary, .start, .week-line, .letters"
+SCREEN_ONLY = (
+    ".headerlink, .toctree-wrapper, script, details.hide summary, .start, .week-line, .letters"
+)
 # These fonts come with matplotlib, so the book looks the same on every machine.
 FONTS = {
     "STIXGeneral.ttf": ("Book", "normal", "normal"),

@@ -167,7 +167,7 @@ def gradient_report(loss, params, grads, eps=1e-5):
 
     The norm ratio summarises a parameter and is robust to tiny single gradients; the largest
     elementwise error shows where to look. The report warns if the parameters are not fit for a
-    check: weights of about 0.5, biases that are not 0, and float64 (see `draw_parameters`).
+    check: weights of about 0.5, biases that are not 0, and float64 (see `draw_parameters`)::
 
         params = draw_parameters({"W1": (3, 5), "b1": (1, 5), "W2": (5, 2), "b2": (1, 2)})
         loss = lambda params: cross_entropy(softmax(forward(X, **params)), y)

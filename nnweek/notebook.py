@@ -18,6 +18,7 @@ import linecache
 import os
 import sys
 import threading
+import warnings
 
 from nnweek._console import printable
 
@@ -42,14 +43,18 @@ class text_says:
         self.claim = claim
 
     def __enter__(self):
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("ignore")  # of the mean of an empty slice, say: one line is enough
         return self
 
     def __exit__(self, kind, error, trace):
-        if not isinstance(error, Exception):
+        found = _found(error, trace) if isinstance(error, Exception) else None
+        self._warnings.__exit__(kind, error, trace)
+        if found is None:
             return False
         if trace.tb_frame.f_globals.get("SMALL"):
             return True
-        found = _found(error, trace)
         if os.environ.get("NNWEEK_STRICT"):
             raise AssertionError(f"The text says that {self.claim}, but {found}.") from error
         print(printable(f"The text says that {self.claim}. In your run, {found}."))
@@ -128,6 +133,8 @@ def progress_bar(iterable=None, *, show=None, **options):
 
 def _say_interrupted(shell, kind, error, trace, tb_offset=None):
     """Show one sentence in place of the traceback of an interrupt."""
+    if "torch" in sys.modules:  # the interrupt may have come just before PyTorch's own clean-up
+        sys.modules["torch"].set_grad_enabled(True)
     text = [f"{kind.__name__}: {INTERRUPTED}"]
     shell._showtraceback(kind, error, text)
     return text

@@ -2,7 +2,7 @@
 
 Every figure is transparent and readable on white and on black, and lines differ in more than
 their colour. A name that SERIES knows has the same colour all week. In a cell that draws its own
-figure, `style_of(label)` gives a line the look of its name:
+figure, `style_of(label)` gives a line the look of its name::
 
     ax.plot(x, y, **style_of("Adam"))
 
@@ -40,7 +40,7 @@ SERIES = {
     "SGD": 0, "Momentum": 1, "Adam": 2,
     "ReLU": 0, "sigmoid": 1, "tanh": 2,
     "constant": 0, "warm-up": 1, "cosine": 2, "OneCycle": 3,
-    "one-sided": 1, "centred": 0, "float64": 0, "float32": 1,
+    "one-sided": 0, "centred": 1, "float64": 0, "float32": 1,
 }  # fmt: skip
 TITLE_LETTERS = 52  # in one line of a figure's width
 WIDTH = 5.2  # inches; 10 points are then at least 9.4 pixels on a phone of 390
@@ -89,24 +89,24 @@ if "ipykernel" in sys.modules:
     _figures.install(get_ipython())
 
 
-def name_in(label):
+def _name_in(label):
     """Return the name in a label, as in "training, against steps" and "ReLU (He)"."""
     return re.split(r"[,:(]", str(label))[0].strip()
 
 
-def styles_of(labels):
+def _styles_of(labels):
     """Return {label: its colour, dash and marker}, as `style_of` does, for one figure.
 
     Labels that SERIES does not know get the colours that the others leave free, in order. Labels
     with the same name, as in "ReLU, He" and "ReLU, too small", differ in their dashes only.
     """
-    places = {name_in(label): SERIES.get(name_in(label)) for label in labels}
+    places = {_name_in(label): SERIES.get(_name_in(label)) for label in labels}
     free = [k for k in range(len(COLORS)) if k not in places.values()]
     following = chain(free, cycle(range(len(COLORS))))
     places = {name: next(following) if k is None else k for name, k in places.items()}
     seen, found = [], {}
     for label in labels:
-        place = places[name_in(label)]
+        place = places[_name_in(label)]
         nth = (place + seen.count(place)) % len(DASHES)
         seen.append(place)
         found[label] = {"color": COLORS[place], "linestyle": DASHES[nth], "marker": MARKERS[nth]}
@@ -123,9 +123,9 @@ def style_of(label, *, marker=False):
     Raises:
         ValueError: if SERIES does not know the name.
     """
-    if name_in(label) not in SERIES:
-        raise ValueError(f"SERIES has no {name_in(label)!r}; it knows {', '.join(SERIES)}")
-    style = {"label": label, **styles_of([label])[label]}
+    if _name_in(label) not in SERIES:
+        raise ValueError(f"SERIES has no {_name_in(label)!r}; it knows {', '.join(SERIES)}")
+    style = {"label": label, **_styles_of([label])[label]}
     return style if marker else style | {"marker": ""}
 
 
@@ -207,7 +207,7 @@ def plot_panels(panels, title, xlabel, ylabel, *, ylim=None):
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     names = list(dict.fromkeys(label for curves in panels.values() for label in curves))
-    styles = styles_of(names)
+    styles = _styles_of(names)
     with _figure(
         rows, columns, figsize=(WIDTH, 1.5 * rows + 0.7), sharex=True, sharey=True, squeeze=False
     ) as (figure, axes):
@@ -410,7 +410,7 @@ def _on_tile(ax):
 
 def _styled(series):
     """Return [((label, values), style)] for {label: values}."""
-    return list(zip(series.items(), styles_of(series).values(), strict=True))
+    return list(zip(series.items(), _styles_of(series).values(), strict=True))
 
 
 def _title(figure, title):

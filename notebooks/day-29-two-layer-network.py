@@ -1449,10 +1449,9 @@ with text_says("with weights of 0.5 it is found"):
 #
 # `draw_parameters` draws them, and `gradient_report` warns if yours differ.
 #
-# **Exercise 11.** *(about 12 minutes, hard)* Three people have written `backward3` in these lines, top to bottom:
-# `dscores`; `dW3`, `db3`, `da2`; `dz2`; `dW2`, `db2`, `da1`; `dz1`; `dW1`, `db1`. Each made one mistake, in one line. You
-# see only their reports, on six examples with parameters drawn by the recipe; the gradients are those of the entry with the
-# largest error. Name the line.
+# Three people have written `backward3` in these lines, top to bottom: `dscores`; `dW3`, `db3`, `da2`; `dz2`; `dW2`, `db2`,
+# `da1`; `dz1`; `dW1`, `db1`. Each made one mistake, in one line. You see only their reports, on six examples with
+# parameters drawn by the recipe; the gradients are those of the entry with the largest error.
 
 # %% tags=["hide-input"]
 from nnweek.checks.day29 import suspects
@@ -1473,6 +1472,9 @@ Markdown(
         for name, report in reports.items()
     )
 )
+
+# %% [markdown]
+# **Exercise 11.** *(about 12 minutes, hard)* Name the line in which each of the three made the mistake.
 
 # %%
 checks.bug_hunt({"A": ..., "B": ..., "C": ...})
@@ -1580,36 +1582,35 @@ for i, vi in enumerate(v):
         heights[i, j] = walker.loss(X_spiral, y_spiral)[0]
 put(walker, end)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "The loss as colours and contour lines on a plane through weight space, dark where it is low, with the path of training drawn on it: it starts high, drops into a curved valley and then follows the valley floor to the marked end."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The loss as contour lines on a plane through weight space, with the path of training drawn on it: it starts high, drops into a curved valley and then follows the valley floor to the marked end."}}
 with plt.rc_context(STYLE):
-    figure, ax = plt.subplots(figsize=(5.2, 4.6))
+    _, ax = plt.subplots(figsize=(5.2, 4.6))
     ax.grid(False)
     levels = np.geomspace(heights.min(), np.quantile(heights, 0.97), 12)
-    filled = ax.contourf(
-        u, v, heights, levels=levels, cmap="viridis", alpha=0.85, extend="max"
+    lines = ax.contour(
+        u, v, heights, levels=levels, colors=GREY, linewidths=0.8
     )
-    scale = figure.colorbar(filled, label="Loss", ticks=levels[::3])
-    scale.ax.set_yticklabels([f"{level:.2g}" for level in levels[::3]])
-    ax.plot(*along.T, color="white", linestyle="-", linewidth=3.5)
-    ax.plot(*along.T, color=COLORS[1], linestyle="-", linewidth=1.8,
-            label="path")  # fmt: skip
+    ax.clabel(lines, levels[::2], fontsize=10, fmt="%.2g")
+    ax.plot(*along.T, color=COLORS[1], linestyle="-")
     for place, marker, name in [(0, "o", "start"), (-1, "*", "end")]:
         ax.plot(
-            *along[place], marker=marker, markersize=[9, 15][marker == "*"],
-            color=COLORS[1], markeredgecolor="white", linestyle="none", label=name,
+            *along[place], marker=marker, markersize=[7, 13][marker == "*"],
+            color=COLORS[1],
         )  # fmt: skip
+        ax.annotate(
+            name, along[place], xytext=(8, 4), textcoords="offset points"
+        )
     ax.set(
         title="A slice of the loss surface",
         xlabel="Direction of largest movement",
         ylabel="Second direction",
     )
-    figure.legend(loc="outside lower center", ncols=3)
     plt.show()
 
 # %% [markdown]
-# *How to read it:* colours show the loss. The path runs through all 322 dimensions; drawn is its shadow, so its start lies
-# higher than the colour around it says. The jumps at the start cross a steep valley; the long curve follows its floor. Day
-# 33 is about doing this faster.
+# *How to read it:* the loss is the same all along a grey line. The path runs through all 322 dimensions; drawn is its
+# shadow, so its start lies higher than the lines around it say. The jumps at the start cross a steep valley; the long
+# curve follows its floor. Day 33 is about doing this faster.
 
 # %% tags=["hide-input"]
 Markdown(

@@ -64,11 +64,12 @@ from itertools import product
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML, Markdown
+from matplotlib.colors import to_rgba
 
 from nnweek import checks, results
 from nnweek.gradcheck import grad_check, norm_ratio, numerical_gradient
 from nnweek.notebook import progress_bar, text_says
-from nnweek.plots import COLORS, GREY, STYLE, plot_curves
+from nnweek.plots import COLORS, GREY, INK, STYLE, TILE, plot_curves
 from nnweek.scratch import TwoLayerMLP, train_numpy
 from nnweek.toy import make_spirals, make_toy_data
 
@@ -961,21 +962,16 @@ dead_at_start = dead(DeepMLP(SIX, "ReLU", INITS["He"], SEEDS), X_spiral)
 
 
 def heat_map(ax, values, texts, rows, columns, highest):
-    """Draw a matrix of numbers with a text in each cell."""
+    """Draw a matrix of numbers, the deeper the larger, with a text in each cell."""
     values = np.asarray(values, dtype=float)
     ax.grid(False)
-    image = ax.imshow(values, "viridis_r", vmin=0, vmax=highest, aspect="auto")
+    ax.set_facecolor(TILE)
     for i, j in np.ndindex(values.shape):
-        r, g, b, _ = image.cmap(image.norm(values[i, j]))
-        dark = 0.3 * r + 0.6 * g + 0.1 * b < 0.5 or np.isnan(values[i, j])
-        ax.text(
-            j,
-            i,
-            texts[i][j],
-            ha="center",
-            va="center",
-            color="white" if dark else "black",
-        )
+        depth = np.clip(np.nan_to_num(values[i, j] / highest, nan=1), 0, 1)
+        shade = to_rgba(COLORS[0], 0.6 * depth)
+        ax.add_patch(plt.Rectangle((j - 0.5, i - 0.5), 1, 1, color=shade, lw=0))
+        ax.text(j, i, texts[i][j], ha="center", va="center", color=INK)
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     ax.set(xticks=range(len(columns)), xticklabels=columns)
     ax.set(yticks=range(len(rows)), yticklabels=rows)
     ax.tick_params(length=0)

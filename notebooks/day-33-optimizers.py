@@ -736,6 +736,7 @@ for hidden in (256, 8):
 
 # %% tags=["hide-input"]
 def in_words(ratio):
+    """Say how the seconds of the two ways compare."""
     if ratio > 1.1:
         return f"**{ratio:.1f} times** quicker than one after the other"
     if ratio < 0.9:

@@ -898,7 +898,7 @@ Markdown(
     f"{raw_neighbour:.0%}."
 )
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit; on the left the settings of the projection, on the right a search by label."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Projector page in a browser: a cloud of points in three dimensions, each drawn as its small digit."}}
 show_screenshot("projector")
 
 # %% tags=["remove-cell"]

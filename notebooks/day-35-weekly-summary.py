@@ -626,7 +626,7 @@ with plt.rc_context(STYLE):
     ax.set_yticks(range(len(gains)), reversed(gains))
     ax.set(
         title=f"What an idea gains in {EPOCHS} epochs",
-        xlabel="Validation accuracy minus the baseline's, in points",
+        xlabel="Gain in validation accuracy, in points",
     )
     plt.show()
 

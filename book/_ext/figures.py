@@ -32,25 +32,15 @@ VISIBLE_DIFFERENCE = 2.0  # root mean square over the pixels, of 255
 
 
 def prepare_figures(folder):
-    """Compress the PNGs in a folder; return {name: (width, height, whether it moves) or SVG}.
-
-    A moving figure keeps its frames and gets a still version of its last one.
-    """
+    """Compress the PNGs in a folder; return {name: (width, height) or SVG}."""
     figures = {}
     for path in folder.glob("*.svg"):
         if OWN.search(svg := path.read_text(encoding="utf-8")):
             figures[path.name] = svg
     for path in folder.glob("*.png"):
         with Image.open(path) as image:
-            moves = getattr(image, "is_animated", False)
-            figures[path.name] = (*image.size, moves)
-            if not moves:
-                path.write_bytes(with_palette(path.read_bytes()))
-                continue
-            image.seek(image.n_frames - 1)
-            still = path.with_name(f"{path.stem}-still.png")
-            if not still.exists():
-                image.save(still, optimize=True)
+            figures[path.name] = image.size
+        path.write_bytes(with_palette(path.read_bytes()))
     return figures
 
 
@@ -78,7 +68,7 @@ def difference(one, other):
 
 
 def place_figures(page, figures):
-    """Put every SVG into a page, and give the others their dimensions and still versions."""
+    """Put every SVG into a page, and give the others their dimensions."""
 
     def placed(tag):
         figure = figures.get(tag["name"])
@@ -86,15 +76,12 @@ def place_figures(page, figures):
             return tag[0]
         if isinstance(figure, str):
             return in_page(figure, tag[0])
-        width, height, moves = figure
+        width, height = figure
         image = tag[0]
         if size := SIZE.search(image):  # of a PNG of twice the density
             (width, height), image = size.groups(), SIZE.sub("", image)
         attributes = f'loading="lazy" decoding="async" width="{width}" height="{height}"'
-        image = image.replace("<img ", f"<img {attributes} ", 1)
-        still = tag["folder"] + tag["name"].replace(".png", "-still.png")
-        source = f'<source media="(prefers-reduced-motion: reduce)" srcset="{still}"/>'
-        return f"<picture>{source}{image}</picture>" if moves else image
+        return image.replace("<img ", f"<img {attributes} ", 1)
 
     return FIGURE.sub(placed, page)
 

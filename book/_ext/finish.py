@@ -179,6 +179,10 @@ STYLESHEET = re.compile(r'<link [^>]*href="([^"?]+\.css)(?:\?[^"]*)?"[^>]*>\s*')
 ADDRESS = re.compile(r"""url\((["']?)(?!data:|https?:|[#/])([^"')]+)\1\)""")
 
 
+# Jupyter Book lists the files of _static in the file system's order; the later of two rules wins.
+OWN_STYLES = [f"_static/{name}.css" for name in ("week", "figures", "tasks", "landing")]
+
+
 def join_styles(files):
     """Replace all stylesheets of a page by one that holds the rules that can match.
 
@@ -191,7 +195,9 @@ def join_styles(files):
     for page in select(files, ".html"):
         folder, text = posixpath.dirname(page), files[page]
         links = list(STYLESHEET.finditer(text))
-        styles = tuple(normal_path(folder, link[1]) for link in links)
+        styles = [normal_path(folder, link[1]) for link in links]
+        ours = [style for style in OWN_STYLES if style in styles]
+        styles = (*(style for style in styles if style not in ours), *ours)
         if len(styles) < 2 or not all(style in files for style in styles):
             continue  # finished by an earlier build, or a template
         if styles not in joined:

@@ -159,7 +159,8 @@ def insert_from_days(app, doctree, docname):
         images = app.env.get_doctree(place["page"]).findall(nodes.image)
         matches = [image for image in images if image.get("alt", "").startswith(place["alt"])]
         if matches:
-            image = matches[0].deepcopy()
+            # The page may have a figure as a PNG and as an SVG.
+            image = max(matches, key=lambda each: each["uri"].endswith(".svg")).deepcopy()
             image["classes"].append("cropped")  # the axes' content only: book/_ext/figures.py
             place.replace_self(image)
         else:

@@ -21,8 +21,9 @@ def setup(app):
 def set_numbers(app, doctree, docname):
     for table in doctree.findall(nodes.table):
         for text in list(table.findall(nodes.Text)):
-            if not isinstance(text.parent, nodes.literal) and POWER.search(text):
-                text.parent.replace(text, nodes.Text(POWER.sub(power, text)))
+            shown = POWER.sub(power, text.replace("✅", "ok"))  # not every font has the mark
+            if shown != text and not isinstance(text.parent, nodes.literal):
+                text.parent.replace(text, nodes.Text(shown))
         for column in columns(table):
             if is_numeric([cell.astext().strip() for cell in column if not head(cell)]):
                 for cell in column:

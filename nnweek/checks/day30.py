@@ -1804,8 +1804,9 @@ bound = _Form(
         ),
     ),
     hints=(
-        "Find the largest slope first: where is s(1 − s) largest for s between 0 and 1?",
-        "The chain rule multiplies: six layers, six factors.",
+        "Begin with one sigmoid: the other three numbers follow from it.",
+        "Where is s(1 − s) largest, for s between 0 and 1? The chain rule multiplies: six layers, six "
+        "factors.",
     ),
 )
 

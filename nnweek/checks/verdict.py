@@ -5,13 +5,16 @@ page's text colour (`currentColor`), so it is legible on dark and light backgrou
 and a sign carry the meaning, never a colour alone.
 """
 
+import contextlib
 import html
 import itertools
+import json
 import os
 import re
 import sys
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 
 from nnweek._console import printable
 
@@ -29,6 +32,8 @@ _wrap = textwrap.TextWrapper(
 # The published book. Its own build sets NNWEEK_BOOK to a relative address, so that its pages
 # link to each other wherever they are served.
 _BOOK = "https://nnweek.github.io/week5-neural-networks"
+_BUILT = Path(__file__).resolve().parents[2] / "book" / "_build" / "html"  # in a clone
+_PAGE = "what-went-wrong.html"
 
 # Mistakes that can happen in every exercise: {id: explanation}.
 GENERIC = {
@@ -89,7 +94,7 @@ class Verdict:
         """The URL at which the book explains the mistake, or None."""
         if self.mistake in (None, "not-attempted"):
             return None
-        return f"{_BOOK}/what-went-wrong.html#{anchor(self.exercise, self.mistake)}"
+        return f"{_BOOK}/{_PAGE}#{anchor(self.exercise, self.mistake)}"
 
     def __repr__(self):
         lines = [
@@ -98,6 +103,8 @@ class Verdict:
         ]
         if self.address:
             lines.append(f"  {self.address}")
+            if own := _own_book():
+                lines.append(f"  Offline: {self.address.replace(_BOOK, own, 1)}")
         return printable("\n".join([self.title, *lines]))
 
     def _ipython_display_(self):
@@ -125,8 +132,12 @@ class Verdict:
             lines += (
                 f'<p style="margin:.3em 0"><a href="{address}"{new_tab}>'
                 f"<code>{html.escape(self.mistake)}</code> on the page "
-                "<em>What went wrong?</em></a></p>"
+                "<em>What went wrong?</em></a>"
             )
+            if book == _BOOK and (own := _own_book()):
+                own = html.escape(self.address.replace(_BOOK, own, 1))
+                lines += f' (<a href="{own}"{new_tab}>offline</a>, in the book that you built)'
+            lines += "</p>"
         return (
             f'<div role="status" class="verdict {state}" style="{_BOX.format(edge=edge)}">'
             f"<strong>{html.escape(self.title)}</strong>{lines}</div>"
@@ -158,6 +169,24 @@ def _display(verdict):
     from IPython.display import display
 
     display({"text/plain": repr(verdict), "text/html": verdict._repr_html_()}, raw=True)
+
+
+def _own_book():
+    """Return the address of the book built in this clone, relative to the notebook, or None.
+
+    Only Jupyter started in the clone's own folder shows it: a page of Jupyter opens nothing that
+    lies outside of the folder in which Jupyter was started, and no `file:` address.
+    """
+    if not (_BUILT / _PAGE).is_file() or not Path.cwd().is_relative_to(_BUILT.parents[2]):
+        return None
+    with contextlib.suppress(ImportError, OSError, ValueError, KeyError):  # no Jupyter server
+        from jupyter_core.paths import jupyter_runtime_dir
+
+        server = Path(jupyter_runtime_dir(), f"jpserver-{os.environ['JPY_PARENT_PID']}.json")
+        root = json.loads(server.read_text(encoding="utf-8"))["root_dir"]
+        if not _BUILT.is_relative_to(Path(root).expanduser().resolve()):
+            return None
+    return Path(os.path.relpath(_BUILT)).as_posix()
 
 
 def anchor(exercise, mistake):

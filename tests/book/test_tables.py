@@ -46,6 +46,7 @@ def test_column_without_anything_is_not_one_of_numbers():
     ("text", "shown"),
     [
         ("1.1e-09", "1.1·10⁻⁹"),
+        ("✅", "ok"),
         ("about 3e+12 of", "about 3·10¹² of"),
         ("1e-12, 2e-3", "1·10⁻¹², 2·10⁻³"),
         ("x1e-12 and 1e-3x", "x1e-12 and 1e-3x"),

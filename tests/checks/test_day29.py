@@ -725,8 +725,8 @@ def three_loops(bugs, X, y, *parameters):
         before, after = [], [X[n]]
         for k in range(3):
             before.append(after[-1] @ weights[k] + np.ravel(biases[k]))
-            bent = k < 2 and not (k == 1 and "missing-relu" in bugs)
-            after.append(np.maximum(before[-1], 0) if bent else before[-1])
+            rectified = k < 2 and not (k == 1 and "missing-relu" in bugs)
+            after.append(np.maximum(before[-1], 0) if rectified else before[-1])
         d = np.exp(after[-1]) / np.exp(after[-1]).sum()
         if "one-hot-not-subtracted" not in bugs:
             d[y[n]] -= 1

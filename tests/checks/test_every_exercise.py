@@ -209,6 +209,7 @@ def test_html_verdict_is_escaped_and_needs_no_colour():
 
 def test_verdict_links_to_its_explanation_in_the_book(monkeypatch):
     monkeypatch.delenv("NNWEEK_BOOK", raising=False)
+    monkeypatch.setattr("nnweek.checks.verdict._BUILT", Path("nowhere"))
     verdict = checks.backward(backward_arrays({"sign"}))
     assert re.fullmatch(r"https://.*/what-went-wrong\.html#backward-sign", verdict.address)
     assert verdict.address in repr(verdict)

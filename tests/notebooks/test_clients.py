@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from nnweek.checks import verdict
+from nnweek.checks.verdict import Verdict
 from nnweek.commands import start
 from support import ROOT
+from support.browser import browser, missing
 from support.days import Day, git
+from support.notebooks import SOURCES
 
 ENOUGH = 300  # seconds; only a program that hangs takes as long
 NBCONVERT = ("nbconvert", "--to", "notebook", "--execute", "--inplace", "day-30-small.ipynb")
@@ -47,14 +52,14 @@ def environment(tmp_path_factory):
     return {**env, "PATH": str(Path(sys.executable).parent) + os.pathsep + env["PATH"]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def execute(environment):
     """Run a Python module with arguments in a folder."""
 
-    def execute(module, *arguments, cwd):
+    def execute(module, *arguments, cwd, **settings):
         command = [sys.executable, "-m", module, *arguments]
-        options = {"env": environment, "capture_output": True, "text": True, "timeout": ENOUGH}
-        ran = subprocess.run(command, cwd=cwd, **options)
+        options = {"capture_output": True, "text": True, "timeout": ENOUGH}
+        ran = subprocess.run(command, cwd=cwd, env={**environment, **settings}, **options)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
     return execute
@@ -297,3 +302,143 @@ def test_git_sees_nothing_of_a_learners_folder(day, repository, monkeypatch):
     assert git("status", "--porcelain", cwd=repository) == ""
     git("clean", "--quiet", "-d", "--force", cwd=repository)
     assert copy.exists()
+
+
+# Day 29 with other numbers, and few of them.
+NUMBERS = {"SEED": 7, "EPOCHS": 8, "SPIRAL_EPOCHS": 8, "DIGIT_EPOCHS": 2}
+DAY_29 = SOURCES[29].with_suffix(".ipynb")
+
+
+@pytest.fixture(scope="module")
+def real_day(execute, tmp_path_factory):
+    """Day 29 as papermill writes it, run with `NUMBERS` on the stand-in."""
+    if importlib.util.find_spec("papermill") is None:
+        pytest.skip("papermill is not installed (bash .ci/notebook-tools)")
+    folder = tmp_path_factory.mktemp("real")
+    settings = {
+        "NNWEEK_DATASET": "stand-in",
+        "NNWEEK_DATA": str(folder / "data"),
+        "NNWEEK_RESULTS": str(folder / "results.jsonl"),
+        "NNWEEK_STRICT": "",
+        "OMP_NUM_THREADS": "1",
+    }
+    numbers = [part for name, value in NUMBERS.items() for part in ("-p", name, str(value))]
+    execute("papermill", DAY_29, "run.ipynb", *numbers, "--no-progress-bar", cwd=folder, **settings)
+    return folder / "run.ipynb", settings
+
+
+def shown(notebook, code):
+    """What the cells show whose code contains `code`, as text."""
+    found = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and code in "".join(cell["source"]):
+            for output in cell["outputs"]:
+                text = output.get("text") or output.get("data", {}).get("text/plain", "")
+                found.append("".join(text))
+    return "".join(found)
+
+
+@pytest.mark.slow
+def test_papermill_runs_a_day_with_other_numbers(real_day):
+    notebook = json.loads(real_day[0].read_text(encoding="utf-8"))
+    tags = [cell["metadata"].get("tags", []) for cell in notebook["cells"]]
+    assert ["injected-parameters"] in tags
+    assert re.findall(r"^Epoch (\d+)", shown(notebook, "DIGIT_EPOCHS + 1"), re.M) == ["1", "2"]
+    assert shown(notebook, "losses = train_numpy(").splitlines()[-1].startswith("Epoch 8/8")
+    assert "○ softmax: not attempted yet" in shown(notebook, "checks.softmax(softmax)")
+
+
+@pytest.mark.slow
+def test_jupyter_execute_gives_what_papermill_gives(real_day, execute):
+    path, settings = real_day
+    before = json.loads(path.read_text(encoding="utf-8"))
+    again = path.with_name("again.ipynb")
+    cleared = json.loads(path.read_text(encoding="utf-8"))
+    for cell in cleared["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(outputs=[], execution_count=None)
+    again.write_text(json.dumps(cleared), encoding="utf-8")
+    execute("jupyter", "execute", "--inplace", again.name, cwd=again.parent, **settings)
+    after = json.loads(again.read_text(encoding="utf-8"))
+    for code in ("DIGIT_EPOCHS + 1", "losses = train_numpy(", "checks.softmax(softmax)"):
+        assert shown(before, code) == shown(after, code) != ""
+
+
+@pytest.mark.slow
+@needs("nbconvert")
+def test_nbconvert_writes_a_page_with_verdicts_and_figures(real_day, execute):
+    path, settings = real_day
+    execute("nbconvert", "--to", "html", path.name, cwd=path.parent, **settings)
+    page = path.with_suffix(".html").read_text(encoding="utf-8")
+    assert "○ softmax: not attempted yet" in page
+    assert page.count("data:image/png;base64,") >= 7
+    assert "Traceback" not in page
+
+
+LOOK = """(() => {
+    const title = document.querySelector('.jp-OutputArea-output strong');
+    if (!title) return null;
+    const style = getComputedStyle(title.parentElement);
+    return [title.parentElement.innerText, style.borderLeftStyle, style.borderLeftWidth];
+})()"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+@pytest.mark.parametrize("server", ["in the root"], indirect=True)
+def test_verdict_keeps_its_look_in_an_untrusted_copy(server):
+    """Nobody signed the copy, so JupyterLab removes from its outputs what could be harmful."""
+    wrong = Verdict("backward", False, "no-batch-average", "`dW1` is 80 times too large.")
+    notebook = server.day.notebook()
+    data = {"text/plain": [repr(wrong)], "text/html": [wrong._repr_html_()]}
+    output = {"output_type": "display_data", "data": data, "metadata": {}}
+    script = {"text/html": ["<script>window.harmful = true</script><b id='harmless'>b</b>"]}
+    notebook["cells"][1].update(outputs=[{**output, "data": script}, output], execution_count=1)
+    (server.day.folder / "copy.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    root = server.url.partition("api/contents/")[0]
+    with browser() as window:
+        window.open(f"{root}lab/tree/notebooks/copy.ipynb?token=secret")
+        text, edge, width = window.wait_until(LOOK)
+        assert not window.evaluate("window.harmful || false"), "JupyterLab trusts the copy"
+    assert text.startswith("✗ backward: not yet – no-batch-average")
+    assert "What went wrong?" in text
+    assert (edge, width) == ("dashed", "6px")
+
+
+@pytest.mark.parametrize(
+    ("started_in", "works_in", "link"),
+    [
+        (".", "my-week", "../book/_build/html"),
+        ("my-week", "my-week", None),
+        (None, "my-week", "../book/_build/html"),  # another program, or a terminal
+        (None, "..", None),
+    ],
+)
+def test_verdict_links_to_the_built_book_where_the_client_can_open_it(
+    started_in, works_in, link, tmp_path, monkeypatch
+):
+    clone = tmp_path / "clone"
+    built = clone / "book" / "_build" / "html"
+    (clone / "my-week").mkdir(parents=True)
+    monkeypatch.setattr(verdict, "_BUILT", built)
+    monkeypatch.delenv("NNWEEK_BOOK", raising=False)
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    monkeypatch.chdir(clone / works_in)
+    if started_in:
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+        monkeypatch.setenv("JPY_PARENT_PID", "12")
+        server = json.dumps({"root_dir": str(clone / started_in)})
+        (tmp_path / "jpserver-12.json").write_text(server, encoding="utf-8")
+    wrong = Verdict("backward", False, "sign")
+    website = f'href="{wrong.address}"'
+    assert website in wrong._repr_html_()
+    assert "offline" not in wrong._repr_html_() + repr(wrong).lower(), "nothing is built"
+    built.mkdir(parents=True)
+    (built / "what-went-wrong.html").touch()
+    page = wrong._repr_html_()
+    assert website in page, "a teacher who gets the notebook needs it"
+    if link is None:
+        assert "offline" not in page + repr(wrong).lower()
+    else:
+        assert f'href="{link}/what-went-wrong.html#backward-sign"' in page
+        assert f"Offline: {link}/what-went-wrong.html#backward-sign" in repr(wrong)

@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 
+import numpy as np
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 from nnweek import notebook
@@ -75,6 +78,18 @@ def test_claim_that_holds_says_nothing(mode, request, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_claim_about_a_very_short_run_is_one_line(calm, capfd):
+    """As that of Day 34 after one epoch of few images, for which NumPy has two warnings."""
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with text_says("the curve falls"):
+            assert np.mean([]) < 1  # computed once more for the line
+        assert shown == []
+        warnings.warn("of a cell", stacklevel=1)
+        assert len(shown) == 1, "other warnings are shown as before"
+    assert len(capfd.readouterr().out.splitlines()) == 1
+
+
 @pytest.mark.parametrize("mode", ["strict", "calm"])
 def test_quick_run_with_few_images_is_not_compared_with_the_text(
     mode, request, monkeypatch, capsys
@@ -125,6 +140,17 @@ def test_interrupted_cell_says_so_in_one_sentence(capsys):
     shell.run_cell("def f():\n    raise KeyboardInterrupt\nf()")
     out = capsys.readouterr().out.strip()
     assert out == f"KeyboardInterrupt: {INTERRUPTED}"
+
+
+def test_interrupt_leaves_no_cell_without_gradients():
+    """It may come when `no_grad` or a step of an optimizer is about to switch them on again."""
+    shell = InteractiveShell()
+    notebook._prepare(shell)
+    try:
+        shell.run_cell("import torch\ntorch.set_grad_enabled(False)\nraise KeyboardInterrupt")
+        assert torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)
 
 
 def test_own_handler_of_exceptions_is_kept():

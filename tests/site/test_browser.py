@@ -264,7 +264,7 @@ def test_words_keep_a_measure_that_is_easy_to_read(width, window, server):
 def test_nothing_in_the_text_is_a_small_target_on_a_phone(window, server):
     show(window, f"{server.address}/{DAYS[0]}.html")
     set_width(window, PHONE)
-    places = "article summary, .bd-header-article :is(button, a):not(.bar-title)"
+    places = "article summary, .bd-header-article :is(button, a)"
     heights = window.evaluate(
         f"[...document.querySelectorAll('{places}')].filter(week.visible)"
         ".map(e => e.getBoundingClientRect().height).filter(h => h > 0)"
@@ -288,6 +288,10 @@ REACHED_ON_A_DAY = [".in-colab", ".week-line a", "article summary"]
 @pytest.mark.parametrize("name", PAGES)
 def test_tab_reaches_everything_and_shows_the_focus(name, window, server):
     show(window, f"{server.address}/{name}.html", STAND_STILL)
+    if name == PAGES[0]:  # its sidebar is closed until the menu button opens it
+        window.execute_script(
+            "document.querySelector('.bd-header-article .primary-toggle').click();"
+        )
     # Open every <details> first, as a reader would: Tab must also reach what is inside.
     for summary in window.evaluate("[...document.querySelectorAll('summary')]"):
         window.execute_script("arguments[0].focus();", summary)
@@ -389,25 +393,16 @@ def test_theme_button_switches_the_theme_for_every_page(window, server):
     window.execute_script("localStorage.clear();")
 
 
-def test_nothing_moves_for_readers_who_want_no_motion(server):
-    (moving,) = [
-        f"/_images/{path.name}"
-        for path in (SITE / "_images").glob("*.png")
-        if getattr(Image.open(path), "is_animated", False)
-    ]
-    still = moving.replace(".png", "-still.png")
-    for options, shown, hidden in [
-        ([], moving, still),
-        (["--force-prefers-reduced-motion"], still, moving),
-    ]:
+def test_no_picture_moves_by_itself():
+    pictures = [Image.open(path) for path in (SITE / "_images").glob("*.png")]
+    assert not [p.filename for p in pictures if getattr(p, "is_animated", False)]
+
+
+def test_nothing_fades_for_readers_who_want_no_motion(server):
+    for options in ([], ["--force-prefers-reduced-motion"]):
         with browser.browser(f"--proxy-server={server.address}", *options) as window:
-            server.requests.clear()
             window.open(f"{server.address}/{day_page(30)}.html")
             window.execute_script(IN_THE_PAGE)
-            window.evaluate("week.loadPictures()")
-            requested = [path for path, *_ in server.requests]
-            assert shown in requested
-            assert hidden not in requested
             assert (window.evaluate("week.longestTransition()") == 0) == bool(options)
 
 

@@ -15,7 +15,7 @@ import nnweek
 from nnweek._tokens import DARK, LIGHT
 from support import browser
 from support.contents import CONFIG, DAYS
-from support.site import SITE, alt_text, article, html_of, parsed, read
+from support.site import SITE, article, html_of, parsed, read
 
 
 @pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing()))
