@@ -283,12 +283,12 @@ def _of_model(model, X, y):
     The parameters are float copies: in an integer array the step would be rounded away.
     """
     model = copy.copy(model)  # whose parameters may be replaced
-    params = {}
+    _, probs, cache = model.loss(X, y)
+    grads = model.backward(probs, cache, y)
+    params = {}  # read now, so that the gradients do not fit if `backward` changed a parameter
     for name in PARAMETERS:
         values = np.asarray(getattr(model, name))
         params[name] = np.array(values, dtype=np.result_type(values, np.float32))
-    _, probs, cache = model.loss(X, y)
-    grads = model.backward(probs, cache, y)
 
     def loss(params):
         vars(model).update(params)

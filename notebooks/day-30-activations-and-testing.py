@@ -1181,8 +1181,12 @@ Markdown(
     + f". Now look for 0.38 in the heat map: **{len(stuck)}** settings ended "
     f"within 0.01 of **{linear.mean():.3f}** with every seed. That is where a network *without* "
     "a hidden layer ends, a linear model that can make only one straight cut. "
-    f"They give the same answer as that model for at least **{min(alike):.0%}** "
-    "of the examples."
+    + (
+        f"They give the same answer as that model for at least **{min(alike):.0%}** "
+        "of the examples."
+        if stuck
+        else ""
+    )
 )
 
 # %% tags=["remove-cell"]
@@ -1192,7 +1196,7 @@ with text_says("several networks end at the loss of the linear model"):
     assert 3 <= len(stuck) <= 12
     assert abs(linear.mean() - 0.38) < 0.01
 with text_says("these networks make the same straight cut as a linear model"):
-    assert min(alike) > 0.95
+    assert all(share > 0.95 for share in alike)
 
 # %% [markdown]
 # A network that ends there makes the same straight cut as a linear model; its hidden units have added nothing yet. With

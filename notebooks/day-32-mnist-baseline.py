@@ -509,7 +509,7 @@ with text_says("preparing images one by one outweighs all other stages"):
 
 # %%
 turns = []
-for _ in range(4):
+for _ in progress_bar(range(4), desc="turns"):
     turn = []
     for threads in (1, 2):
         torch.set_num_threads(threads)

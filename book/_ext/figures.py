@@ -106,7 +106,12 @@ def in_page(svg, image):
 
 
 def cropped(svg):
-    """Return an SVG of its axes only, which are the area that its lines are clipped to."""
+    """Return an SVG of its axes only, which are the area that its lines are clipped to.
+
+    The names at the ends of lines, in the colours of the lines, go too.
+    """
+    names = "|".join(plots.COLORS)
+    svg = re.sub(rf"<text [^>]*text-anchor: start; fill: (?:{names})[^>]*>.*?</text>", "", svg)
     boxes = [
         [float(number) for number in box]
         for box in re.findall(

@@ -328,7 +328,7 @@ def focus(window, selector):
 def test_focus_ring_of_a_card_is_painted(window, server):
     """A card clips what is drawn outside it, which the computed style does not show."""
     show(window, f"{server.address}/{PAGES[0]}.html")
-    _, changed = focus(window, ".day .sd-stretched-link")
+    _, changed = focus(window, ".day-title a")
     assert changed.sum() > 1000
 
 

@@ -1,6 +1,7 @@
 """What the landing page of the built site promises, and what a link to any page shows."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,7 +44,8 @@ def wrong_backward(X, y, W1, b1, W2, b2):
     )  # fmt: skip
 
 
-def test_verdict_is_what_the_check_says():
+def test_verdict_is_what_the_check_says(monkeypatch):
+    monkeypatch.setattr("nnweek.checks.verdict._BUILT", Path("nowhere"))  # no link for a clone
     progress_store.forget("backward")
     expected = checks.backward(wrong_backward)
     progress_store.forget("backward")

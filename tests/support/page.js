@@ -48,7 +48,9 @@ window.week = (() => {
     ["", "::before", "::after"].flatMap((part) => {
       const style = getComputedStyle(element, part);
       if (part && style.content === "none") return [];
-      const name = `${element.tagName} ${element.className}${part}`;
+      // The theme's script marks a table that scrolls, at another moment with other stylesheets.
+      const classes = (element.getAttribute("class") ?? "").replace(/ ?more-(left|right)/g, "");
+      const name = `${element.tagName} ${classes}${part}`;
       return [...style].map((property) => `${name} ${property}: ${style.getPropertyValue(property)}`);
     }));
 
@@ -93,7 +95,10 @@ window.week = (() => {
       }
     });
   };
-  const missed = () => reachable().filter((element) => !walk.reached.has(element)).map(describe);
+  // Of the contents beside the page, only the section that is read shows what is in it.
+  const missed = () => reachable()
+    .filter((element) => !walk.reached.has(element) && !element.closest(".page-toc ul ul"))
+    .map(describe);
   const notReached = (selectors) =>
     selectors.filter((selector) => ![...walk.reached].some((element) => element.matches(selector)));
 
