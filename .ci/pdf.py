@@ -72,6 +72,8 @@ def chapter(site, page):
         tag.name, tag["class"] = "div", "unfolded"
     for tag in article.select("summary"):
         tag.name, tag["class"] = "p", "label"
+    for tag in article.select("figure"):  # in a PDF, what needs alt text is the drawing in it
+        tag["role"] = "group"
     # Formulas share the paths of their glyphs, and a figure's ids are its own anywhere.
     for tag in article.select("[id]:not(path, svg.drawn *)"):
         tag["id"] = f"{slug(page)}--{tag['id']}"

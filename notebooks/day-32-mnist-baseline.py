@@ -1257,9 +1257,9 @@ with text_says("a rising validation loss need not mean more mistakes"):
     assert data.is_stand_in or gained > -1
 
 # %% [markdown]
-# One remedy needs no training: **temperature scaling**. Divide all logits by one number $T$ before the softmax. For $T
-# > 1$ the probabilities move towards each other; the order of the scores stays, so no answer changes. $T$ is *chosen*,
-# so it is chosen on the validation set: the value with the lowest cross-entropy.
+# One remedy needs no training: **temperature scaling**. Divide all logits by one number $T$ before the softmax. With a
+# $T$ above 1 the probabilities move towards each other; the order of the scores stays, so no answer changes. $T$ is
+# *chosen*, so it is chosen on the validation set: the value with the lowest cross-entropy.
 
 
 # %%

@@ -448,8 +448,9 @@ with plt.rc_context(STYLE):
         ax.plot(*points.T, **style | {"markersize": 3, "linewidth": 1})
         ax.plot(0, 0, "*", color=GREY, markersize=11)
         ax.annotate(
-            "start", points[0], xytext=(6, 2), textcoords="offset points"
-        )
+            "start", points[0], xytext=(0, 9),
+            textcoords="offset points", ha="center",
+        )  # fmt: skip
         ax.set(title=f"{name}, rate {lr:.2g}", aspect="equal")
     axes[1, 1].axis("off")
     plt.setp(axes[1], xlabel="$x$")

@@ -29,9 +29,21 @@ def setup(app):
     app.add_html_math_renderer(
         "drawn", inline_renderers=(formulas.inline, None), block_renderers=(formulas.block, None)
     )
+    app.connect("doctree-resolved", keep_together)
     app.connect("html-page-context", formulas.add_glyphs)
     # The engine runs in its own threads, which a forked writer process would not have.
     return {"parallel_read_safe": True, "parallel_write_safe": False}
+
+
+def keep_together(app, doctree, docname):
+    """Keep a formula and the punctuation behind it on one line."""
+    for formula in list(doctree.findall(nodes.math)):
+        place = formula.parent.index(formula) + 1
+        text = formula.parent[place] if place < len(formula.parent) else None
+        if isinstance(text, nodes.Text) and (found := re.match(r"[.,;:)?!]+", text)):
+            together = nodes.inline("", "", formula.deepcopy(), nodes.Text(found[0]))
+            together["classes"].append("unbroken")
+            formula.parent[place - 1 : place + 1] = [together, nodes.Text(text[found.end() :])]
 
 
 class Formulas:

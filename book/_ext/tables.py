@@ -6,7 +6,7 @@ from docutils import nodes
 
 # "97.42 %", "0.53 ± 0.07", "1.1e-09", "2 × faster": begins with a digit, a sign or a relation.
 NUMBER = re.compile(
-    r"[<>≈~+−–-]?\s?[\d.,]*\d[\d.,]*(?:e[+-]?\d+)?(?:\s?(?:±|/|of|to|–|×)\s?[\d.,]+)*(?:\s?[%×°]|\s(?:s|ms|min|MB|MiB|kB|px))?"
+    r"[<>≈~+−–-]?\s?[\d.,]*\d[\d.,]*(?:e[+-]?\d+|·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?:\s?(?:±|/|of|to|–|×)\s?[\d.,]+)*(?:\s?[%×°]|\s(?:s|ms|min|MB|MiB|kB|px))?"
 )
 POWER = re.compile(r"(?<![\w.])(\d(?:\.\d+)?)e([+-])0*(\d+)(?!\w)")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

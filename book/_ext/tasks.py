@@ -11,7 +11,7 @@ style sheet `tasks.css` and scripts can address:
       div.cell             stub and check in `pre`, then the verdict
       details.hint, details.solution
     div.prediction#prediction-1[data-answered-by=answer-1]
-                           `answer-1` is the id of the cell whose output is the answer
+    details.result         the outputs of `answer-1`, the cell that answers, and of the next ones
     div.question#question-3[data-answer=b]
       p#question-3-text …  the question
       ol.options           li[data-option=a] …
@@ -146,12 +146,21 @@ class Tasks(SphinxTransform):
                 break
             if is_cell(below) and (output_of(below) or not has_been_run):
                 below["ids"].append(f"answer-{number}")
+                self.cover(below)
                 wrap([paragraph], element.of(
                     "div", ids=[f"prediction-{number}"], classes=["prediction"],
                     data_answered_by=f"answer-{number}",
                 ))  # fmt: skip
                 return
         raise Malformed("Nothing answers this prediction: no cell with an output is below it.")
+
+    def cover(self, cell):
+        """Fold the outputs of adjacent cells, so that a reader can predict before seeing them."""
+        for one in takewhile(is_cell, [cell, *siblings_below(cell)]):
+            if output := output_of(one):
+                summary = element.of("summary", nodes.Text("The result"))
+                output.children = [element.of("details", summary, *output, classes=["result"])]
+                output.children[0].parent = output
 
     def exercise(self, paragraph, number, total):
         """Wrap the task, its cell and the folds below it into one card."""

@@ -3,6 +3,7 @@
 import re
 import types
 
+import formulas as extension
 import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
@@ -27,6 +28,14 @@ def test_mathml_and_drawing_show_the_same_characters(formulas):
     assert drawn == {"𝑎", "1", "√", "𝑛", "<", "𝑦", "^"}
     assert [tag.get_text() for tag in page.math.select("mi, mn, mo")] == list("a1n<y^")
     assert page.math.select("mfrac > msub + msqrt")
+
+
+def test_punctuation_stays_on_the_line_of_its_formula():
+    words = [nodes.Text("So "), nodes.math("", "x = 1"), nodes.Text("), as "), nodes.math("", "y")]
+    page = nodes.paragraph("", "", *words)
+    extension.keep_together(None, page, "page")
+    assert page.astext() == "So x = 1), as y"
+    assert [one.astext() for one in page.findall(nodes.inline)] == ["x = 1),"]
 
 
 def test_displayed_formula_is_larger_than_an_inline_one(formulas):
