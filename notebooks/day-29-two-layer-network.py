@@ -22,8 +22,8 @@
 # - check the gradients of any network, and find a bug from the report of the check alone;
 # - train the network, and say what the hidden layer adds.
 #
-# **Time** about 250 minutes: a neuron 5, forward 20, loss 25, by hand 30, backward 45, a first check 20, training 15,
-# spirals 10, transfer 30, the craft of checking 35, the surface 5, digits 5, questions 5.
+# **Time** about 310 minutes: a neuron 5, forward 20, loss 25, by hand 40, backward 65, a first check 20, training 15,
+# spirals 10, transfer 45, the craft of checking 50, the surface 5, digits 5, questions 5.
 #
 # **You need** Python and NumPy basics, matrix products, and the chain rule from school calculus.
 
@@ -140,8 +140,8 @@ with text_says("the neuron tells all but one of the points apart"):
 # s &= a_1 W_2 + b_2
 # \end{aligned}$$
 #
-# The examples of a *batch* go through together, one per row. The activation $\max(0, z)$ is called **ReLU**. Without it,
-# two layers would be one: $(X W_1) W_2 = X (W_1 W_2)$.
+# Several examples, a *batch*, go through together as the rows of $X$. The activation $\max(0, z)$ is called **ReLU**.
+# Without it, two layers would be one: $(X W_1) W_2 = X (W_1 W_2)$.
 #
 # Most bugs are shapes that do not match or, worse, match by accident. So keep a *shape ledger*, with $N$ examples, $D$
 # features, $H$ hidden units and $C$ classes:
@@ -193,7 +193,7 @@ checks.forward(forward)
 #
 # $$p_{nc} = \frac{e^{s_{nc}}}{\sum_k e^{s_{nk}}}$$
 #
-# Each row becomes positive and sums to one. If you add the same number to all scores of a row, it cancels.
+# Each row becomes positive and sums to one. Adding the same number to all scores of a row changes nothing: it cancels.
 #
 # **Exercise 2.** *(about 12 minutes, medium)* Write the softmax. It should also work for scores of $1000$, whose
 # exponential is too large for the computer. What could you add to a row of scores?
@@ -228,7 +228,8 @@ checks.softmax(softmax)
 # </details>
 #
 # The **cross-entropy** asks how much probability the true class got. It is the mean of $-\log p_{n, y_n}$ over the batch:
-# zero for full confidence in the right class, large for confidence in the wrong one.
+# zero for full confidence in the right class, large for confidence in the wrong one. Here, as in NumPy, $\log$ is the
+# natural logarithm.
 #
 # **Exercise 3.** *(about 10 minutes, medium)* Write the cross-entropy. What should it do if a probability is exactly
 # zero? And on paper: what is the loss of a network that gives each of $C$ classes the same probability?
@@ -289,13 +290,15 @@ checks.cross_entropy(cross_entropy)
 # The softmax gives the first class $\frac{e^2}{e^2 + e^{-1}} \approx 0.9526$ and the second the rest,
 # $p \approx (0.9526, 0.0474)$. The loss is $-\log p_2 \approx 3.0486$.
 #
-# **Backward.** Each step asks: if this number grew a little, how would the loss change? We write $ds$ (in code `dscores`)
-# for $\partial L / \partial s$, and likewise $da_1$, $dW_1$ and so on. A gradient has the shape of what it belongs to.
+# **Backward.** Each step asks: if this number grew a little, how would the loss change? $\partial L / \partial s_1$ is the
+# derivative of $L$ with respect to $s_1$ while all other numbers stay fixed. We write $ds$ (in code `dscores`) for the
+# derivatives with respect to all scores together; it is an array, not the differential of school calculus. Likewise
+# $da_1$, $dW_1$ and so on. A gradient has the shape of what it belongs to.
 #
-# Here $L = -\log p_2 = \log(1 + e^{s_1 - s_2})$. Its derivative with respect to $s_1$ is
-# $e^{s_1 - s_2} / (1 + e^{s_1 - s_2}) = p_1$, and with respect to $s_2$ it is $-p_1 = p_2 - 1$. So $ds$ is the probabilities
-# minus the *one-hot* label (a one at the true class, zeros elsewhere): $ds = p - (0, 1) \approx (0.9526, -0.9526)$. Lower the
-# first score, raise the second.
+# Here $p_2 = e^{s_2} / (e^{s_1} + e^{s_2}) = 1 / (1 + e^{s_1 - s_2})$, so $L = -\log p_2 = \log(1 + e^{s_1 - s_2})$. Its
+# derivative with respect to $s_1$ is $e^{s_1 - s_2} / (1 + e^{s_1 - s_2}) = p_1$, and with respect to $s_2$ it is
+# $-p_1 = p_2 - 1$. So $ds$ is the probabilities minus the *one-hot* label (a one at the true class, zeros elsewhere):
+# $ds = p - (0, 1) \approx (0.9526, -0.9526)$. Lower the first score, raise the second.
 #
 # The second layer multiplied $a_1$ by $W_2$. A weight's gradient is *its input times the gradient of its output*: the
 # first row of $dW_2$ is $2 \cdot ds \approx (1.9051, -1.9051)$, the second is $0 \cdot ds = (0, 0)$. A bias has the
@@ -310,7 +313,7 @@ checks.cross_entropy(cross_entropy)
 # > Multiply along each path, and add up the paths. The reason: if $a$ grows a little, every $s_c$ changes in proportion,
 # > and small changes of the loss add up.
 #
-# So the first gets $0.9526 \cdot 1 + (-0.9526) \cdot (-1) \approx 1.9051$, the second
+# So the first hidden value gets $0.9526 \cdot 1 + (-0.9526) \cdot (-1) \approx 1.9051$, the second
 # $0.9526 \cdot 2 + (-0.9526) \cdot 0.5 \approx 1.4289$: $da_1 \approx (1.9051, 1.4289)$.
 
 # %% tags=["hide-input"]
@@ -348,7 +351,7 @@ with plt.rc_context(STYLE):
     for k, edge in enumerate(edges):
         ends = [places[f"${n[0]}_{n[1:]}$" if n[1:] else f"${n}$"]
                 for n in edge.split()]  # fmt: skip
-        look = {"color": GREY, "linewidth": 0.8, "alpha": 0.5}
+        look = {"color": GREY, "linewidth": 0.8, "alpha": 0.5, "linestyle": "-"}
         if k >= 6:
             look = {"color": COLORS[(k - 6) // 2], "linewidth": 3,
                     "linestyle": ["-", "--"][(k - 6) // 2]}  # fmt: skip
@@ -419,8 +422,9 @@ with text_says("the nudge confirms the sum over the two paths"):
 # > input the gradient times the *other* input. *ReLU* passes the gradient where it passed the value, and stops it
 # > elsewhere (at exactly zero, we choose to stop it).
 #
-# **Exercise 4.** *(about 15 minutes, medium)* Now you, on paper: the same network, with $x = (-2, -1)$, and this time
-# the **first** class is true. Fill in the nine rows, to two digits or more after the point. You may check after each row.
+# **Exercise 4.** *(about 20 minutes, medium)* Now you, on paper: the same network, with $x = (-2, -1)$, and this time
+# the **first** class is true. Fill in the nine rows. Calculate with four digits after the point; give at least two. You
+# may check after each row.
 
 # %%
 nine_rows = {
@@ -492,9 +496,9 @@ checks.by_hand(nine_rows)
 # **Through a layer.** Take any layer $z = \text{in} \cdot W + b$ and suppose that you know $dz$. Written out,
 # $z_{nj} = \sum_i \text{in}_{ni} W_{ij} + b_j$. The weight $W_{ij}$ appears in $z_{nj}$ of *every* example, each time
 # multiplied by $\text{in}_{ni}$. By the sum over paths, $dW_{ij} = \sum_n \text{in}_{ni}\, dz_{nj}$, which is row $i$ of
-# $\text{in}^\top$ times column $j$ of $dz$. So $dW = \text{in}^\top dz$.
+# $\text{in}^\top$ times column $j$ of $dz$. So $dW = \text{in}^\top dz.$
 #
-# **Exercise 5.** *(about 12 minutes, medium)* The first line is worked out above. Find the other two in the same way: in
+# **Exercise 5.** *(about 15 minutes, medium)* The first line is worked out above. Find the other two in the same way: in
 # which $z$ does the bias $b_j$ appear, and in which does the input $\text{in}_{ni}$?
 
 
@@ -552,7 +556,7 @@ checks.layer_backward(layer_backward)
 # | `dW1` | | | |
 # | `db1` | | | |
 #
-# **Exercise 6.** *(about 20 minutes, hard)* Write the backward pass. Before you run it: name three ways to get it wrong
+# **Exercise 6.** *(about 30 minutes, hard)* Write the backward pass. Before you run it: name three ways to get it wrong
 # that no shape would give away.
 
 
@@ -618,11 +622,12 @@ checks.backward(backward)
 # </details>
 
 # %% tags=["hide-input"]
-bugs = {mistake.id for mistake in checks.EXERCISES["backward"].mistakes}
 Markdown(
-    f"The check of this exercise recognises **{len(bugs - {'wrong'})}** mistakes "
-    "by name. Were your three among them? `checks.EXERCISES['backward'].mistakes` "
-    "lists them."
+    "The check of this exercise recognises and explains "
+    f"**{len(checks.EXERCISES['backward'].mistakes)}** mistakes. Were your three "
+    "among them? These lines print them:\n\n"
+    '```python\nfor mistake in checks.EXERCISES["backward"].mistakes:\n'
+    '    print("-", mistake.explanation)\n```'
 )
 
 # %% [markdown]
@@ -645,7 +650,7 @@ Markdown(
 # $$\frac{\partial L}{\partial w} \approx \frac{L(w + \varepsilon) - L(w - \varepsilon)}{2\varepsilon}$$
 #
 # This *centred difference* is slow, one weight at a time, but it shares no code with `backward`. If both agree,
-# `backward` is almost certainly the derivative of the loss that you wrote, be it the right loss or not.
+# `backward` is almost certainly the derivative of the loss that you wrote, whether or not that is the right loss.
 #
 # **Exercise 7.** *(about 15 minutes, medium)* Write it for any function of an array of floats, of any shape.
 
@@ -740,14 +745,14 @@ with text_says("the first check finds no mistake"):
     assert max(ratios.values()) < 1e-7
 
 # %% [markdown]
-# CS231n reads such numbers on this scale:
+# Stanford's course CS231n reads such numbers on this scale:
 #
 # | relative error | reading |
 # |---|---|
 # | above $10^{-2}$ | the gradient is probably wrong |
 # | $10^{-2}$ to $10^{-4}$ | uncomfortable |
 # | $10^{-4}$ to $10^{-7}$ | fine near a kink, such as ReLU's corner at zero; otherwise too high |
-# | below $10^{-7}$ | be happy |
+# | below $10^{-7}$ | fine |
 #
 # A check that cannot fail is worth nothing. So break the gradient on purpose: `dz1 = da1`, without the mask.
 #
@@ -923,9 +928,9 @@ with plt.rc_context(STYLE):
     plt.show()
 
 # %% [markdown]
-# *How to read it:* the height is the mean loss, on a logarithmic axis. It starts at $\log 2$, as it must, and never goes
-# up: the learning rate is small enough. It falls fast while the network finds the direction between the clouds, then
-# slowly, while it grows more confident.
+# *How to read it:* the height is the mean loss, on a logarithmic axis. It starts near $\log 2$, because small weights give
+# scores near zero, so both classes get about the same probability. It never goes up: the learning rate is small enough. It
+# falls fast while the network finds the direction between the clouds, then slowly, while it grows more confident.
 
 
 # %% tags=["hide-input"]
@@ -942,7 +947,7 @@ Markdown(
 )
 
 # %% tags=["remove-cell"]
-with text_says("the loss starts at log 2 and never goes up"):
+with text_says("the loss starts near log 2 and never goes up"):
     assert abs(losses[0] - np.log(2)) < 0.05
     assert all(np.diff(losses) <= 0)
 with text_says("the loss falls fast at first"):
@@ -1026,7 +1031,7 @@ with text_says("the network with a hidden layer separates the spirals"):
 # - The activation is $\tanh z = \frac{e^z - e^{-z}}{e^z + e^{-z}}$. Use the quotient rule: what is its slope, written with
 #   $a_1 = \tanh z_1$ alone?
 #
-# **Exercise 9.** *(about 15 minutes, medium)* Write the backward pass of a network with tanh in the hidden layer and this
+# **Exercise 9.** *(about 20 minutes, medium)* Write the backward pass of a network with tanh in the hidden layer and this
 # squared error. The last layer stays linear: a target may be any number.
 
 
@@ -1072,7 +1077,7 @@ checks.backward_mse(backward_mse)
 # Without the $\frac12$, a factor 2 remains; a mean over all entries divides by $N C$. The rest does not change.
 # </details>
 #
-# **Exercise 10.** *(about 15 minutes, medium)* A third layer, with cross-entropy and ReLU again. Draw the chain of
+# **Exercise 10.** *(about 20 minutes, medium)* A third layer, with cross-entropy and ReLU again. Draw the chain of
 # arrays from $X$ to the loss, write the gradient below each, and then the code.
 
 
@@ -1115,8 +1120,8 @@ checks.backward3(backward3)
 # ```
 # </details>
 #
-# Your tool checks it without a change. The package's `gradient_report` does the same and also shows the largest relative
-# error $|a - b| / (|a| + |b|)$ of a single entry, with both gradients there.
+# Your tool checks it without a change. The package's `gradient_report` does the same. In each parameter it also finds the
+# entry with the largest *relative error* $|a - b| / (|a| + |b|)$; the table shows both gradients there.
 
 # %%
 from nnweek.gradcheck import draw_parameters, gradient_report
@@ -1137,7 +1142,22 @@ def loss3(p):
 
 gradients3 = backward3(X_three, y_three, *params3.values())
 report3 = gradient_report(loss3, params3, gradients3)
-report3
+
+
+# %% tags=["hide-input"]
+def report_table(report):
+    """The columns of a report that fit on a phone; `report` has more."""
+    head = (
+        "| parameter | norm ratio | analytic | numerical |\n|---|---|---|---|\n"
+    )
+    return head + "\n".join(
+        f"| {line.name} | {line.norm_ratio:.1e} | {line.analytic:+.4f} "
+        f"| {line.numerical:+.4f} |"
+        for line in report.lines
+    )
+
+
+Markdown(report_table(report3))
 
 # %% tags=["remove-cell"]
 with text_says("the tool checks three layers"):
@@ -1168,9 +1188,10 @@ with text_says("the tool checks tanh with squared error"):
 #
 # ### Why centred, and which step?
 #
-# A one-sided difference, $(L(w + \varepsilon) - L(w)) / \varepsilon$, costs half as much. What does it lose? By Taylor's
-# theorem its error is about $\frac{\varepsilon}{2} |L''|$, and the centred one's about $\frac{\varepsilon^2}{6} |L'''|$.
-# On logarithmic axes, a power $\varepsilon^k$ is a straight line of slope $k$.
+# A one-sided difference, $(L(w + \varepsilon) - L(w)) / \varepsilon$, costs half as much. What does it lose? Expanding $L$
+# around $w$ (Taylor's theorem; or take it on trust) gives an error of about $\frac{\varepsilon}{2} |L''|$, and of about
+# $\frac{\varepsilon^2}{6} |L'''|$ for the centred difference. On logarithmic axes, a power $\varepsilon^k$ is a straight line
+# of slope $k$.
 #
 # Why not take the smallest possible step, then? The computer rounds. Each loss carries an error of about $u\,|L|$, where
 # $u$ is the precision of the number type ($10^{-16}$ for `float64`, $10^{-7}$ for `float32`), and the division turns it
@@ -1219,14 +1240,14 @@ with plt.rc_context(STYLE):
     ax.loglog(steps64[left], rounding[left], ":", color=GREY, linewidth=1.5)
     for text, place in [
         ("slope −1", (2e-10, 2e-5)), ("slope 1", (1e-4, 3e-3)),
-        ("slope 2", (4e-2, 3e-8)), (" usual step", (1e-5, 1e0)),
+        ("slope 2", (4e-2, 3e-8)), ("usual step", (1.8e-5, 1e0)),
     ]:  # fmt: skip
         ax.annotate(text, place)
     ax.axvline(1e-5, color=GREY, linewidth=1)
     ax.annotate(
         "", (1e-12, 3e-13), (1e0, 3e-13), arrowprops={"arrowstyle": "->", "color": GREY}
     )  # fmt: skip
-    ax.annotate("the step shrinks", (1e-6, 5e-13), ha="center", va="bottom")
+    ax.annotate("the step shrinks", (1e-8, 6e-13), ha="center", va="bottom")
     ax.set(ylim=(1e-13, 1e1), xlabel="Step ε", ylabel="Relative error")
     ax.set_title("How good are finite differences? (float64)")
     figure.legend(loc="outside lower center", ncols=2)
@@ -1236,8 +1257,9 @@ with plt.rc_context(STYLE):
 # *How to read it:* from right to left, first the formula's own error falls, along the theory's dotted lines; then rounding
 # takes over, the same for both.
 #
-# The centred one turns first, at about $\sqrt[3]{u}$, where $\varepsilon^2 = u / \varepsilon$; the one-sided one at about
-# $\sqrt u$, where $\varepsilon = u / \varepsilon$. That is why $10^{-5}$ is the usual step.
+# The centred one turns first, at about $\sqrt[3]{u}$, where both errors are equal: $\varepsilon^2 = u / \varepsilon$, leaving
+# out constants. The one-sided one turns at about $\sqrt u$, where $\varepsilon = u / \varepsilon$. That is why $10^{-5}$ is the
+# usual step.
 
 
 # %% tags=["hide-input"]
@@ -1257,7 +1279,6 @@ Markdown(
         for kind, i in best.items()
     )
     + f"\n- on the left, where rounding dominates: slope {rounding_slope:.2f}"
-    + f"\n- centred at the usual step of 1e-5: error {at_default:.0e}"
 )
 
 # %% tags=["remove-cell"]
@@ -1297,7 +1318,7 @@ with plt.rc_context(STYLE):
     ax.annotate("slope −1", (2e-5, 3e-1))
     ax.annotate("slope 2", (5e-3, 5e-9))
     ax.axvline(1e-5, color=GREY, linewidth=1)
-    ax.annotate("usual step ", (1e-5, 8e0), ha="right")
+    ax.annotate("usual step", (6e-6, 8e0), ha="right")
     ax.set(ylim=(1e-13, 1e2), xlabel="Step ε", ylabel="Relative error")
     ax.set_title("Centred differences in two precisions")
     figure.legend(loc="outside lower center", ncols=2)
@@ -1324,11 +1345,13 @@ with text_says("at the usual step, float32 gives a right gradient a bad grade"):
     assert usual32 > 1e-3
 
 # %% [markdown]
-# ### Can a check be wrong?
+# ### What can a check miss?
 #
-# *Predict before you run:* the gradients in A and B are right, those in C have the wrong *sign*. Which check says so?
+# *Predict before you run:* the gradients in A and B are right, those in C have the wrong *sign*. For each check: does it
+# give the right verdict?
 #
-# - A: the largest *relative* error of a single entry, if the weights are tiny.
+# - A: the largest *relative* error of a single entry, if the weights are tiny (with $\varepsilon = 10^{-6}$, because
+#   with weights this small, $10^{-5}$ would also cross ReLU's corners).
 # - B: the same, if one hidden unit sits very close to ReLU's corner.
 # - C: `np.allclose(analytic, numerical, atol=0.01)`, an *absolute* tolerance, if the weights are small.
 
@@ -1379,6 +1402,12 @@ Markdown(
 with text_says("one entry is far off, while the norm ratio is small"):
     assert largest.max_error > 1e-4
     assert tiny_report.norm_ratio < 1e-6
+with text_says("with tiny weights, a step of 1e-5 would also cross corners"):
+    too_large = gradient_report(tiny, X_wide, y_wide, eps=1e-5)
+    assert too_large.norm_ratio > 1e3 * tiny_report.norm_ratio
+    largest_input = np.abs(X_wide).max(axis=1, keepdims=True)
+    distances = np.abs(X_wide @ tiny.W1 + tiny.b1) / largest_input
+    assert 1e-6 < distances.min() < 1e-5
 with text_says("a step across the corner gives a large error at that unit"):
     assert errors_at_kink[1e-5].max_error > 0.1
     assert errors_at_kink[1e-5].where[1] == unit
@@ -1390,10 +1419,10 @@ with text_says("the norm ratio sees that the sign is wrong"):
     assert uphill_report.norm_ratio > 0.99
 
 # %% [markdown]
-# None of them. In A, that entry's gradient is almost zero, and rounding alone is a large relative error; the norm ratio
-# judges the parameter as a whole, but may overlook a single wrong entry, so read both. In B, the step carries a unit across
-# the corner, a **kink**, and the difference mixes two slopes. In C, all gradients are small: only a *relative* error can
-# tell right from wrong.
+# None of them does. In A, that entry's gradient is almost zero, and rounding alone is a large relative error; the norm
+# ratio judges the parameter as a whole, but may overlook a single wrong entry, so read both. In B, the step carries a
+# unit across the corner, a **kink**, and the difference mixes two slopes. In C, all gradients are small: only a
+# *relative* error can tell right from wrong.
 #
 # If a check fails at a few entries, make the step smaller. An error that vanishes was a kink, one that grows is rounding,
 # one that stays is a bug.
@@ -1462,19 +1491,13 @@ reports = {
 }
 Markdown(
     "\n\n".join(
-        f"**{name}**\n\n| parameter | norm ratio | analytic | numerical |\n"
-        "|---|---|---|---|\n"
-        + "\n".join(
-            f"| {line.name} | {line.norm_ratio:.1e} | {line.analytic:+.4f} "
-            f"| {line.numerical:+.4f} |"
-            for line in report.lines
-        )
+        f"**{name}**\n\n{report_table(report)}"
         for name, report in reports.items()
     )
 )
 
 # %% [markdown]
-# **Exercise 11.** *(about 12 minutes, hard)* Name the line in which each of the three made the mistake.
+# **Exercise 11.** *(about 20 minutes, hard)* Name the line in which each of the three made the mistake.
 
 # %%
 checks.bug_hunt({"A": ..., "B": ..., "C": ...})
@@ -1483,7 +1506,7 @@ checks.bug_hunt({"A": ..., "B": ..., "C": ...})
 # <details>
 # <summary>A hint</summary>
 #
-# A bug spoils its own line and everything computed from it. From which line do all wrong parameters follow?
+# Begin with the parameters that are right: the arrays that they were computed from are right too. Cross those lines out.
 # </details>
 #
 # <details>
@@ -1498,7 +1521,8 @@ checks.bug_hunt({"A": ..., "B": ..., "C": ...})
 # ```python
 # def culprits():
 #     # A: one bias only. B: everything by one factor, the batch size.
-#     # C: right in the last layer, wrong in all layers below it.
+#     # C: right in the last layer, wrong below; b2 has a gradient where the
+#     # true one is 0: no mask.
 #     return {"A": "db2", "B": "dscores", "C": "dz2"}
 # ```
 # </details>
@@ -1509,7 +1533,7 @@ checks.bug_hunt({"A": ..., "B": ..., "C": ...})
 # |---|---|
 # | all parameters wrong by one constant factor | the start: $\frac1N$, a factor 2, the sign |
 # | all wrong, by no constant factor | the start: softmax, labels; or the forward pass |
-# | wrong from one layer down, right above it | what leads into that layer: the activation's slope, $dz\, W^\top$ |
+# | wrong from one layer down, right above it | what leads into that layer: the activation's slope (taken at the right array?), $dz\, W^\top$ (from $dz$, or by mistake from $da$?). An entry that should be 0 and is not speaks for the slope; otherwise the report cannot separate these, so read both lines. |
 # | a weight wrong, its bias right | the layer's input: $z$ for $a$ |
 # | a bias wrong, its weight right | a mean for a sum, or the wrong axis |
 # | a few entries wrong | a kink, or rounding: another step |
@@ -1551,14 +1575,15 @@ def put(model, values):
 
 walker = TwoLayerMLP(2, 64, 2, weight_scale=1.0, seed=SEED)
 path = [flat(walker)]
-start_loss, _, _ = walker.loss(X_spiral, y_spiral)
+on_path = []  # the loss at each point of the path
 for _ in range(150):
-    _, probs, cache = walker.loss(X_spiral, y_spiral)
+    step_loss, probs, cache = walker.loss(X_spiral, y_spiral)
+    on_path.append(step_loss)
     gradients = walker.backward(probs, cache, y_spiral)
     gradient = np.concatenate([g.ravel() for g in gradients])
     put(walker, path[-1] - SPIRAL_LR * gradient)
     path.append(flat(walker))
-end_loss, _, _ = walker.loss(X_spiral, y_spiral)
+on_path.append(walker.loss(X_spiral, y_spiral)[0])
 path = np.array(path)
 
 # The two directions of largest spread of the path, seen from its end.
@@ -1608,21 +1633,33 @@ with plt.rc_context(STYLE):
     plt.show()
 
 # %% [markdown]
-# *How to read it:* the loss is the same all along a grey line. The path runs through all 322 dimensions; drawn is its
-# shadow, so its start lies higher than the lines around it say. The jumps at the start cross a steep valley; the long
-# curve follows its floor. Day 33 is about doing this faster.
+# *How to read it:* the loss is the same all along a grey line. The path runs through all 322 dimensions; the figure shows
+# its shadow, so its start lies higher than the lines around it say. Later the path follows the floor of a valley. Day 33
+# is about doing this faster.
 
 # %% tags=["hide-input"]
 Markdown(
-    f"The slice holds **{captured:.0%}** of the path's movement. The loss "
-    f"falls from {start_loss:.2f} to {end_loss:.2f} over these "
-    f"{len(path) - 1} steps."
+    f"The slice holds **{captured:.0%}** of the path's movement. Over these "
+    f"{len(path) - 1} steps the loss goes from {on_path[0]:.2f} to "
+    f"{on_path[-1]:.2f}. In the first steps the learning rate is too large and "
+    f"the loss even jumps to **{max(on_path):.1f}**, in directions that this "
+    "slice does not show."
 )
 
 # %% tags=["remove-cell"]
 with text_says("the slice shows most of the path, on which the loss falls"):
     assert captured > 0.8
-    assert end_loss < start_loss
+    assert on_path[-1] < on_path[0]
+with text_says("in the first steps the loss jumps, but not in the slice"):
+    highest = int(np.argmax(on_path))
+    assert 0 < highest < 10
+    assert on_path[highest] > 2 * on_path[0]
+    shadows = []
+    for point in along[: highest + 1]:
+        put(walker, end + point @ directions[:2])
+        shadows.append(walker.loss(X_spiral, y_spiral)[0])
+    put(walker, end)
+    assert shadows[-1] <= shadows[0]
 with text_says("the loss is a function of 322 numbers"):
     assert len(end) == 322
 
@@ -1788,17 +1825,17 @@ with text_says("the gradient check finds no mistake in the class either"):
 #
 # ## Summary
 #
-# | step | formula | code |
-# |---|---|---|
-# | forward | $s = \max(0, X W_1 + b_1)\, W_2 + b_2$ | `forward` |
-# | probabilities | $p = \operatorname{softmax}(s)$ | `softmax` |
-# | loss | $L = -\frac1N \sum_n \log p_{n,y_n}$ | `cross_entropy` |
-# | paths | $\partial L / \partial a = \sum_c \partial L / \partial s_c \cdot \partial s_c / \partial a$ | |
-# | at the scores | $ds = (p - Y) / N$; squared error with ½: $(s - T) / N$ | `dscores` |
-# | a layer | $dW = \text{in}^\top dz$, $\; db = \sum_n dz_n$, $\; d\text{in} = dz\, W^\top$ | `layer_backward` |
-# | an activation | ReLU: $dz = da \odot [z > 0]$; tanh: $dz = da \odot (1 - a^2)$ | `dz1` |
-# | check | weights of about $0.5$, biases not $0$, float64, step $10^{-5}$, norm ratio below $10^{-7}$ | `gradient_report` |
-# | step | $W \leftarrow W - \eta\, dW$ | `sgd_step`, `train_numpy` |
+# | step | formula, and its name in the code |
+# |---|---|
+# | scores | $z_1 = X W_1 + b_1$, $a_1 = \max(0, z_1)$, $s = a_1 W_2 + b_2$: `forward` |
+# | probabilities | $p = \operatorname{softmax}(s)$: `softmax` |
+# | loss | $L = -\frac1N \sum_n \log p_{n,y_n}$: `cross_entropy` |
+# | paths | $\partial L / \partial a = \sum_c \partial L / \partial s_c \cdot \partial s_c / \partial a$ |
+# | at the scores | $ds = (p - Y) / N$: `dscores`. Squared error with ½: $(s - T) / N$ |
+# | a layer | $dW = \text{in}^\top dz$, $db = \sum_n dz_n$, $d\text{in} = dz\, W^\top$: `layer_backward` |
+# | an activation | ReLU: $dz = da \odot [z > 0]$; tanh: $dz = da \odot (1 - a^2)$ |
+# | check | weights of about $0.5$, biases not $0$, float64, step $10^{-5}$, norm ratio below $10^{-7}$: `gradient_report` |
+# | step | $W \leftarrow W - \eta\, dW$: `sgd_step`, `train_numpy` |
 #
 # From tomorrow on, `TwoLayerMLP` and `train_numpy` come from `nnweek.scratch`: the same code, with its inputs checked.
 #

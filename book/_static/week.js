@@ -8,7 +8,7 @@ const measure = (box) => {
   box.classList.toggle("more-right", right - box.scrollLeft > 4);
 };
 const scrollable = new ResizeObserver((entries) => entries.forEach(({ target }) => measure(target)));
-for (const box of document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container")) {
+for (const box of document.querySelectorAll("pre, .cell_output .output, .pst-scrollable-table-container")) {
   box.tabIndex = 0;
   scrollable.observe(box);
   box.addEventListener("scroll", () => measure(box), { passive: true });

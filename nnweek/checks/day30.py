@@ -5,6 +5,7 @@ The keyword-only arguments of a right answer are the steps that its mistakes rep
 
 import copy
 import math
+import re
 import types
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nnweek.checks import progress_store
 from nnweek.checks.comparing import as_numbers, close
 from nnweek.checks.day29 import mistaken_backwards, softmax
 from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
@@ -476,6 +478,15 @@ sigmoid_grad = Exercise(
             "Multiply by σ(z).",
             variants=({"slope": lambda z: _stable_sigmoid(-z)},),
             slip=("s * (1 - s)", "1 - s"),
+        ),
+        Mistake(
+            "wrong",
+            "This is σ(1 + σ), which is 2 far to the right.",
+            "How steep is the sigmoid far to the right? Between which two lines of your derivation does "
+            "that change?",
+            "A minus sign got lost: (u − 1)/u is 1 − 1/u.",
+            variants=({"slope": lambda z: _stable_sigmoid(z) * (1 + _stable_sigmoid(z))},),
+            slip=("s * (1 - s)", "s * (1 + s)"),
         ),
         Mistake(
             "tanh-derivative",
@@ -978,6 +989,7 @@ def _backward_deep(
     target=lambda y, C: _one_hot(y, C),
     sign=1,
     examples=lambda N: 1 / N,
+    scores=identity,
     output_slope=one,
     inputs=lambda z, a: a,
     mask=lambda z: z > 0,
@@ -992,7 +1004,8 @@ def _backward_deep(
         zs.append(activations[-1] @ W + b)
         activations.append(np.maximum(zs[-1], 0))
     N, C = zs[-1].shape
-    dz = sign * (softmax.right(zs[-1]) - target(y, C)) * examples(N) * output_slope(zs[-1])
+    error = softmax.right(scores(zs[-1])) - target(y, C)
+    dz = sign * error * examples(N) * output_slope(zs[-1])
     passed = dz
     dWs, dbs = [], []
     for layer in reversed(range(len(Ws))):
@@ -1009,7 +1022,13 @@ def _backward_deep(
 
 def _as_one_list(function, X, y, Ws, bs):
     """Call `backward_deep`; return dWs[0], dbs[0], dWs[1], …, with each bias gradient as a row."""
-    value = function(X, y, Ws, bs)
+    try:
+        value = function(X, y, Ws, bs)
+    except ValueError as error:
+        problem = _mask_of_another_layer(error, len(y), Ws)
+        if problem is None:
+            raise
+        return TrialRun(problem=problem)
     if value is None or value is Ellipsis:
         return value
     expected = f"two lists of {len(Ws)} arrays, dWs and dbs"
@@ -1026,6 +1045,21 @@ def _as_one_list(function, X, y, Ws, bs):
         return TrialRun(value, problem=Problem("wrong-shape", text))
     dWs, dbs = value
     return [item for dW, db in zip(dWs, dbs, strict=True) for item in (dW, _as_row(db))]
+
+
+def _mask_of_another_layer(error, N, Ws):
+    """Return a `Problem` if an array of a layer's inputs met one of its outputs, or None."""
+    shapes = set(re.findall(r"\((\d+), ?(\d+)\)", str(error)))
+    sides = [{(str(N), str(width)) for width in W.shape} for W in Ws]
+    problem = described(error)
+    if "broadcast" not in str(error) or shapes not in sides or problem.at_call:
+        return None
+    what_and_where = problem.text.splitlines()[:2]  # without a meaning that fits any array
+    why = (
+        "One of the two arrays belongs to a layer, and the other to the layer below it. Which layer's z "
+        "belongs to the gradient that you have just sent down?"
+    )
+    return replace(problem, text="\n".join([*what_and_where, why]))
 
 
 def _as_row(gradient):
@@ -1131,6 +1165,19 @@ backward_deep = Exercise(
             "Overwrite dz with da times the slope, and compute everything below from this dz.",
             variants=({"passed_on": lambda da, dz: da},),
             finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "relu-on-scores",
+            "Already the last layer's gradients are wrong, so the error lies at the scores. Scores may be "
+            "negative.",
+            "Has the last layer an activation?",
+            "Let the softmax take the last z, to which no ReLU was applied.",
+            variants=(
+                {"scores": lambda z: np.maximum(z, 0)},
+                {"scores": lambda z: np.maximum(z, 0), "output_slope": lambda z: z > 0},
+            ),
+            finding=SOME_RIGHT,
+            slip=("dz = softmax(zs[-1])", "dz = softmax(activations[-1])"),
         ),
         Mistake(
             "mask-on-scores",
@@ -1612,6 +1659,10 @@ class _Form(Question):
                 answers = types.MappingProxyType(dict(answers))  # not a dictionary with blanks
         return super()._judged(answers)
 
+    def _next_hint(self, mistake):
+        # Answers that are right so far are no attempt that failed, and use up no hint.
+        return "" if mistake == "not-attempted" else super()._next_hint(mistake)
+
 
 def _judge(right, answers, read, find):
     """Judge a dictionary of answers: None if all are right, or (id, finding).
@@ -1627,9 +1678,9 @@ def _judge(right, answers, read, find):
     missing, unknown = (
         [k for k in a if k not in b] for a, b in ((right, answers), (answers, right))
     )
-    if missing or unknown:
-        text = [f"There is no answer for “{', '.join(missing)}”."] if missing else []
-        text += [f"There is no question “{', '.join(map(str, unknown))}”."] if unknown else []
+    if unknown:
+        text = [f"There is no question “{', '.join(map(str, unknown))}”."]
+        text += [f"There is no answer for “{', '.join(missing)}”."] if missing else []
         return "wrong", " ".join(text)
     given = {k: v for k, v in answers.items() if v is not None and v is not Ellipsis}
     values = {}
@@ -1640,12 +1691,16 @@ def _judge(right, answers, read, find):
                 return values[key], trouble
     found = {key: find(key, value, values) for key, value in values.items()}
     wrong = [each for each in found.values() if each]
-    count = f"{len(values) - len(wrong)} of {len(right)} right"
-    count += f", {len(right) - len(values)} not answered yet." if len(values) < len(right) else "."
+    open_ = [key for key in right if key not in values]
     if wrong:
         id_, finding = wrong[0]
+        count = f"{len(values) - len(wrong)} of {len(right)} right"
+        count += f", {len(open_)} not answered yet." if open_ else "."
         return id_, f"{count}\n{finding}"
-    return ("wrong", count) if len(values) < len(right) else None
+    if open_:
+        so_far, rest = (in_words([f"“{key}”" for key in keys]) for keys in (values, open_))
+        return "not-attempted", f"So far all right: {so_far}. Still open: {rest}."
+    return None
 
 
 def _number(key, value):
@@ -1660,15 +1715,19 @@ def _numbers(right, slips):
     """Make the `judge` of a question about numbers.
 
     Args:
-        right: {question: number}; two per cent more or less count as right.
+        right: {question: number}; two per cent more or less count as right, and so does a number
+            rounded to one digit that is not more than five per cent off, such as 1e-6 for 9.54e-7.
         slips: {question: {id: numbers that this mistake gives}}.
     """
 
     def same(a, b):
         return math.isclose(a, b, rel_tol=0.02)
 
+    def rounded(a, b):
+        return a == float(f"{b:.0e}") and math.isclose(a, b, rel_tol=0.05)
+
     def find(key, value, _):
-        if same(value, right[key]):
+        if same(value, right[key]) or rounded(value, right[key]):
             return None
         named = (id_ for id_, numbers in slips[key].items() if any(same(value, n) for n in numbers))
         return next(named, "wrong"), f"“{key}”: you gave {value:.4g}."
@@ -1695,7 +1754,11 @@ variance = _Form(
                 "layers-added": [2.5, 0.025, 5, 0.05],
                 "no-halving": [0.5**10],
             },
-            "variance that keeps it": {"no-halving": [0.02], "inputs-forgotten": [2, 1]},
+            "variance that keeps it": {
+                "no-halving": [0.02],
+                "inputs-forgotten": [2, 1],
+                "std-not-variance": [0.2],
+            },
         },
     ),
     mistakes=(
@@ -1705,6 +1768,12 @@ variance = _Form(
             "is their variance.",
             "Which of the two numbers, 0.1 or its square, is the mean square of a weight?",
             "The mean square of a product is Var(w) times the mean square of x.",
+        ),
+        Mistake(
+            "std-not-variance",
+            "This is the standard deviation; the variance is its square.",
+            "If this is the spread of the weights, what is the mean of their squares?",
+            "Square your number.",
         ),
         Mistake(
             "inputs-forgotten",
@@ -1768,6 +1837,7 @@ bound = _Form(
             "factor to make up for one": {
                 "upside-down": [0.25],
                 "value-for-slope": [2],
+                "squared-factor": [16],
             },
         },
     ),
@@ -1801,6 +1871,12 @@ bound = _Form(
             "The power is that of another number of sigmoids.",
             "How many sigmoids lie between the first weight matrix and the last one?",
             "There is one sigmoid after each of the six hidden layers.",
+        ),
+        Mistake(
+            "squared-factor",
+            "That is a factor for two sigmoids, or for the variance of the weights.",
+            "What do one layer's weights multiply, and what does one sigmoid leave of it?",
+            "The factor of the weights times the slope of one sigmoid should be 1.",
         ),
     ),
     hints=(
@@ -1847,27 +1923,79 @@ def _cause(key, value):
     )  # fmt: skip
 
 
+# What a learning rate that is too high would look like, where `CAUSES` says too little.
+_IF_IT_WERE_THE_RATE = {
+    "bug 2": "the right network would suffer at the same rate. Does it?",
+    "bug 3": "numbers would be wrong, not shapes. Is that so?",
+    "bug 4": "the right network would suffer at the same rate. Does it?",
+    "bug 5": "there would have to be a step. Is there one?",
+    "bug 6": "the steps with `backward` would suffer at the same rate. Do they?",
+}
+
+
 def _hypothesis(key, cause, _):
     if cause == _BUGS[key]:
         return None
-    return _DISTRACTORS.get(cause, "mixed-up"), (
-        f"For {key} you wrote “{cause}”. If it were, {CAUSES[cause]}. Is that so?"
-    )
+    would = f"{CAUSES[cause]}. Is that so?"
+    if cause == "learning rate too high":
+        would = _IF_IT_WERE_THE_RATE.get(key, would)
+    id_ = _DISTRACTORS.get(cause, "mixed-up")
+    return id_, f"For {key} you wrote “{cause}”. If it were, {would}"
 
 
-hypotheses = _Form(
+_BLAMES_THE_RATE = {
+    "bug 1": Mistake(
+        "blames-the-learning-rate",
+        "A learning rate can only act through a step.",
+        "How many steps came before this loss?",
+        "No step had been taken. Ask what the loss is computed from before the first one.",
+    ),
+    "bug 2": Mistake(
+        "blames-the-learning-rate",
+        "Both networks are trained at the same rate, and only one of them fails.",
+        "Why does the same rate do no harm with 10 examples?",
+        "Half the rate would only hide the symptom. Ask what depends on the number of examples.",
+    ),
+}
+
+
+_BLAMES_THE_RATE_ELSEWHERE = Mistake(
+    "blames-the-learning-rate",
+    "A learning rate can only act through a step, and it would harm the right code as well.",
+    "Does the symptom need a step? If so, does the right code fail at the same rate?",
+    "If there is a rate, it is the same in both lines of the symptom. Ask what differs between them.",
+)
+
+
+class _Hypotheses(_Form):
+    """A `_Form` whose hints on the learning rate are those on the first bug that is not right."""
+
+    def _judged(self, answers=None):
+        if callable(answers):
+            answers = answers()
+        given = answers if isinstance(answers, Mapping) else {}
+        wrong = (
+            bug
+            for bug, right in _BUGS.items()
+            if given.get(bug) not in (None, ...) and _cause(bug, given[bug])[0] != right
+        )
+        rate = _BLAMES_THE_RATE.get(next(wrong, None), _BLAMES_THE_RATE_ELSEWHERE)
+        last = progress_store.last_hints(self.name)
+        if last and last[0] == rate.id and last[1][0] != rate.question:  # it was another bug
+            progress_store.forget(self.name)
+        others = (mistake for mistake in self.mistakes if mistake.id != rate.id)
+        return super(_Hypotheses, replace(self, mistakes=(rate, *others)))._judged(answers)
+
+
+hypotheses = _Hypotheses(
     name="hypotheses",
     day=30,
     signature="hypotheses(answers)",
     task="takes {bug: cause} for the six bugs, each cause as it is written in the list",
     judge=lambda answers: _judge(_BUGS, answers, _cause, _hypothesis),
     mistakes=(
-        Mistake(
-            "blames-the-learning-rate",
-            "A learning rate can only act through a step, and in proportion to a gradient.",
-            "Was there a step before the symptom? Would half the rate remove the symptom?",
-            "Ask what differs between the two lines of the symptom: the rate is the same in both.",
-        ),
+        *_BLAMES_THE_RATE.values(),
+        _BLAMES_THE_RATE_ELSEWHERE,
         Mistake(
             "blames-the-labels",
             "Shuffled labels leave all gradients right; they hurt on new data only.",
@@ -1921,7 +2049,7 @@ def _looked_over(function, rng):
     if len(arrays) != 6 or any(array is None for array in arrays):
         text = f"It should return six arrays, {expected}."
         return TrialRun(value, problem=Problem("wrong-shape", text))
-    problem = _misfit(*arrays)
+    problem = _misfit(*arrays) or _no_indices(value[1])
     if problem:
         return TrialRun(value, problem=problem)
     X, y, W1, b1, W2, b2 = arrays
@@ -1931,6 +2059,8 @@ def _looked_over(function, rng):
         "classes": np.unique(y).size,
         "zeros": sum(not b.all() for b in (b1, b2)),
         "spread": min(W1.std(), W2.std()),
+        "largest": max(W1.std(), W2.std()),
+        "drawn": sum(float(np.sum(a)) for a in (X, W1, b1, W2, b2)),
         "off": int((z1 < 0).sum()),
         "units": z1.size,
     }
@@ -1956,6 +2086,18 @@ def _misfit(X, y, W1, b1, W2, b2):
     return None
 
 
+def _no_indices(y):
+    """Return the `Problem` of labels that NumPy does not take as indices, or None."""
+    labels = np.asarray(y.detach() if hasattr(y, "detach") else y)
+    if labels.dtype.kind in "iu":
+        return None
+    return Problem(
+        "wrong-type",
+        f"The labels `y` have the type {labels.dtype}. They pick entries, as in "
+        "`probs[np.arange(N), y]`, and indices must be integers: `rng.integers` draws them.",
+    )
+
+
 # Behind which inputs a mistake could hide, by the id of the exercise's mistake.
 _HIDES = {
     "one-example": lambda f: f["N"] < 2,
@@ -1963,6 +2105,7 @@ _HIDES = {
     "one-class": lambda f: f["classes"] < 2,
     "zero-biases": lambda f: f["zeros"] > 0,
     "tiny-weights": lambda f: f["spread"] < 0.1,
+    "large-weights": lambda f: f["largest"] > 2,
     "no-unit-off": lambda f: not 0 < f["off"] < f["units"],
 }
 
@@ -1981,6 +2124,18 @@ def _hides(id_):
     return detect
 
 
+def _drawn_without_rng(observations):
+    """Return what shows that the numbers do not come from `rng`; the last seed is the first again."""
+    if not all(o.log for o in observations):
+        return None
+    *drawn, again = (o.log["drawn"] for o in observations)
+    if len(set(drawn)) < len(drawn):
+        return {"drawn": "Two generators, with seeds 0 and 1, give you the same numbers."}
+    if again != drawn[0]:
+        return {"drawn": "Two generators with the same seed, 0, give you different numbers."}
+    return None
+
+
 def _blind_spot(id_, explanation, question, advice, finding, slip):
     return Mistake(id_, explanation, question, advice, (), _hides(id_), finding, slip)
 
@@ -1992,7 +2147,7 @@ suite_inputs = Exercise(
     task="returns random inputs (X, y, W1, b1, W2, b2) of `backward` behind which no bug can hide",
     right=_suite_inputs,
     outputs=("the inputs",),
-    probes=lambda: [Probe((np.random.default_rng(seed),), {"seed": seed}) for seed in range(3)],
+    probes=lambda: [Probe((np.random.default_rng(seed),), {"seed": seed}) for seed in (0, 1, 2, 0)],
     trial=_looked_over,
     mistakes=(
         _blind_spot(
@@ -2042,6 +2197,18 @@ suite_inputs = Exercise(
             ),
         ),
         _blind_spot(
+            "large-weights",
+            "With such weights the probabilities are 0 or 1: the floor under the logarithm makes the loss "
+            "flat, and finite differences see no slope.",
+            "How large are your scores, and what does the softmax make of them?",
+            "Use weights with a spread of about 0.5 to 1.",
+            "The larger spread of your two weight matrices is {largest}.",
+            (
+                "W1, W2 = rng.standard_normal((D, H))",
+                "W1, W2 = 9 * rng.standard_normal((D, H))",
+            ),
+        ),
+        _blind_spot(
             "no-unit-off",
             "Every hidden unit is on for every example, or off. Then a ReLU is a straight line, and a "
             "missing slope changes nothing.",
@@ -2049,6 +2216,16 @@ suite_inputs = Exercise(
             "Draw weights and biases of both signs, of about the same size.",
             "Of {units} hidden values, {off} are negative.",
             ("rng.standard_normal((1, H)), rng", "9 + rng.standard_normal((1, H)), rng"),
+        ),
+        Mistake(
+            "ignores-rng",
+            "The numbers do not come from `rng`. A test that fails should fail again with the same seed, "
+            "and another seed should be another test.",
+            "Where does each of your numbers come from?",
+            "Draw everything with methods of `rng`, such as `rng.standard_normal(shape)`.",
+            detect=_drawn_without_rng,
+            finding="{drawn}",
+            slip=("N, D, H, C =", "rng = np.random.default_rng(0)\n    N, D, H, C ="),
         ),
     ),
     hints=(

@@ -135,7 +135,8 @@ def backward3(X, y, W1, b1, W2, b2, W3, b3):
 
 def culprits():
     # A: one bias only. B: everything by one factor, the batch size.
-    # C: right in the last layer, wrong in all layers below it.
+    # C: right in the last layer, wrong below; b2 has a gradient where the
+    # true one is 0: no mask.
     return {"A": "db2", "B": "dscores", "C": "dz2"}
 
 

@@ -14,6 +14,7 @@ import torch
 
 from nnweek import checks
 from nnweek.checks import day29, solutions
+from nnweek.gradcheck import draw_parameters
 from support.promises import cases, only_right_answers_pass, promises
 from support.submissions import (
     backward_arrays,
@@ -1055,7 +1056,7 @@ def float_copy_in_an_integer_result(f, x, eps=1e-5):
 def test_gradient_that_is_wrong_only_for_integers_passes_with_a_remark(function, cast):
     verdict = first_verdict("numerical_gradient", cast(function))
     assert verdict.passed, verdict
-    assert "integers" in verdict.hint
+    assert verdict.hint.startswith("Not asked for here: for an `x` of integers")
 
 
 def row_saved_as_a_view(f, x, eps=1e-5):
@@ -1587,6 +1588,47 @@ def half_masked(masked):
     return backward
 
 
+def with_slope(slope):
+    """Make a `backward_mse` from the slope of the hidden layer: (z1, a1) → array."""
+
+    def backward_mse(X, T, W1, b1, W2, b2):
+        z1 = X @ W1 + b1
+        a1 = np.tanh(z1)
+        d = (a1 @ W2 + b2 - T) / len(X)
+        dz1 = d @ W2.T * slope(z1, a1)
+        return X.T @ dz1, dz1.sum(0), a1.T @ d, d.sum(0)
+
+    return backward_mse
+
+
+def with_masks(mask2, mask1):
+    """Make a `backward3` from the slopes of its two ReLUs: (z, a) → array."""
+
+    def backward3(X, y, W1, b1, W2, b2, W3, b3):
+        z1 = X @ W1 + b1
+        a1 = np.maximum(0, z1)
+        z2 = a1 @ W2 + b2
+        a2 = np.maximum(0, z2)
+        d = (solutions.softmax(a2 @ W3 + b3) - np.eye(W3.shape[1])[y]) / len(X)
+        dz2 = d @ W3.T * mask2(z2, a2)
+        dz1 = dz2 @ W2.T * mask1(z1, a1)
+        return X.T @ dz1, dz1.sum(0), a1.T @ dz2, dz2.sum(0), a2.T @ d, d.sum(0)
+
+    return backward3
+
+
+def halved_one_sided(f, x, eps=1e-5):
+    """Move an entry up and back again, and divide by 2ε nevertheless."""
+    x = np.array(x, dtype=float)
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        x[index] += eps
+        above = f(x)
+        x[index] -= eps
+        gradient[index] = (above - f(x)) / (2 * eps)
+    return gradient
+
+
 def naive_softmax(z):
     e = np.exp(z)
     return e / e.sum(axis=1, keepdims=True)
@@ -1618,6 +1660,10 @@ WITH_A_REASON = {
     ("softmax", "no-max-subtraction", "The scores were clipped"): [
         lambda z: naive_softmax(np.clip(z, -50, 50)),
         lambda z: naive_softmax(np.clip(z, -700, 700)),
+        lambda z: naive_softmax(np.minimum(z, 700)),
+    ],
+    ("softmax", "wrong", "A fixed shift fits some rows only"): [
+        lambda z: naive_softmax(z - 1000),
     ],
     ("softmax", "no-max-subtraction", "overflows"): [
         lambda z: naive_softmax(z),
@@ -1635,6 +1681,11 @@ WITH_A_REASON = {
     ("cross_entropy", "log-of-zero", "adds nothing to your loss"): [
         lambda p, y: losses(np.where(p > 0, p, 1), y).mean(),
         lambda p, y: losses(p, y)[losses(p, y) < 20].mean(),
+    ],
+    ("cross_entropy", "wrong", "entire rows, chosen by label"): [
+        lambda p, y: -np.log(p[y]).mean(),
+        lambda p, y: -np.log(np.maximum(p[y], 1e-12)).mean(),
+        lambda p, y: -np.log(p[y] + 1e-12).sum() / len(y),
     ],
     ("cross_entropy", "wrong", "binary cross-entropy"): [
         lambda p, y: (
@@ -1673,6 +1724,33 @@ WITH_A_REASON = {
         with_scores(lambda p, Y: p / len(p) - Y),
         with_scores(lambda p, Y: (p - p.shape[1] * Y) / len(p)),
     ],
+    ("backward", "wrong", "look at what they share: `dscores`"): [
+        with_error(lambda p, Y: p + Y),
+        with_error(lambda p, Y: -Y / p),
+        with_error(lambda p, Y: np.where(Y, -1 / p, p)),
+        with_error(lambda p, Y: (p - 1) * Y),
+        with_scores(lambda p, Y: -Y / p),  # without 1/N
+    ],
+    ("backward_mse", "wrong", "the slope of the sigmoid"): [with_slope(lambda z, a: a * (1 - a))],
+    ("backward3", "wrong", "multiplied by the hidden values"): [
+        with_masks(lambda z, a: a, lambda z, a: z > 0),
+        with_masks(lambda z, a: z > 0, lambda z, a: a),
+        with_masks(lambda z, a: a, lambda z, a: a),
+    ],
+    ("backward3", "uses-z-for-inputs", "What is W2 (or W3) multiplied by"): [
+        three_arrays({"uses-z-for-inputs"}),
+    ],
+    ("layer_backward", "masked", "was multiplied by the inputs"): [
+        lambda inputs, W, dz: (inputs.T @ dz, dz.sum(axis=0), dz @ W.T * inputs),
+    ],
+    ("layer_backward", "masked", "by the sign of the inputs"): [layer_arrays({"masked"})],
+    ("layer_backward", "wrong", "One row per example is left: sum over them."): [
+        lambda inputs, W, dz: (inputs.T @ dz, dz, dz @ W.T),
+    ],
+    ("numerical_gradient", "one-sided", "divided by 2ε, so about half"): [halved_one_sided],
+    ("numerical_gradient", "one-sided", "its error shrinks with ε, not with ε²"): [
+        numerical_arrays({"one-sided"}),
+    ],
     ("backward", "missing-relu-mask", "so the mask is there"): [half_masked(0), half_masked(1)],
     ("backward", "wrong", "Only the first example counts"): [
         lambda X, y, *p: right_backward(X[:1], y[:1], *p),
@@ -1701,6 +1779,29 @@ WITH_A_REASON = {
 def test_verdict_says_what_happened(name, mistake, phrase, function):
     verdict = first_verdict(name, function)
     assert (verdict.mistake, phrase in verdict.hint) == (mistake, True), verdict
+
+
+def test_cut_off_scores_are_not_said_to_give_nan():
+    verdict = first_verdict("softmax", lambda z: naive_softmax(np.minimum(z, 700)))
+    assert "NaN" not in verdict.hint
+    assert "0.33333" in verdict.hint
+
+
+def test_first_verdict_on_a_wrong_error_does_not_give_it_away():
+    wrong = with_error(lambda p, Y: p + Y)
+    assert "p − Y" not in first_verdict("backward", wrong).hint
+    assert "It is p − Y, over N: p in every column" in checks.backward(wrong).hint
+
+
+def test_general_hints_on_squared_error_keep_the_slope_of_tanh():
+    assert not any("1 − a1²" in hint for hint in checks.backward_mse.hints)
+
+
+def test_layer_left_open_is_not_asked_for_its_return():
+    verdict = first_verdict("layer_backward", lambda inputs, W, dz: (inputs.T @ dz, ..., ...))
+    assert verdict.mistake == "not-attempted"
+    assert "`db` and `d_in` are still empty" in verdict.hint
+    assert "`return`" not in verdict.hint
 
 
 def test_no_factor_is_quoted_that_is_not_exact():
@@ -1769,6 +1870,63 @@ def test_rows_by_hand_pass_in_any_form():
         assert verdict.passed, verdict
 
 
+ROUNDED = {  # each row from the row before it, rounded to two digits
+    "probs": (0.71, 0.29),
+    "loss": 0.34,
+    "dscores": (-0.29, 0.29),
+    "da1": (-0.58, -0.435),
+    "dz1": (0, -0.435),
+    "dW1": ((0, 0.87), (0, 0.435)),
+}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROUNDED,
+        {**ROUNDED, "da1": (-0.58, -0.43), "dz1": (0, -0.43), "dW1": ((0, 0.86), (0, 0.43))},
+        {**ROUNDED, "da1": (-0.58, -0.44), "dz1": (0, -0.44), "dW1": ((0, 0.88), (0, 0.44))},
+    ],
+)
+def test_rows_by_hand_may_carry_rounding_on(rows):
+    verdict = first_verdict("by_hand", {**NINE, **rows})
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [
+        ("da1", (-0.55, -0.44)),
+        ("da1", (-0.59, -0.41)),
+        ("dz1", (0, -0.48)),
+        ("dz1", (0.05, -0.44)),
+        ("dW1", ((0, 0.92), (0, 0.44))),
+        ("dW1", ((0, 0.88), (0, 0.47))),
+    ],
+)
+def test_rows_by_hand_beyond_rounding_are_wrong(row, value):
+    assert first_verdict("by_hand", {**NINE, row: value}).mistake == "wrong"
+
+
+@pytest.mark.parametrize("row", NINE)
+def test_hints_by_hand_are_on_the_row_that_is_wrong(row):
+    wrong = {**NINE, row: np.ravel(NINE[row]) + 7}
+    verdicts = [first_verdict("by_hand", wrong), *(checks.by_hand(wrong) for _ in range(3))]
+    *hints, last = (verdict.hint.splitlines()[-1] for verdict in verdicts)
+    assert tuple(hints) == day29._HINTS_BY_HAND[row]
+    assert "checks.solution" in last
+
+
+def test_hints_by_hand_begin_again_at_each_row():
+    first = first_verdict("by_hand", {**NINE, "z1": (7, 7)})
+    assert checks.by_hand({**NINE, "z1": (7, 7)}).hint != first.hint
+    other = checks.by_hand({**NINE, "da1": (7, 7)}).hint
+    assert other.endswith(day29._HINTS_BY_HAND["da1"][0])
+    so_far = {"z1": NINE["z1"], "a1": (..., ...)}
+    checks.by_hand(so_far)
+    assert checks.hint("by_hand") == day29._HINTS_BY_HAND["a1"][0], "on the row that is next"
+
+
 def test_rows_by_hand_may_stay_open():
     assert first_verdict("by_hand", {}).mistake == "not-attempted"
     assert first_verdict("by_hand", dict.fromkeys(NINE, ...)).mistake == "not-attempted"
@@ -1835,6 +1993,20 @@ def test_lines_of_the_bug_hunt(answers, mistake):
     verdict = first_verdict("bug_hunt", answers)
     assert verdict.mistake == mistake, verdict
     assert verdict.passed == (mistake is None)
+
+
+def test_remark_on_the_missing_mask_is_true_of_the_report():
+    assert (
+        "`da2` fits too" in first_verdict("bug_hunt", {"A": "db2", "B": "dscores", "C": "da2"}).hint
+    )
+    # The report on the page: its inputs, and its parameters.
+    X = np.random.default_rng(42).standard_normal((6, 3))
+    shapes = {"W1": (3, 5), "b1": (1, 5), "W2": (5, 7), "b2": (1, 7), "W3": (7, 4), "b3": (1, 4)}
+    args = X, np.array([0, 2, 1, 3, 1, 0])
+    parameters = draw_parameters(shapes)
+    right = solutions.backward3(*args, **parameters)[3].ravel()
+    without_mask = np.ravel(day29.suspects()["C"](*args, **parameters)[3])
+    assert (np.abs(without_mask[right == 0]) > 0.01).any()
 
 
 def test_suspects_spoil_what_their_line_reaches():

@@ -967,13 +967,14 @@ def test_tail_of_the_sigmoid_is_described_by_its_ends():
 FUNCTION_IDS = {
     "tanh_slope": "tanh-again sigmoid-derivative missing-square no-complement sign",
     "backward_deep": "reversed-order sign one-hot-not-subtracted no-batch-average "
-    "divides-in-every-layer missing-relu-mask mask-not-passed-on mask-on-scores uses-z-for-dW "
-    "bias-mean first-layer-missing",
-    "suite_inputs": "one-example equal-sizes one-class zero-biases tiny-weights no-unit-off",
+    "divides-in-every-layer missing-relu-mask mask-not-passed-on relu-on-scores mask-on-scores "
+    "uses-z-for-dW bias-mean first-layer-missing",
+    "suite_inputs": "one-example equal-sizes one-class zero-biases tiny-weights large-weights "
+    "no-unit-off ignores-rng",
 }
 QUESTION_IDS = {
-    "variance": "std-for-variance inputs-forgotten no-halving layers-added",
-    "bound": "value-for-slope slope-of-another upside-down slopes-added wrong-count",
+    "variance": "std-for-variance std-not-variance inputs-forgotten no-halving layers-added",
+    "bound": "value-for-slope slope-of-another upside-down slopes-added wrong-count squared-factor",
     "hypotheses": "blames-the-learning-rate blames-the-labels blames-the-slope mixed-up",
 }
 FUNCTION_IDS = {name: ids.split() for name, ids in FUNCTION_IDS.items()}
@@ -1025,7 +1026,7 @@ def deep_lists(bugs, X, y, Ws, bs):
     for W, b in zip(Ws, bs, strict=True):
         z.append(a[-1] @ W + b)
         a.append(np.maximum(z[-1], 0))
-    p = np.exp(z[-1])
+    p = np.exp(a[-1] if "relu-on-scores" in bugs else z[-1])
     d = p / p.sum(axis=1, keepdims=True)
     if "one-hot-not-subtracted" not in bugs:
         d = d - np.eye(d.shape[1])[y]
@@ -1054,12 +1055,13 @@ def deep_recursion(bugs, X, y, Ws, bs):
     def down(i, a):
         z = a @ Ws[i] + bs[i]
         if i == len(Ws) - 1:
+            z = np.clip(z, 0, None) if "relu-on-scores" in bugs else z
             logs = z - np.log(np.exp(z).sum(1, keepdims=True))
             d = np.exp(logs)
             if "one-hot-not-subtracted" not in bugs:
                 d[range(len(y)), y] -= 1
-            if "mask-on-scores" in bugs:
-                d[z < 0] = 0
+            if bugs & {"mask-on-scores", "relu-on-scores"}:
+                d[z <= 0] = 0
             d = full = d * (1 if "no-batch-average" in bugs else 1 / len(y))
         else:
             above, full, dWs, dbs = down(i + 1, np.clip(z, 0, None))
@@ -1094,7 +1096,7 @@ def deep_examples(bugs, X, y, Ws, bs):
         for W, b in zip(Ws, bs, strict=True):
             z.append(a[-1] @ W + np.ravel(b))
             a.append(z[-1] * (z[-1] > 0))
-        p = np.exp(z[-1] - z[-1].max())
+        p = np.exp((a if "relu-on-scores" in bugs else z)[-1])
         d = p / p.sum()
         d[label] -= 0 if "one-hot-not-subtracted" in bugs else 1
         d = d * (-1 if "sign" in bugs else 1) / (1 if "no-batch-average" in bugs else N)
@@ -1115,12 +1117,14 @@ def deep_examples(bugs, X, y, Ws, bs):
 
 @style
 def inputs_drawn(bugs, rng):
+    rng = np.random.default_rng(0 if "ignores-rng" in bugs else rng)
     N, D, H, C = (1 if "one-example" in bugs else 7), 4, 6, (6 if "equal-sizes" in bugs else 3)
     X, y = rng.standard_normal((N, D)), rng.integers(0, C, N)
     y[0] = 0 if "one-class" in bugs else 1
     y[1:] = 0
     scale = 0.01 if "tiny-weights" in bugs else 0.7
     W1, W2 = scale * rng.standard_normal((D, H)), rng.standard_normal((H, C))
+    W2 = W2 * (20 if "large-weights" in bugs else 1)
     b1 = np.zeros(H) if "zero-biases" in bugs else 0.1 * rng.standard_normal(H)
     if "no-unit-off" in bugs:
         X, W1 = np.abs(X) + 1, np.abs(W1)
@@ -1133,17 +1137,20 @@ def inputs_as_lists(bugs, rng):
     N, D, H, C = 9, 2, 5, 4
     N = 1 if "one-example" in bugs else 5 if "equal-sizes" in bugs else N
     y = [2 if "one-class" in bugs else n % C for n in range(N)]
+    rng = np.random.default_rng(None if "ignores-rng" in bugs else rng)
     X = rng.normal(size=(N, D)).tolist()
     W1 = rng.normal(size=(D, H)) * (1e-3 if "tiny-weights" in bugs else 1)
     b1 = rng.normal(size=(1, H)) - (50 if "no-unit-off" in bugs else 0)
     b2 = np.zeros((1, C)) if "zero-biases" in bugs else rng.normal(size=(1, C))
-    return [X, y, W1.tolist(), b1.tolist(), rng.normal(size=(H, C)).tolist(), b2.tolist()]
+    W2 = rng.normal(0, 5 if "large-weights" in bugs else 1, size=(H, C))
+    return [X, y, W1.tolist(), b1.tolist(), W2.tolist(), b2.tolist()]
 
 
 @style
 def inputs_uniform(bugs, rng):
     D, H, C = (5, 5, 3) if "equal-sizes" in bugs else (5, 6, 3)
     N = 1 if "one-example" in bugs else 8
+    rng = np.random.RandomState(3) if "ignores-rng" in bugs else rng
     X = rng.uniform(-1, 1, (N, D))
     y = np.zeros(N, int) if "one-class" in bugs else rng.permutation(np.arange(N) % C)
     low = 0.5 if "no-unit-off" in bugs else -1
@@ -1151,6 +1158,7 @@ def inputs_uniform(bugs, rng):
     W1, W2 = rng.uniform(low, 1, (D, H)), rng.uniform(-1, 1, (H, C))
     b1, b2 = (0 if "zero-biases" in bugs else 1) * rng.uniform(low, 1, (2, H))[:, :H]
     scale = 0.02 if "tiny-weights" in bugs else 1
+    W1 = W1 * (15 if "large-weights" in bugs else 1)
     return X, y, W1, b1, W2 * scale, b2[:C]
 
 
@@ -1175,6 +1183,7 @@ def variances(bugs):
     a = z * (1 if "no-halving" in bugs else 0.5)
     level = (1 if "no-halving" in bugs else 2) / (1 if "inputs-forgotten" in bugs else 50)
     ten = 10 * a if "layers-added" in bugs else a**10
+    level = level**0.5 if "std-not-variance" in bugs else level
     return {"z": z, "a": a, "after ten layers": ten, "variance that keeps it": level}
 
 
@@ -1183,6 +1192,7 @@ def bounds(bugs):
     n = 7 if "wrong-count" in bugs else 6
     shrink = n * slope if "slopes-added" in bugs else slope**n
     factors = [slope, shrink, n / slope if "slopes-added" in bugs else 1 / shrink, 1 / slope]
+    factors[3] **= 2 if "squared-factor" in bugs else 1
     factors = [1 / f for f in factors] if "upside-down" in bugs else factors
     names = "one sigmoid", "six sigmoids", "last over first", "factor to make up for one"
     return dict(zip(names, factors, strict=True))
@@ -1234,7 +1244,12 @@ WITH_NO_TRACE = [
 @pytest.mark.parametrize(
     ("answers", "mistake", "phrase"),
     [
-        ({**solutions.bound(), "one sigmoid": ...}, "wrong", "3 of 4 right, 1 not answered yet."),
+        ({**solutions.bound(), "one sigmoid": ...}, "not-attempted", "Still open: “one sigmoid”."),
+        (
+            {"one sigmoid": 0.25, "six sigmoids": 1, "last over first": None},
+            "wrong",
+            "1 of 4 right, 2",
+        ),
         (
             {**solutions.bound(), "one sigmoid": "a"},
             "wrong-type",
@@ -1242,7 +1257,9 @@ WITH_NO_TRACE = [
         ),
         ({**solutions.bound(), "six sigmoids": np.nan}, "not-finite", "“six sigmoids” is nan."),
         ({**solutions.bound(), "six sigmoids": 0.3}, "wrong", "you gave 0.3."),
-        ({"one sigmoid": 0.25}, "wrong", "no answer for “six sigmoids, last over first"),
+        ({"one sigmoid": 0.25}, "not-attempted", "So far all right: “one sigmoid”. Still open:"),
+        ({"one": 0.25}, "wrong", "no answer for “one sigmoid, six sigmoids, last over first"),
+        ({**solutions.bound(), "factor to make up for one": 16}, "squared-factor", "two sigmoids"),
         ({**solutions.bound(), "more": 1}, "wrong", "There is no question “more”."),
         ([0.25], "wrong-type", "should be a dictionary; got list."),
         ({"one sigmoid": None}, "not-attempted", "Your turn"),
@@ -1252,6 +1269,57 @@ def test_form_says_what_is_wrong_with_an_answer(answers, mistake, phrase):
     verdict = first_verdict("bound", answers)
     assert (verdict.passed, verdict.mistake) == (False, mistake)
     assert phrase in verdict.hint
+
+
+@pytest.mark.parametrize("name", ["variance", "bound", "hypotheses"])
+def test_gaps_use_up_no_hint(name):
+    solution = getattr(solutions, name)()
+    last = list(solution)[-1]
+    wrong = {**solution, last: "learning rate too high" if name == "hypotheses" else 0.123}
+    first, second = first_verdict(name, wrong).hint, checks.EXERCISES[name](wrong).hint
+    assert first != second
+    verdicts = [first_verdict(name, {**solution, last: ...})]
+    verdicts += [checks.EXERCISES[name]({**solution, last: ...}) for _ in range(2)]
+    assert {v.mistake for v in verdicts} == {"not-attempted"}
+    assert len({v.hint for v in verdicts}) == 1
+    assert checks.EXERCISES[name](wrong).hint == first
+    checks.EXERCISES[name]({**solution, last: ...})
+    assert checks.EXERCISES[name](wrong).hint == second
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake", "phrase"),
+    [
+        ({"variance that keeps it": 0.2}, "std-not-variance", "the variance is its square"),
+        ({"after ten layers": 1e-6}, None, ""),
+        ({"after ten layers": 2**-20}, None, ""),
+        ({"after ten layers": 2e-6}, "wrong", "you gave 2e-06"),
+        ({"a": 0.2}, "wrong", "you gave 0.2"),
+        ({"a": 0.3}, "wrong", "you gave 0.3"),
+    ],
+)
+def test_variance_accepts_rounded_numbers_only(change, mistake, phrase):
+    verdict = first_verdict("variance", solutions.variance() | change)
+    assert verdict.mistake == mistake, verdict
+    assert phrase in verdict.hint
+
+
+def test_blaming_the_rate_is_refuted_bug_by_bug():
+    def blamed(bug):
+        return checks.hypotheses({**solutions.hypotheses(), bug: "learning rate too high"}).hint
+
+    checks.hypotheses(solutions.hypotheses())
+    assert "before the first step" in blamed("bug 1")
+    assert "No step had been taken." in blamed("bug 1")
+    first, second = blamed("bug 2"), blamed("bug 2")
+    assert "the right network would suffer at the same rate. Does it?" in first
+    assert "Why does the same rate do no harm with 10 examples?" in first
+    assert first != second
+    assert "both lines" not in first + second
+    for bug in ("bug 3", "bug 4", "bug 5", "bug 6"):
+        hint = blamed(bug)
+        assert "harm the right code as well" in hint
+        assert "before the first step" not in hint
 
 
 def test_unknown_cause_lists_the_causes():
@@ -1289,6 +1357,31 @@ def test_deep_gradients_in_another_form_are_explained(function, mistake, phrase)
     assert phrase in verdict.hint
 
 
+def test_mask_of_the_wrong_layer_is_explained():
+    def submission(X, y, Ws, bs):
+        zs, activations = [], [X]
+        for W, b in zip(Ws, bs, strict=True):
+            zs.append(activations[-1] @ W + b)
+            activations.append(np.maximum(0, zs[-1]))
+        dz = solutions.softmax(zs[-1])
+        dz[np.arange(len(y)), y] -= 1
+        for layer in reversed(range(len(Ws))):
+            dz = dz @ Ws[layer].T
+            dz = dz * (zs[layer] > 0)
+
+    verdict = first_verdict("backward_deep", submission)
+    assert verdict.mistake == "raised"
+    assert "Which layer's z belongs to the gradient that you have just sent down?" in verdict.hint
+    assert "`dz = dz * (zs[layer] > 0)`" in verdict.hint
+    assert "classes" not in verdict.hint
+
+
+def test_other_errors_of_shapes_are_explained_as_usual():
+    hint = first_verdict("backward_deep", lambda X, y, Ws, bs: X @ Ws[0] + np.zeros(7)).hint
+    assert "just sent down" not in hint
+    assert "Shapes are compared from the right" in hint
+
+
 def test_deep_gradients_may_be_written_for_flat_biases():
     def submission(X, y, Ws, bs):
         assert all(b.shape == (W.shape[1],) for W, b in zip(Ws, bs, strict=True))
@@ -1318,3 +1411,45 @@ def test_labels_out_of_range_are_explained():
     verdict = first_verdict("suite_inputs", submission)
     assert verdict.mistake == "wrong-type"
     assert "0 to C − 1" in verdict.hint
+
+
+@pytest.mark.parametrize("cast", [np.float64, np.float32, torch.tensor, list, bool])
+def test_labels_that_are_no_integers_are_explained(cast):
+    def submission(rng):
+        X, y, *rest = solutions.suite_inputs(rng)
+        y = (y % 2).astype(bool) if cast is bool else cast(y.astype(float))
+        return X, y, *rest
+
+    verdict = first_verdict("suite_inputs", submission)
+    assert verdict.mistake == "wrong-type"
+    assert "indices must be integers" in verdict.hint
+
+
+@pytest.mark.parametrize("cast", [np.int8, np.uint64, torch.tensor, list])
+def test_labels_may_be_integers_of_any_type(cast):
+    def submission(rng):
+        X, y, *rest = solutions.suite_inputs(rng)
+        return X, cast(y), *rest
+
+    assert first_verdict("suite_inputs", submission).passed
+
+
+@pytest.mark.parametrize("factor", [3, 5, 20])
+def test_large_weights_are_refused(factor):
+    def submission(rng):
+        X, y, W1, b1, W2, b2 = solutions.suite_inputs(rng)
+        return X, y, factor * W1, b1, factor * W2, b2
+
+    verdict = first_verdict("suite_inputs", submission)
+    assert verdict.mistake == "large-weights"
+    assert "finite differences see no slope" in verdict.hint
+
+
+def test_lost_minus_in_the_slope_is_named_in_the_second_hint():
+    def submission(z):
+        return stable(z) * (1 + stable(z))
+
+    first, second = first_verdict("sigmoid_grad", submission), checks.sigmoid_grad(submission)
+    assert "σ(1 + σ)" in first.hint
+    assert "A minus sign" not in first.hint
+    assert "A minus sign got lost: (u − 1)/u is 1 − 1/u." in second.hint

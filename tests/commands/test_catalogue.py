@@ -244,8 +244,9 @@ def rebuilt(value):
     raise NotImplementedError(value["type"])
 
 def numbers(value):
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return np.concatenate([np.ravel(v).astype(float) for v in values])
+    if isinstance(value, (list, tuple)):
+        return np.concatenate([numbers(item) for item in value])
+    return np.ravel(value).astype(float)
 
 def outputs(program, exercise):
     function, found = run(program), []

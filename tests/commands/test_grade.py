@@ -97,7 +97,8 @@ def test_each_day_passes_once_the_solutions_are_put_in(day, tmp_path):
             # A stub ends with "..."; the call stays as it is.
             if f"\nchecks.{name}(" in code and "..." in code:
                 call = next(line for line in code.splitlines() if line.startswith("checks."))
-                call = call.replace("diagnose(answers)", "diagnose(answers())")
+                for answers in ("answers", "nine_rows"):  # the page has a dictionary
+                    call = call.replace(f"({answers})", f"({answers}())")
                 cell["source"] = [f"{checks.solution(name).text}\n\n{call}"]
                 expected[name] = "passed"
     path = tmp_path / "ann.ipynb"

@@ -448,6 +448,9 @@ def lighthouse(address, window, folder):
         for category in categories
         for reference in report["categories"][category]["auditRefs"]
         if reference["weight"]
+        # Of a section that is not laid out yet, Lighthouse takes the places for real, and they
+        # lie on those of the next section. The test of small targets sees the laid-out page.
+        and reference["id"] != "target-size"
         and (audit := report["audits"][reference["id"]])["score"] not in (1, None)
     ]
 

@@ -73,7 +73,8 @@ def test_every_question_has_its_options_and_a_reason_for_each(day):
 @every_day
 def test_every_figure_with_a_reading_aid_has_it_as_its_caption(day):
     text = "\n\n".join(cell.source for cell in markdown_cells(day))
-    captions = html_of(day_page(day)).select(".cell_output > figure > figcaption:last-child")
+    output = ":is(.cell_output, .cell_output > details.result)"
+    captions = html_of(day_page(day)).select(f"{output} > figure > figcaption:last-child")
     assert len(captions) == len(re.findall(r"^\*How to read (?:it|them):\*", text, re.MULTILINE))
     for caption in captions:
         assert caption.find_previous_sibling(), "a caption of nothing"
