@@ -43,7 +43,7 @@ if "google.colab" in sys.modules and importlib.util.find_spec("nnweek") is None:
 # %% [markdown]
 # ## Where we start
 #
-# - A *linear* classifier separates two classes with one straight line; a hidden layer lets the line bend.
+# - A *linear* classifier separates two classes with one straight line; a hidden layer makes other borders possible.
 # - Learning needs a *loss*, one number that says how wrong the network is, and its *gradient*, which says how the loss
 #   changes with each weight.
 # - *Backpropagation* is the chain rule, applied layer by layer, from the loss back to the input.

@@ -769,7 +769,7 @@ print(
 
 # %% [markdown]
 # A batch of images has four axes: images, channels (grey has one), rows, columns. These loaders are the package's own.
-# They do what rung 7's `DataLoader` does, but for data that fit into memory, with one look-up per batch; Day 32
+# They do what rung 7's `DataLoader` does, but for data that fits into memory, with one look-up per batch; Day 32
 # measures what that saves.
 #
 # ## The model
