@@ -8,14 +8,14 @@ Sphinx leaves the pages of unchanged sources as an earlier build finished them.
 
 import hashlib
 import html
+import json
 import posixpath
 import re
-from itertools import groupby
 from pathlib import Path
 from textwrap import shorten
 
 import pydata_sphinx_theme
-import tinycss2
+import web
 from docutils import nodes
 from figures import place_figures, prepare_figures
 from sphinx.errors import ExtensionError
@@ -60,25 +60,26 @@ def finish(app, exception):
     if exception is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
+    (site / TOKENS).write_text(_tokens.css(), encoding="utf-8")
     figures = prepare_figures(site / "_images")
     before = {
         path.relative_to(site).as_posix(): path.read_text(encoding="utf-8")
         for suffix in ("html", "js", "css")
         for path in site.rglob(f"*.{suffix}")
     }
-    for name, text in finished(before, figures).items():
+    for name, text in finished(before, figures, site).items():
         if text != before.get(name):
             (site / name).write_text(text, encoding="utf-8")
 
 
-def finished(files, figures):
+def finished(files, figures, site):
     """Return the site's text files after all steps, {path from the site's root: text}."""
-    files = {**files, TOKENS: _tokens.css()}
+    files = dict(files)
     for name in select(files, ".html"):
         files[name] = repair_labels(place_figures(files[name], figures))
     keep_used_icons(files)
     stop_measuring(files)
-    join_styles(files)
+    join_styles(files, site)
     return files
 
 
@@ -107,15 +108,13 @@ ICON_STYLES = "_static/styles/pydata-sphinx-theme.css"
 ICON = re.compile(
     r'(?P<name>"[\w-]+"|\w+):\[\d+,\d+,\[(?P<others>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?'
 )
-# The same icon as a letter: .fa-arrow-up:before{content:"\f062"}
-LETTER = re.compile(r'(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
 FA_NAME = re.compile(r"(?<![\w-])fa-([\w-]+)")
 
 
 def keep_used_icons(files):
-    """Remove the icons that no page shows from the theme's script and its styles.
+    """Remove the icons that no page shows from the theme's script.
 
-    Both start from the installed theme, so a later build can bring an icon back.
+    It starts from the installed theme, so a later build can bring an icon back.
     """
     if ICON_SCRIPT not in files:  # the theme for Python 3.10 has its icons in a font only
         return
@@ -124,7 +123,6 @@ def keep_used_icons(files):
         for name in (ICON_STYLES, ICON_SCRIPT)
     )
     files[ICON_SCRIPT] = with_icons(script, used_icons(files), style_names(styles))
-    files[ICON_STYLES] = LETTER.sub("", styles)  # the script draws the icons, not the font
 
 
 def used_icons(files):
@@ -173,88 +171,46 @@ def stop_measuring(files):
 
 
 CLASSES = re.compile(r'class="([^"]*)"')
-DRAWN = {"svg-inline--fa"}  # what the script for icons adds to the classes of an icon
+DRAWN = "svg-inline--fa"  # what the script for icons adds to the classes of an icon
 STYLESHEET = re.compile(r'<link [^>]*href="([^"?]+\.css)(?:\?[^"]*)?"[^>]*>\s*')
-# An address relative to its file, as in url("../webfonts/fa-solid-900.woff2").
-ADDRESS = re.compile(r"""url\((["']?)(?!data:|https?:|[#/])([^"')]+)\1\)""")
-
-
 # Jupyter Book lists the files of _static in the file system's order; the later of two rules wins.
-OWN_STYLES = [f"_static/{name}.css" for name in ("week", "figures", "tasks", "landing")]
+OWN_STYLES = [f"_static/{name}.css" for name in ("week", "figures", "tasks", "web", "landing")]
 
 
-def join_styles(files):
-    """Replace all stylesheets of a page by one that holds the rules that can match.
+def join_styles(files, site):
+    """Replace all stylesheets of a page by one, without the rules that match nothing on the site.
 
     Nine tenths of the rules are for classes that are on no page and in no script.
     """
-    texts = [files[name] for name in select(files, ".js", "_static/") if name != ICON_SCRIPT]
-    texts += [names for page in select(files, ".html") for names in CLASSES.findall(files[page])]
-    words = {word for text in texts for word in re.findall(r"[\w-]+", text)} | DRAWN
-    joined = {}  # {the stylesheets of a page: the one that replaces them}
+    pages = {}  # {page: its stylesheets}, without pages that an earlier build finished
     for page in select(files, ".html"):
-        folder, text = posixpath.dirname(page), files[page]
-        links = list(STYLESHEET.finditer(text))
-        styles = [normal_path(folder, link[1]) for link in links]
+        links = STYLESHEET.findall(files[page])
+        styles = [posixpath.normpath(posixpath.join(posixpath.dirname(page), one)) for one in links]
         ours = [style for style in OWN_STYLES if style in styles]
-        styles = (*(style for style in styles if style not in ours), *ours)
-        if len(styles) < 2 or not all(style in files for style in styles):
-            continue  # finished by an earlier build, or a template
-        if styles not in joined:
-            style = "".join(used_rules(files, name, words) for name in styles)
-            names = ", ".join(name.removeprefix("_static/") for name in styles)
-            digest = hashlib.sha256(style.encode()).hexdigest()[:12]
-            joined[styles] = f"_static/styles-{digest}.css"
-            files[joined[styles]] = f"/* The rules in use of {names} */\n{style}"
-        address = posixpath.relpath(joined[styles], folder or ".")
-        start, text = links[0].start(), STYLESHEET.sub("", text)
+        if len(styles) > 1 and all(style in files for style in styles):
+            pages[page] = (*(style for style in styles if style not in ours), *ours)
+    joined = {}  # {stylesheets: the one that replaces them}
+    content = [files[page] for page in select(files, ".html")]
+    content += [files[name] for name in select(files, ".js", "_static/") if name != ICON_SCRIPT]
+    for styles, text in rules_in_use(site, set(pages.values()), [*content, DRAWN]).items():
+        joined[styles] = f"_static/styles-{hashlib.sha256(text.encode()).hexdigest()[:12]}.css"
+        files[joined[styles]] = text
+    for page, styles in pages.items():
+        address = posixpath.relpath(joined[styles], posixpath.dirname(page) or ".")
+        start = STYLESHEET.search(files[page]).start()
+        text = STYLESHEET.sub("", files[page])
         files[page] = text[:start] + f'<link rel="stylesheet" href="{address}">\n' + text[start:]
 
 
-def normal_path(folder, address):
-    return posixpath.normpath(posixpath.join(folder, address))
-
-
-def used_rules(files, name, words):
-    """Return the rules of a stylesheet whose classes are all in `words`.
-
-    What the stylesheet imports is inserted, and addresses become relative to `_static`.
-    """
-    folder = posixpath.dirname(name)
-
-    def moved(match):
-        return f'url("{posixpath.relpath(normal_path(folder, match[2]), "_static")}")'
-
-    def of(rules):
-        for rule in rules:
-            if rule.type == "qualified-rule":
-                if selectors := [s for s in split(rule.prelude) if classes(s) <= words]:
-                    selectors = ",".join(tinycss2.serialize(s).strip() for s in selectors)
-                    yield f"{selectors}{{{tinycss2.serialize(rule.content).strip()}}}\n"
-            elif rule.type != "at-rule" or rule.lower_at_keyword == "charset":
-                continue
-            elif rule.lower_at_keyword == "import":
-                address = next(t.value for t in rule.prelude if t.type in ("string", "url"))
-                yield used_rules(files, normal_path(folder, address), words)
-            elif rule.lower_at_keyword in ("media", "supports", "layer", "container"):
-                inner = tinycss2.parse_rule_list(rule.content, skip_comments=True)
-                if inner := "".join(of(inner)):
-                    yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{inner}}}\n"
-            else:
-                yield rule.serialize() + "\n"
-
-    text = ADDRESS.sub(moved, files[name])
-    return "".join(of(tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)))
-
-
-def split(prelude):
-    """Return the comma-separated selectors of a rule."""
-    groups = groupby(prelude, key=lambda token: token == ",")
-    return [list(tokens) for is_comma, tokens in groups if not is_comma]
-
-
-def classes(selector):
-    """Return the words in the classes that an element needs, except for those in :not(), :is()."""
-    pairs = zip(selector, selector[1:], strict=False)
-    names = [name.value for dot, name in pairs if dot == "." and name.type == "ident"]
-    return {word for name in names for word in re.findall(r"[\w-]+", name)}
+def rules_in_use(site, groups, content):
+    """Return {group of stylesheets: one stylesheet with the rules for words of the content}."""
+    groups = list(groups)
+    names = [[style.removeprefix("_static/") for style in group] for group in groups]
+    try:
+        printed = web.run(
+            "node", "styles.js", str(site / "_static"),
+            given=json.dumps({"styles": names, "content": content}),
+        )  # fmt: skip
+    except web.Unavailable as reason:
+        raise ExtensionError(f"The stylesheets were not joined: {reason}") from None
+    return dict(zip(groups, json.loads(printed), strict=True))

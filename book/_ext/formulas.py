@@ -1,23 +1,18 @@
 """Typeset formulas while the book is built: a page needs neither a script nor a font for them.
 
-MathJax runs here, in a JavaScript engine; one Python package contains each. A page gets every
-formula twice: an SVG drawing for the eye and MathML for screen readers. TeX that MathJax does
-not understand fails the build.
+`book/web/formulas.js` runs MathJax in Node. A page gets every formula twice: an SVG drawing for
+the eye and MathML for screen readers. TeX that MathJax does not understand fails the build.
 """
 
 import html
+import json
 import re
-from importlib import metadata
-from pathlib import Path
+import subprocess
 
+import web
 from docutils import nodes
-from py_mini_racer import JSEvalException, MiniRacer
 from sphinx.errors import ExtensionError
 
-PARTS = [
-    "startup.js", "core.js", "adaptors/liteDOM.js",
-    "input/tex.js", "output/svg.js", "output/svg/fonts/tex.js",
-]  # fmt: skip
 # Attributes that only MathJax itself needs.
 INTERNAL = re.compile(
     r' (?:data-[\w-]+|xmlns(?::xlink)?|role|focusable|stroke|stroke-width)="[^"]*"'
@@ -31,7 +26,8 @@ def setup(app):
     )
     app.connect("doctree-resolved", keep_together)
     app.connect("html-page-context", formulas.add_glyphs)
-    # The engine runs in its own threads, which a forked writer process would not have.
+    app.connect("build-finished", formulas.close)
+    # One program answers in the order of the formulas; forked writers would mix them.
     return {"parallel_read_safe": True, "parallel_write_safe": False}
 
 
@@ -47,32 +43,42 @@ def keep_together(app, doctree, docname):
 
 
 class Formulas:
-    """MathJax in a JavaScript engine that starts with the first formula."""
+    """MathJax in a program of Node that starts with the first formula."""
 
     def __init__(self):
-        self._engine = None
+        self._mathjax = None
+        self._glyphs = {}  # {id: path}
 
-    def _call(self, function, *arguments):
-        if self._engine is None:
-            package = metadata.distribution("sphinx-mathjax-offline")
-            folder = Path(package.locate_file("sphinx-mathjax-offline/static/mathjax"))
-            parts = [folder / part for part in PARTS] + [Path(__file__).with_suffix(".js")]
-            self._engine = MiniRacer()
-            self._engine.eval("globalThis.MathJax = {startup: {ready() {}}}; null")
-            for part in parts:
-                self._engine.eval(part.read_text(encoding="utf-8") + "\n;null")
-        return self._engine.call(function, *arguments)
+    def _typeset(self, formula, display):
+        if self._mathjax is None:
+            try:
+                web.install()
+                command = [web.tool("node"), "formulas.js"]
+            except web.Unavailable as reason:
+                raise ExtensionError(
+                    f"Formulas need MathJax, which is not there: {reason}"
+                ) from None
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+            self._mathjax = subprocess.Popen(command, cwd=web.SOURCE, **pipes)
+        self._mathjax.stdin.write(json.dumps({"tex": formula, "display": display}) + "\n")
+        self._mathjax.stdin.flush()
+        answer = json.loads(self._mathjax.stdout.readline())
+        if "error" in answer:
+            raise ExtensionError(
+                f"MathJax cannot read this formula: {answer['error']}\n  {formula}"
+            )
+        self._glyphs |= {re.search(r'id="([^"]+)"', path)[1]: path for path in answer["glyphs"]}
+        return answer["mathml"], answer["svg"]
+
+    def close(self, app=None, exception=None):
+        """End the program."""
+        if self._mathjax:
+            self._mathjax.communicate()
+            self._mathjax = None
 
     def set(self, formula, display=False):
         """Return a TeX formula as HTML: MathML followed by an SVG drawing."""
-        try:
-            mathml = self._call("mathml", formula, display)
-            svg = self._call("svg", formula, display)
-        except JSEvalException as error:
-            reason = str(error).splitlines()[0].rpartition("Error: ")[2]
-            raise ExtensionError(
-                f"MathJax cannot read this formula: {reason}\n  {formula}"
-            ) from error
+        mathml, svg = self._typeset(formula, display)
         mathml = re.sub(r"\n\s*", "", INTERNAL.sub("", mathml))
         mathml = mathml.replace("<math", f'<math alttext="{html.escape(formula)}"', 1)
         svg = INTERNAL.sub("", svg).replace("xlink:href", "href")
@@ -96,6 +102,5 @@ class Formulas:
         """Add each glyph that the drawings of a page refer to, once."""
         used = set(re.findall(r'<use href="#([^"]+)"', context.get("body", "")))
         if used:
-            glyphs = {re.search(r'id="([^"]+)"', path)[1]: path for path in self._call("glyphs")}
-            paths = "".join(glyphs[name] for name in sorted(used))
+            paths = "".join(self._glyphs[name] for name in sorted(used))
             context["body"] += f'<svg class="signs" aria-hidden="true"><defs>{paths}</defs></svg>'

@@ -1,6 +1,7 @@
 """The finished pages: repaired labels, only the icons and styles in use."""
 
 import types
+from contextlib import suppress
 from unittest import mock
 
 import finish
@@ -70,9 +71,7 @@ def test_all_pages_link_to_the_same_single_stylesheet(site):
     head = '<head><link rel="stylesheet" href="{}_static/' + joined.name + '">\n<title>T</title>'
     assert (site / "index.html").read_text().startswith(head.format(""))
     assert (site / "days" / "day.html").read_text().startswith(head.format("../"))
-    first, rules = joined.read_text().split("\n", 1)
-    assert first == "/* The rules in use of a.css, b.css */"
-    assert "".join(rules.split()) == ".card{top:0}.shown{top:2px}p{top:1px}"
+    assert joined.read_text().strip() == ".card{top:0}.shown{top:2px}p{top:1px}"
     template = "_static/template.html"
     assert (site / template).read_text() == FILES[template], "a template stays unchanged"
 
@@ -81,9 +80,12 @@ def test_own_styles_follow_those_of_the_theme_in_a_fixed_order():
     names = ["landing", "theme", "week", "tasks", "figures"]
     links = "".join(f'<link rel="stylesheet" href="_static/{name}.css">' for name in names)
     files = {f"_static/{name}.css": "" for name in names} | {"index.html": links}
-    finish.join_styles(files)
-    (joined,) = (text for name, text in files.items() if name.startswith("_static/styles-"))
-    assert "theme.css, week.css, figures.css, tasks.css, landing.css" in joined
+    with mock.patch.object(finish, "rules_in_use", return_value={}) as joined, suppress(KeyError):
+        finish.join_styles(files, None)
+    (order,) = joined.call_args.args[1]
+    assert order == tuple(
+        f"_static/{n}.css" for n in ("theme", "week", "figures", "tasks", "landing")
+    )
 
 
 def test_figure_gets_its_size(site):
@@ -144,54 +146,48 @@ def test_icons_are_found_in_pages_and_scripts():
     }
 
 
-def test_styles_lose_only_the_icon_letters(script):
-    file = finish.THEME / finish.ICON_STYLES.removeprefix("_static/")
-    styles = file.read_text(encoding="utf-8")
-    assert {"lg", "solid"} <= finish.style_names(styles)
-    thin = finish.LETTER.sub("", styles)
-    assert ".fa-arrow-up:before{content:" in styles
-    assert ".fa-arrow-up:before{content:" not in thin
-    assert "@font-face" in thin, "the styles still draw some icons themselves"
-    assert thin.count("{") == thin.count("}")
+RULES = {
+    "p{top:0}": True, ".card{top:0}": True, ".ghost{top:0}": False, ".card .ghost>p{top:0}": False,
+    "p:not(.ghost){top:0}": True, ".sd-card-2{top:0}": False, ":root{top:0}": True,
+    ".card\\:hover{top:0}": False,
+}  # fmt: skip
+STYLES = [
+    (".ghost, p.ghost, h1 { top: 0 }", "h1{top:0}"),
+    (
+        "@media print { .ghost { top: 0 } .card { top: 1px } } @media screen { .ghost { top: 0 } }",
+        "@mediaprint{.card{top:1px}}",
+    ),
+    ("@page { size: A4 }", "@page{size:A4}"),
+    ('@import "../basic.css";\nh1 { top: 1px }', "p{top:0}h1{top:1px}"),
+    # Relative addresses still lead to the same file.
+    (
+        "p { background: url(../a.png), url('b.png'), url(data:,c), url(#d), url(https://e/f) }",
+        'p{background:url("./a.png"),url("./styles/b.png"),url(data:,c),url(#d),url(https://e/f)}',
+    ),
+]
 
 
-def used(style):
-    """The rules of a stylesheet that a site with three classes uses, without spaces."""
-    files = {
-        "_static/styles/theme.css": style,
-        "_static/basic.css": '@charset "utf-8"; p { top: 0 }',
-    }
-    words = {"card", "sd-card", "a"}
-    return "".join(finish.used_rules(files, "_static/styles/theme.css", words).split())
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """Return what a site with three classes uses of each of these styles, without spaces."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "_static/styles").mkdir(parents=True)
+    (site / "_static/basic.css").write_text("p { top: 0 }")
+    for name in ("a.png", "styles/b.png"):
+        Image.new("RGB", (2, 2)).save(site / "_static" / name)
+    groups = []
+    for number, style in enumerate([*RULES, *(style for style, _ in STYLES)]):
+        groups.append((f"_static/styles/{number}.css",))
+        (site / groups[-1][0]).write_text(style)
+    content = ['<h1><p class="card sd-card a">']
+    joined = finish.rules_in_use(site, groups, content)
+    return ["".join(joined[group].split()) for group in groups]
 
 
-@pytest.mark.parametrize(
-    ("selector", "stays"),
-    [
-        ("p", True), (".card", True), (".ghost", False), (".card .ghost>p", False),
-        ("p:not(.ghost)", True), (":is(.ghost,.card) p", True), ('a[href=".ghost"]', True),
-        (".sd-card-2", False), (":root", True), (r".card\:hover", False),
-    ],
-)  # fmt: skip
-def test_rule_stays_if_the_site_has_all_its_classes(selector, stays):
-    rule = f"{selector} {{ color: red }}"
-    assert used(rule) == ("".join(rule.split()) if stays else "")
+def test_rule_stays_if_the_site_has_all_its_classes(used):
+    for found, (rule, stays) in zip(used, RULES.items(), strict=False):
+        assert bool(found) == stays, f"{rule} became {found!r}"
 
 
-@pytest.mark.parametrize(
-    ("style", "kept"),
-    [
-        (".ghost, .card:is(.x, .y), p.ghost, h1 { color: red }",
-         ".card:is(.x,.y),h1{color:red}"),
-        ("@media print { .ghost { top: 0 } .card { top: 1px } } @media screen { .ghost { top: 0 } }",
-         "@mediaprint{.card{top:1px}}"),
-        ("@keyframes ghost { from { top: 0 } }\n@page sheet { size: A4 }",
-         "@keyframesghost{from{top:0}}@pagesheet{size:A4}"),
-        ('@import "../basic.css";\nh1 { top: 1px }', "p{top:0}h1{top:1px}"),
-        # Relative addresses still lead to the same file.
-        ("p { background: url(../a.png), url('b.png'), url(data:c), url(#d), url(https://e/f) }",
-         'p{background:url("a.png"),url("styles/b.png"),url(data:c),url(#d),url(https://e/f)}'),
-    ],
-)  # fmt: skip
-def test_selectors_conditions_imports_and_addresses_are_followed(style, kept):
-    assert used(style) == kept
+def test_selectors_conditions_imports_and_addresses_are_followed(used):
+    assert used[len(RULES) :] == [kept for _, kept in STYLES]

@@ -13,7 +13,9 @@ from sphinx.errors import ExtensionError
 
 @pytest.fixture(scope="module")
 def formulas():
-    return Formulas()
+    formulas = Formulas()
+    yield formulas
+    formulas.close()
 
 
 def html(text):
