@@ -2,6 +2,8 @@
 # Windows has no make: README.md gives the plain commands.
 
 PYTHON ?= python3
+# `make TORCH=auto start` installs the PyTorch build for this machine: without a GPU, a tenth of the size.
+TORCH  ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -22,6 +24,9 @@ $(READY): requirements.txt pyproject.toml
 	  || { echo "Python 3.10 or newer is required. If you have it under another name: make PYTHON=python3.12 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@test -z "$(TORCH)" || { $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend $(TORCH) -r requirements.txt; } \
+	  || echo "PyTorch's own index is not available; taking the build of the ordinary index instead."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
