@@ -95,5 +95,5 @@ floors: $(READY) ## test with the oldest Python and the oldest releases that req
 
 # It leaves what the days write beside themselves: checkpoints, logs and the report are a person's results.
 clean: ## remove the environment and all build outputs
-	rm -rf $(VENV) .ci/node_modules book/_build build mutants *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .ci/node_modules book/web/node_modules book/_build build mutants *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

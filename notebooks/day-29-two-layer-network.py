@@ -393,7 +393,7 @@ with plt.rc_context(STYLE):
 # are the two hidden values of $a_1$. Each coloured path brings back half of the gradient of $h_1$.
 #
 # *Predict before you run:* the rule is not to be taken on trust. If $h_1$ goes from $2$ to $2.01$, to which value does the
-# loss go?
+# loss go? *(a number)*
 
 # %%
 before = loss_from_hidden(np.array([[2.0, 0.0]]))
@@ -1295,6 +1295,9 @@ with text_says("the centred difference turns first"):
 # %% [markdown]
 # *Predict before you run:* deep learning mostly computes in `float32`. Does its best step lie to the left or to the right
 # of `float64`'s?
+#
+# - a) to the left
+# - b) to the right
 
 # %% tags=["hide-input"]
 steps32 = np.logspace(-7, 0, 22)

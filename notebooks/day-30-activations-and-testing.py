@@ -987,7 +987,7 @@ dead_at_start = dead(DeepMLP(SIX, "ReLU", INITS["He"], SEEDS), X_spiral)
 
 # %% [markdown]
 # *Predict before you run:* the gradient of the sigmoid with Xavier's weights vanishes. What share of its units is
-# saturated?
+# saturated? *(a number)*
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two heat maps with one column for each of six hidden layers, before training. Above, the share of saturated units: none for tanh and sigmoid with Xavier's weights, most for tanh with large weights, about half for the sigmoid with large weights. Below, the share of dead ReLU units with He's weights, which grows with depth."}}
 

@@ -174,7 +174,9 @@ CLASSES = re.compile(r'class="([^"]*)"')
 DRAWN = "svg-inline--fa"  # what the script for icons adds to the classes of an icon
 STYLESHEET = re.compile(r'<link [^>]*href="([^"?]+\.css)(?:\?[^"]*)?"[^>]*>\s*')
 # Jupyter Book lists the files of _static in the file system's order; the later of two rules wins.
-OWN_STYLES = [f"_static/{name}.css" for name in ("week", "figures", "tasks", "web", "landing")]
+OWN_STYLES = [
+    f"_static/{name}.css" for name in ("week", "figures", "tasks", "answers", "web", "landing")
+]
 
 
 def join_styles(files, site):
@@ -208,8 +210,8 @@ def rules_in_use(site, groups, content):
     names = [[style.removeprefix("_static/") for style in group] for group in groups]
     try:
         printed = web.run(
-            "node", "styles.js", str(site / "_static"),
-            given=json.dumps({"styles": names, "content": content}),
+            web.tool("node"), "styles.js", str(site / "_static"),
+            input=json.dumps({"styles": names, "content": content}),
         )  # fmt: skip
     except web.Unavailable as reason:
         raise ExtensionError(f"The stylesheets were not joined: {reason}") from None

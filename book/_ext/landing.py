@@ -16,6 +16,7 @@ from docutils.parsers.rst.directives import unchanged_required
 from execution_cache import ROOT
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+from tasks import element
 from wayfinding import facts
 
 from nnweek import results
@@ -149,7 +150,13 @@ class DayCard(SphinxDirective):
         work = work if count != 1 else work.removesuffix("s")
         length = f"{counted['minutes']} minutes · {count} {work}"
         text += nodes.paragraph("", length, classes=["day-length"])
-        return [nodes.container("", figure, text, classes=["day"])]
+        day = re.search(r"day-(\d+)", page)
+        names = [name for name, one in EXERCISES.items() if one.day == int(day[1])]
+        # By these, the page counts what a reader has done: book/web/src/progress.js.
+        own = {"data_exercises": " ".join(names), "data_questions": str(counted["questions"])}
+        return [
+            element.of("div", figure, text, classes=["docutils", "day"], data_day=day[0], **own)
+        ]
 
 
 def insert_from_days(app, doctree, docname):

@@ -11,6 +11,8 @@ style sheet `tasks.css` and scripts can address:
       div.cell             stub and check in `pre`, then the verdict
       details.hint, details.solution
     div.prediction#prediction-1[data-answered-by=answer-1]
+      p                    what is to be predicted; `[data-asks=number]` if it ends in *(a number)*
+      ol.options           li[data-option=a] …, if a list of a), b) … follows it
     details.result         the outputs of `answer-1`, the cell that answers, and of the next ones
     div.question#question-3[data-answer=b]
       p#question-3-text …  the question
@@ -36,6 +38,7 @@ EXERCISE = re.compile(r"Exercise (\d+)\.")
 EFFORT = re.compile(r"\(about (\d+) minutes?, (easy|medium|hard)\)")
 CHECK = re.compile(r"^checks\.(\w+)\(.*\)$", re.MULTILINE)
 PREDICTION = re.compile(r"Predict before you run:")
+NUMBER = re.compile(r"\(a number\)")
 HOW_TO_READ = re.compile(r"How to read (?:it|them):")
 QUESTION = re.compile(r"(\d+)\.")
 OPTION = re.compile(r"([a-h])\) ")
@@ -147,10 +150,22 @@ class Tasks(SphinxTransform):
             if is_cell(below) and (output_of(below) or not has_been_run):
                 below["ids"].append(f"answer-{number}")
                 self.cover(below)
-                wrap([paragraph], element.of(
+                card = element.of(
                     "div", ids=[f"prediction-{number}"], classes=["prediction"],
                     data_answered_by=f"answer-{number}",
-                ))  # fmt: skip
+                )  # fmt: skip
+                options = next(iter(siblings_below(paragraph)), None)
+                if is_lettered(options):
+                    if not lettered(options):
+                        raise Malformed("The options of a prediction must begin with a), b), c) …")
+                    wrap([paragraph, options], card, [paragraph, rows(options)])
+                else:
+                    wrap([paragraph], card)
+                    if isinstance(paragraph[-1], nodes.emphasis) and NUMBER.fullmatch(
+                        paragraph[-1].astext()
+                    ):
+                        paragraph.pop()
+                        card["html"]["data-asks"] = "number"
                 return
         raise Malformed("Nothing answers this prediction: no cell with an output is below it.")
 
@@ -206,9 +221,8 @@ class Tasks(SphinxTransform):
                 "<details> with the summary “Answer”."
             )
         options, ((_, answer),) = below[len(asked)], folded
-        firsts = [next(item.findall(nodes.Text)) for item in options]
-        letters = [found and found[1] for found in map(OPTION.match, firsts)]
-        if letters != list("abcdefgh"[: len(letters)]):
+        letters = lettered(options)
+        if not letters:
             raise Malformed(f"The options of question {number} must begin with a), b), c) …")
         right, reasons = split_answer(answer[1:-1])
         if right not in letters:
@@ -222,10 +236,7 @@ class Tasks(SphinxTransform):
             role="group", aria_labelledby=f"question-{number}-text",
         )  # fmt: skip
         paragraph["ids"].append(f"question-{number}-text")
-        for first in firsts:
-            first.parent.replace(first, nodes.Text(first[len("a) ") :]))
-        rows = [row(letter, item.children) for letter, item in zip(letters, options, strict=True)]
-        choices = element.of("ol", *rows, classes=["options"], type="a")
+        choices = rows(options)
         explained = [
             row(letter, [nodes.paragraph("", "", *text)], ["right"] * (letter == right))
             for letter, text in reasons.items()
@@ -343,6 +354,28 @@ def split_answer(given):
         else:
             reasons[letter].append(word)
     return right, reasons
+
+
+def lettered(options):
+    """Return the letters of a list whose items begin with a), b), c) …; else an empty list."""
+    firsts = [next(item.findall(nodes.Text), "") for item in options]
+    letters = [found and found[1] for found in map(OPTION.match, firsts)]
+    return letters if letters == list("abcdefgh"[: len(letters)]) else []
+
+
+def is_lettered(options):
+    """Whether the first item of a list begins with a letter, so that the others must too."""
+    return isinstance(options, nodes.bullet_list) and OPTION.match(options[0].astext())
+
+
+def rows(options):
+    """Return a list of options as rows, without the letters that they begin with."""
+    made = []
+    for letter, item in zip(lettered(options), options, strict=True):
+        first = next(item.findall(nodes.Text))
+        first.parent.replace(first, nodes.Text(first[len("a) ") :]))
+        made.append(row(letter, item.children))
+    return element.of("ol", *made, classes=["options"], type="a")
 
 
 def row(letter, content, classes=()):

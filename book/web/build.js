@@ -7,51 +7,33 @@ import { fileURLToPath } from "node:url";
 const [site, runtime] = process.argv.slice(2);
 const source = path.join(path.dirname(fileURLToPath(import.meta.url)), "src");
 
-async function bundle(entry, folder, settings) {
+// Bundle a module of the source into one file; return its path from the site's root.
+async function bundle(entry, output, settings = {}) {
   const { metafile } = await build({
     entryPoints: [path.join(source, entry)],
     outdir: site,
-    entryNames: `${folder}/[name]-[hash]`,
-    chunkNames: "workbench/[name]-[hash]",
+    entryNames: output,
     bundle: true,
     format: "esm",
-    splitting: true,
     minify: true,
     target: "es2022",
     metafile: true,
     logLevel: "warning",
-    legalComments: "none",
     loader: { ".py": "text" },
     ...settings,
   });
-  const outputs = Object.entries(metafile.outputs);
-  const [main] = outputs.find(([, output]) => output.entryPoint);
-  const files = outputs.map(([file]) => path.relative(site, path.resolve(file)).replaceAll("\\", "/"));
-  return { main: path.relative(site, path.resolve(main)).replaceAll("\\", "/"), files };
+  const [file] = Object.keys(metafile.outputs);
+  return path.relative(site, path.resolve(file)).replaceAll("\\", "/");
 }
 
-const files = [];
-const facts = JSON.parse(runtime ?? "null");
+const facts = JSON.parse(runtime ?? "null"); // null: without Python and editors
 if (facts) {
-  const worker = await bundle("worker.js", "workbench", {
-    splitting: false,
-    external: ["node:*", "ws"],
-  });
-  facts.worker = worker.main;
-  files.push(...worker.files);
+  facts.worker = await bundle("worker.js", "workbench/[name]-[hash]", { external: ["node:*", "ws"] });
+  facts.editor = await bundle("editor.js", "workbench/[name]-[hash]");
+  const kept = [facts.worker, facts.editor, ...facts.files.map(({ name }) => name)];
+  await bundle("sw.js", "[name]", { define: { FILES: JSON.stringify(kept) } });
 }
-const main = await bundle("main.js", "_static", {
+const main = await bundle("main.js", "_static/[name]-[hash]", {
   define: { RUNTIME: JSON.stringify(facts) },
 });
-files.push(...main.files);
-if (facts) {
-  const kept = [...files, ...facts.files.map(({ name }) => name)];
-  await build({
-    entryPoints: [path.join(source, "sw.js")],
-    outfile: path.join(site, "sw.js"),
-    minify: true,
-    define: { FILES: JSON.stringify(kept) },
-    logLevel: "warning",
-  });
-}
-console.log(JSON.stringify({ main: main.main, files }));
+console.log(main);

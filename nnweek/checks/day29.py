@@ -69,7 +69,7 @@ def _equal_beyond_a_clip(observations):
     A clip on one side only leaves large negative scores as they are, which then give 0/0.
     """
     failing = [o for o in observations if o.wrong]
-    finite = [o for o in failing if not o.problem and not o.warnings]
+    finite = [o for o in failing if not o.problem and np.isfinite(o.outputs["probs"]).all()]
     if not finite or any(o.is_ordinary for o in failing):
         return False
     for observation in finite:
@@ -241,7 +241,7 @@ def _cross_entropy_probes():
     for (N, C), highest in (((7, 3), 2), ((6, 5), 5), ((5, 5), 5), ((6, 2), 2)):
         # Every probability is at least 0.02, where all ways to set a floor give the same loss.
         probs = 0.02 + rng.dirichlet(np.ones(C), size=N) * (1 - 0.02 * C)
-        y = rng.integers(0, highest, size=N)
+        y = rng.integers(0, highest, size=N).astype(np.intp)  # an index, also in a browser
         yield Probe((probs, y), {"N": N, "C": C})
     # Nearly certain, so that the loss is small, and so is what may be rounded away.
     rest = rng.uniform(0.001, 0.004, size=(5, 1))

@@ -1075,7 +1075,8 @@ def _deep_probes():
         shapes = list(zip(widths, widths[1:], strict=False))
         Ws = [rng.standard_normal(shape) / math.sqrt(shape[0] / 2) for shape in shapes]
         bs = [0.5 * rng.standard_normal((1, fan_out)) for _, fan_out in shapes]
-        X, y = rng.standard_normal((N, widths[0])), rng.integers(0, widths[-1], size=N)
+        X = rng.standard_normal((N, widths[0]))
+        y = rng.integers(0, widths[-1], size=N).astype(np.intp)  # an index, also in a browser
         yield Probe((X, y, Ws, bs), {"layers": len(Ws), "N": N})
 
 

@@ -163,17 +163,21 @@ def call(function, arguments):
             _limited(_check.seconds_left, _attempt, function, outcome)
         except TimeUp as error:
             outcome.timed_out = True
-            outcome.problem = Problem(
-                "raised",
-                f"It was stopped after {SECONDS:g} seconds without an answer. Is there an endless "
-                "loop, or is it too slow?",
-            )
+            outcome.problem = Problem("raised", too_slow(SECONDS))
             with contextlib.suppress(TimeUp):
                 _limited(1.0, _release, error)
         _check.state.put_back()
     _check.seconds_left = max(0, _check.seconds_left - (time.monotonic() - started))
     outcome.warnings = [str(warning.message) for warning in caught]
     return outcome
+
+
+def too_slow(seconds):
+    """Return the text of the verdict on a function that was stopped."""
+    return (
+        f"It was stopped after {seconds:g} seconds without an answer. Is there an endless loop, "
+        "or is it too slow?"
+    )
 
 
 def _attempt(function, outcome):
@@ -246,7 +250,7 @@ class _Over(Exception):
 
 def _limited(seconds, function, *arguments):
     """Call `function`; raise `TimeUp` in it if it has not ended after so many seconds."""
-    if ctypes is None:
+    if ctypes is None or sys.platform == "emscripten":  # no threads; there the page stops it
         return function(*arguments)
     if seconds <= 0:
         raise TimeUp

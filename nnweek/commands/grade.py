@@ -115,13 +115,21 @@ def _statements(path):
             ]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path.name} is not a notebook: {error!r}") from None
-    for cell in cells:
+    else:
         try:
-            # Magics and shell commands (%matplotlib, !pip) are not Python.
-            yield from ast.parse(re.sub(r"^\s*[%!].*$", "", cell, flags=re.MULTILINE)).body
-        except SyntaxError as error:
-            if path.suffix != ".ipynb":
+            _parsed(text)
+        except SyntaxError as error:  # perhaps in one cell of several
+            cells = re.split(r"^# %%.*$", text, flags=re.MULTILINE)
+            if len(cells) == 1:
                 raise ValueError(f"{path.name} is not valid Python: {error}") from None
+    for cell in cells:
+        with contextlib.suppress(SyntaxError):
+            yield from _parsed(cell)
+
+
+def _parsed(cell):
+    """Return the statements of a cell; magics and shell commands (%matplotlib, !pip) are none."""
+    return ast.parse(re.sub(r"^\s*[%!].*$", "", cell, flags=re.MULTILINE)).body
 
 
 def _check_call(statement):

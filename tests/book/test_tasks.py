@@ -96,6 +96,9 @@ PAGES = {
         day=77, title="Attention", colab_cell=""
     ),
     "not-run": f"# {PREDICTION}\n\n# %%\nx = 1",
+    "choice": f"# {PREDICTION}\n#\n# - a) At $1$.\n# - b) **Below.**\n\n# %%\nprint(1)",
+    "number-asked": f"# {PREDICTION} *(a number)*\n\n# %%\nprint(1)",
+    "cases": f"# {PREDICTION}\n#\n# - A: above\n# - B: below\n\n# %%\nprint(1)",
 }
 WRONG = {  # {name: (source, line of the warning, the warning)}
     "minutes": (
@@ -128,6 +131,10 @@ WRONG = {  # {name: (source, line of the warning, the warning)}
     "prediction-of-nothing": (
         f"# %%\nprint(1)\n\n# %% [markdown]\n# {PREDICTION}\n\n# %%\nx = 2", 7,
         "Nothing answers this prediction: no cell with an output is below it.",
+    ),
+    "letters": (
+        f"# {PREDICTION}\n#\n# - a) Here.\n# - c) There.\n\n# %%\nprint(2)", 3,
+        "The options of a prediction must begin with a), b), c) …",
     ),
     "caption": (
         f"# %%\nplot()\n\n# %% [markdown]\n# Text between.\n#\n# {HOW_TO_READ}", 9,
@@ -239,6 +246,18 @@ def test_prediction_names_the_cell_that_answers_it(page):
     assert words(block) == "Predict before you run: where does it start?"
     answer = page.find(id=block["data-answered-by"])
     assert answer.select("img"), "the cell of imports, which shows nothing, answers it"
+
+
+def test_prediction_asks_for_a_choice_a_number_or_a_text(built):
+    choice, number, cases = (
+        built[0][name].select_one(".prediction") for name in ("choice", "number-asked", "cases")
+    )
+    options = choice.select("ol.options > li")
+    assert {one["data-option"]: words(one) for one in options} == {"a": r"At \(1\).", "b": "Below."}
+    assert number["data-asks"] == "number"
+    assert words(number) == "Predict before you run: where does it start?"
+    assert not cases.select("li, .options")
+    assert not [one for one in (choice, cases) if one.has_attr("data-asks")]
 
 
 def test_how_to_read_it_is_the_caption_of_the_figure_above(page):

@@ -161,3 +161,13 @@ def test_handed_in_results_file_shows_what_has_passed(tmp_path, monkeypatch):
     printed = repr(checks.progress())
     assert "✓\N{NO-BREAK SPACE}softmax" in printed
     assert printed.startswith("1 of ")
+
+
+def test_invalid_cell_of_a_python_file_leaves_the_others(tmp_path):
+    cells = (
+        f"# %%\n{RIGHT}",
+        "# %%\ndef forward(:",
+        "# %% [markdown]\n# Done.",
+        "# %%\nchecks.softmax(softmax)",
+    )
+    assert results(hand_in(tmp_path / "day-29.py", *cells)) == {"softmax": "passed"}

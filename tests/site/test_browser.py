@@ -5,17 +5,11 @@ start: it is also the browser's proxy, and refuses requests to any other server.
 shows all pages; `bash .ci/browser-tools` installs the browser and what judges the pages.
 """
 
-import functools
-import gzip
-import http.server
 import io
 import json
 import re
 import subprocess
-import threading
-from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -25,6 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from nnweek._tokens import DARK, LIGHT
 from support import ROOT, browser, text_of
 from support.contents import DAYS, PAGES, day_page
+from support.server import is_of_chromium, serving
 from support.site import SITE, html_of
 
 if browser.missing():
@@ -35,9 +30,6 @@ TOOLS = ROOT / ".ci" / "node_modules"
 AXE = TOOLS / "axe-core" / "axe.min.js"
 LIGHTHOUSE = TOOLS / ".bin" / "lighthouse"
 
-# Hosts that Chromium itself contacts. test_every_page.py finds fonts and scripts of these hosts
-# that a page loads.
-HOSTS_OF_CHROMIUM = (".google.com", ".googleapis.com", ".gvt1.com", ".gstatic.com")
 SCREEN, PHONE = 1280, 390  # widths in pixels
 
 
@@ -47,44 +39,10 @@ needs_node = pytest.mark.skipif(
 )
 
 
-class Server(http.server.SimpleHTTPRequestHandler):
-    """Serves the site compressed, as its host does, and records every request."""
-
-    def do_GET(self):
-        file = Path(self.translate_path(self.path))
-        found = file.is_file() and not urlsplit(self.path).netloc
-        body = compressed(file) if found else b""
-        self.server.requests.append((self.path, found, len(body)))
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", self.guess_type(file))
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")  # every page requests all its files
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_CONNECT(self):
-        self.server.requests.append((self.path, False, 0))
-        self.send_error(403)
-
-    def log_message(self, *_):
-        pass
-
-
-@functools.cache
-def compressed(file):
-    return gzip.compress(file.read_bytes())
-
-
 @pytest.fixture(scope="module")
 def server():
-    handler = functools.partial(Server, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.requests = []
-        server.address = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(SITE) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +78,7 @@ def page(request, window, server):
     show(window, f"{server.address}/{request.param}.html")
     broken = window.evaluate("week.loadPictures()")
     requests = [
-        (path, found, size)
-        for path, found, size in server.requests
-        if not (urlsplit(path if "://" in path else f"//{path}").hostname or "").endswith(
-            HOSTS_OF_CHROMIUM
-        )
+        (path, found, size) for path, found, size in server.requests if not is_of_chromium(path)
     ]
     assert (f"/{request.param}.html", True) in [(path, found) for path, found, _ in requests]
     return SimpleNamespace(

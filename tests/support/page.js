@@ -34,9 +34,9 @@ window.week = (() => {
     return image.decode().then(() => null, () => image.src);
   }));
 
-  // Formulas without ink, except in a closed <details>.
+  // Formulas without ink, except in a closed <details> and what is hidden until an answer.
   const invisibleFormulas = () => all(".math")
-    .filter((formula) => !formula.closest("details:not([open])"))
+    .filter((formula) => !formula.closest("details:not([open]), [hidden]"))
     .filter((formula) => {
       const ink = formula.querySelector("svg > g").getBoundingClientRect();
       return !(ink.width > 1 && ink.height > 1);
@@ -79,8 +79,15 @@ window.week = (() => {
   };
   const indicator = (element) => ring(element) + ring(element, "::after");
 
+  // Of radio buttons with one name, Tab reaches the chosen one or, before a choice, the first.
+  const isStop = (element) => {
+    if (element.type !== "radio") return true;
+    const group = all(`[name="${element.name}"]`);
+    return element === (group.find((one) => one.checked) ?? group[0]);
+  };
+
   const reachable = () => all("a[href], button, input, select, textarea, summary, [tabindex]")
-    .filter((element) => element.tabIndex >= 0 && !element.disabled && visible(element));
+    .filter((element) => element.tabIndex >= 0 && !element.disabled && visible(element) && isStop(element));
 
   // Record every element that gets the focus from now on, until one gets it twice.
   const walk = { reached: new Set(), withoutRing: [], done: false };
