@@ -27,11 +27,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jupytext
-import nbformat
+# Importing nbformat would compile 38 grammars that check internationalised web addresses, for more
+# than a second. No field of a notebook is such an address.
+sys.modules.setdefault("rfc3987_syntax", None)
 
-from nnweek._console import make_tolerant
-from nnweek.files import atomic_write
+import jupytext  # noqa: E402
+import nbformat  # noqa: E402
+
+from nnweek._console import make_tolerant  # noqa: E402
+from nnweek.files import atomic_write  # noqa: E402
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 KEPT = ("tags", "mystnb")  # the metadata of a cell that is written to the .py

@@ -89,8 +89,8 @@ def load_checkpoint(path, model, optimizer, loader, history):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
-        if torch.cuda.is_available() and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if torch.cuda.is_available():  # perhaps with fewer GPUs than where it was saved
+            torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
     except Exception as error:  # a file that only claims to be a checkpoint may contain anything
         model.load_state_dict(before[0])  # part of it may have been loaded already
         optimizer.load_state_dict(before[1])

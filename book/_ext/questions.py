@@ -11,6 +11,7 @@ Their formulas are MathML or TeX, because the drawings share glyphs that only th
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import genanki
@@ -19,6 +20,7 @@ from wayfinding import ROOT, days
 
 from nnweek.checks import EXERCISES, solutions
 
+MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)  # %load_ext, !pip: not Python
 WEEK = "week.json"
 DECK = "nnweek-questions.apkg"
 
@@ -72,7 +74,7 @@ def imports_of(page):
     found = [
         ast.unparse(one)
         for text in code
-        for one in ast.parse(text).body
+        for one in ast.parse(MAGIC.sub("", text)).body
         if isinstance(one, (ast.Import, ast.ImportFrom))
     ]
     return "\n".join(dict.fromkeys(found))

@@ -39,7 +39,13 @@ DISTRIBUTION = "https://cdn.jsdelivr.net/pyodide/v{}/full"
 UNUSED = re.compile(r"numpy/(f2py|_core/include|_core/lib|random/lib)/|.*\.(pyi|pxd|a|h)$")
 
 TASK = re.compile(r'<(?:section|div)\b[^>]* (?:class="(?:exercise|question|prediction)"|data-day=)')
-SCRIPT = re.compile(r'<script defer type="module"[^>]*></script>\n')
+# A browser loads no module from the disk, and would report that as an error of the page.
+LOADER = """<script id="workbench">addEventListener("DOMContentLoaded", () => {{
+  const failed = () => document.documentElement.classList.add("is-not-live");
+  location.protocol === "file:" ? failed() : import("./{}").catch(failed);
+}});</script>
+"""
+SCRIPT = re.compile(r'<script id="workbench">.*?</script>\n', re.DOTALL)
 ADDED = re.compile(r' data-runs="\w+"|<p class="(?:needs-more|not-live)">.*?</p>\n')
 CARD = re.compile(
     r'(?P<opening><section(?=[^>]* class="exercise")[^>]* data-exercise="(?P<name>\w+)"[^>]*)'
@@ -103,9 +109,7 @@ def enhanced(page, address, runs):
     """
     page = ADDED.sub("", SCRIPT.sub("", page))
     if address:
-        failed = "document.documentElement.classList.add('is-not-live')"
-        script = f'<script defer type="module" src="{address}" onerror="{failed}"></script>\n'
-        page = page.replace("</head>", f"{script}</head>", 1)
+        page = page.replace("</head>", f"{LOADER.format(address)}</head>", 1)
     if not address or runs is None:
         return page
     colab = COLAB.search(page)

@@ -13,9 +13,10 @@ exception means), `global_state` (save it and put it back), `sandbox` (call a fu
 `comparing` (numbers), `wording` (sentences), `running` (probes and observations),
 `recognising` (which mistake it is), `prerequisites` (a function that uses other answers),
 `exercise` (declarations). Then come
-`loops` (what Days 31 and 32 share) and one module of exercises per day. `instrumented_loops`
-and `instrumented_networks` record what PyTorch code does, `faulty_runs` logs the runs that
-Day 34 diagnoses, and `progress_store` keeps what has passed.
+`forms` (questions with blanks), `loops` (what Days 31 and 32 share) and one module of exercises
+per day. `instrumented_loops`, `instrumented_networks` and `instrumented_data` record what PyTorch
+code does, `faulty_ladder` computes the ladder that Day 31 examines, `faulty_runs` logs the runs
+that Day 34 diagnoses, and `progress_store` keeps what has passed.
 """
 
 import inspect
@@ -48,7 +49,15 @@ from nnweek.checks.day30 import (
     test_suite,
     variance,
 )
-from nnweek.checks.day31 import mlp, train_step
+from nnweek.checks.day31 import (
+    accumulate,
+    mlp,
+    read_autograd,
+    seeded_loader,
+    to_tensors,
+    train_step,
+    wrong_rung,
+)
 from nnweek.checks.day32 import evaluate, normalize, split, train_one_epoch
 from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
 from nnweek.checks.day34 import diagnose, update_ratio
@@ -57,6 +66,7 @@ from nnweek.checks.verdict import Listing, Progress, Verdict
 __all__ = [
     "EXERCISES",
     "Verdict",
+    "accumulate",
     "adam_step",
     "backward",
     "backward3",
@@ -80,7 +90,9 @@ __all__ = [
     "numerical_gradient",
     "or_solution",
     "progress",
+    "read_autograd",
     "relu_grad",
+    "seeded_loader",
     "sgd_step",
     "sigmoid",
     "sigmoid_grad",
@@ -90,10 +102,12 @@ __all__ = [
     "suite_inputs",
     "tanh_slope",
     "test_suite",
+    "to_tensors",
     "train_one_epoch",
     "train_step",
     "update_ratio",
     "variance",
+    "wrong_rung",
 ]
 
 _DAYS = (day29, day30, day31, day32, day33, day34)

@@ -8,6 +8,14 @@ import numpy as np
 
 def close(got, wanted):
     """Return whether two arrays of one shape agree to float32 accuracy, NaN and infinity included."""
+    if wanted.size:  # for most arrays, the largest difference alone decides
+        wanted = wanted.astype(float, copy=False)
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap, size = np.abs(got - wanted).max(), np.abs(wanted).max()
+        if size < np.inf and gap <= 1e-5 * max(0.1, size):
+            return True
+        if size < np.inf and gap > 1e-5 * max(0.1, size) + 1e-4 * size:
+            return False
     return bool(entries_close(got, wanted).all())
 
 

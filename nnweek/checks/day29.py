@@ -14,7 +14,8 @@ import numpy as np
 
 from nnweek.checks import progress_store
 from nnweek.checks.comparing import as_numbers, close
-from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
+from nnweek.checks.exercise import Exercise, Mistake, Probe
+from nnweek.checks.forms import Form, is_open
 from nnweek.checks.running import TrialRun
 from nnweek.checks.steps import both_or_one, identity, one, zero
 from nnweek.checks.wording import SOME_RIGHT, in_words, lines
@@ -2425,16 +2426,7 @@ def _rounded_alike(name, got, expected):
     return bool((np.abs(got - expected) < allowed).all())
 
 
-class _StepByStep(Question):
-    """A `Question` whose dictionary may be filled in entry by entry."""
-
-    def _judged(self, answers=None):
-        if isinstance(answers, Mapping):
-            answers = {key: value for key, value in answers.items() if not _is_open(value)}
-        return super()._judged(answers)
-
-
-class _RowByRow(_StepByStep):
+class _RowByRow(Form):
     """A `Question` that gives hints on the row which is to be done next, or done again."""
 
     def _judged(self, answers=None):
@@ -2455,18 +2447,12 @@ def _row_to_do(answers):
     rows = _rows_by_hand()
     if not isinstance(answers, Mapping):
         return next(iter(rows))
-    filled = {name: answers[name] for name in rows if not _is_open(answers.get(name))}
+    filled = {name: answers[name] for name in rows if not is_open(answers.get(name))}
     for name, answer in filled.items():
         got, expected = _numbers_of(answer), np.ravel(rows[name][0])
         if got is None or got.shape != expected.shape or not _rounded_alike(name, got, expected):
             return name
     return next((name for name in rows if name not in filled), "dW1")
-
-
-def _is_open(value):
-    if isinstance(value, (list, tuple)):
-        return any(map(_is_open, value))
-    return value is None or value is Ellipsis
 
 
 by_hand = _RowByRow(
@@ -2636,7 +2622,7 @@ def _judge_bug_hunt(answers):
     return None
 
 
-bug_hunt = _StepByStep(
+bug_hunt = Form(
     name="bug_hunt",
     day=29,
     signature="bug_hunt(answers)",

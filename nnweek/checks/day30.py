@@ -6,7 +6,6 @@ The keyword-only arguments of a right answer are the steps that its mistakes rep
 import copy
 import math
 import re
-import types
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,8 @@ import numpy as np
 from nnweek.checks import progress_store
 from nnweek.checks.comparing import as_numbers, close
 from nnweek.checks.day29 import mistaken_backwards, softmax
-from nnweek.checks.exercise import Exercise, Mistake, Probe, Question
+from nnweek.checks.exercise import Exercise, Mistake, Probe
+from nnweek.checks.forms import Form, judge, numbers
 from nnweek.checks.running import TrialRun
 from nnweek.checks.sandbox import Problem, described
 from nnweek.checks.steps import identity, one, zero
@@ -1648,101 +1648,13 @@ test_suite = Exercise(
 )
 
 
-class _Form(Question):
-    """A `Question` with several blanks, which is judged as far as it is filled in."""
-
-    def _judged(self, answers=None):
-        if callable(answers):  # a solution is a function that returns the answers
-            answers = answers()
-        if isinstance(answers, Mapping):
-            open_ = [key for key, value in answers.items() if value is None or value is Ellipsis]
-            if 0 < len(open_) < len(answers):
-                answers = types.MappingProxyType(dict(answers))  # not a dictionary with blanks
-        return super()._judged(answers)
-
-    def _next_hint(self, mistake):
-        # Answers that are right so far are no attempt that failed, and use up no hint.
-        return "" if mistake == "not-attempted" else super()._next_hint(mistake)
-
-
-def _judge(right, answers, read, find):
-    """Judge a dictionary of answers: None if all are right, or (id, finding).
-
-    Args:
-        right: {question: right answer}.
-        answers: what the learner gave.
-        read: (question, answer) → (what it means, "") or (id, what is wrong with it).
-        find: (question, answer, all answers) → None if it is right, or (id, sentence).
-    """
-    if not isinstance(answers, Mapping):
-        return "wrong-type", f"The answer should be a dictionary; got {type(answers).__name__}."
-    missing, unknown = (
-        [k for k in a if k not in b] for a, b in ((right, answers), (answers, right))
-    )
-    if unknown:
-        text = [f"There is no question “{', '.join(map(str, unknown))}”."]
-        text += [f"There is no answer for “{', '.join(missing)}”."] if missing else []
-        return "wrong", " ".join(text)
-    given = {k: v for k, v in answers.items() if v is not None and v is not Ellipsis}
-    values = {}
-    for key in right:
-        if key in given:
-            values[key], trouble = read(key, given[key])
-            if trouble:
-                return values[key], trouble
-    found = {key: find(key, value, values) for key, value in values.items()}
-    wrong = [each for each in found.values() if each]
-    open_ = [key for key in right if key not in values]
-    if wrong:
-        id_, finding = wrong[0]
-        count = f"{len(values) - len(wrong)} of {len(right)} right"
-        count += f", {len(open_)} not answered yet." if open_ else "."
-        return id_, f"{count}\n{finding}"
-    if open_:
-        so_far, rest = (in_words([f"“{key}”" for key in keys]) for keys in (values, open_))
-        return "not-attempted", f"So far all right: {so_far}. Still open: {rest}."
-    return None
-
-
-def _number(key, value):
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        return "wrong-type", f"“{key}” should be a number; got {value!r:.60}."
-    return (value, "") if math.isfinite(value) else ("not-finite", f"“{key}” is {value}.")
-
-
-def _numbers(right, slips):
-    """Make the `judge` of a question about numbers.
-
-    Args:
-        right: {question: number}; two per cent more or less count as right, and so does a number
-            rounded to one digit that is not more than five per cent off, such as 1e-6 for 9.54e-7.
-        slips: {question: {id: numbers that this mistake gives}}.
-    """
-
-    def same(a, b):
-        return math.isclose(a, b, rel_tol=0.02)
-
-    def rounded(a, b):
-        return a == float(f"{b:.0e}") and math.isclose(a, b, rel_tol=0.05)
-
-    def find(key, value, _):
-        if same(value, right[key]) or rounded(value, right[key]):
-            return None
-        named = (id_ for id_, numbers in slips[key].items() if any(same(value, n) for n in numbers))
-        return next(named, "wrong"), f"“{key}”: you gave {value:.4g}."
-
-    return lambda answers: _judge(right, answers, _number, find)
-
-
-variance = _Form(
+variance = Form(
     name="variance",
     day=30,
     signature="variance(answers)",
     task="takes four numbers: the mean squares of z and of a, that after ten layers, and the variance "
     "that keeps it at 1",
-    judge=_numbers(
+    judge=numbers(
         {"z": 0.5, "a": 0.25, "after ten layers": 0.25**10, "variance that keeps it": 0.04},
         {
             "z": {"std-for-variance": [5], "inputs-forgotten": [0.01, 0.1]},
@@ -1803,14 +1715,14 @@ variance = _Form(
 )
 
 
-bound = _Form(
+bound = Form(
     name="bound",
     day=30,
     signature="bound(answers)",
     task="takes four numbers: the largest slope of a sigmoid, what six of them leave of a gradient at "
     "most, how many times larger the last layer's gradient is at least, and the factor that would "
     "make up for one sigmoid",
-    judge=_numbers(
+    judge=numbers(
         {
             "one sigmoid": 0.25,
             "six sigmoids": 0.25**6,
@@ -1968,8 +1880,8 @@ _BLAMES_THE_RATE_ELSEWHERE = Mistake(
 )
 
 
-class _Hypotheses(_Form):
-    """A `_Form` whose hints on the learning rate are those on the first bug that is not right."""
+class _Hypotheses(Form):
+    """A `Form` whose hints on the learning rate are those on the first bug that is not right."""
 
     def _judged(self, answers=None):
         if callable(answers):
@@ -1993,7 +1905,7 @@ hypotheses = _Hypotheses(
     day=30,
     signature="hypotheses(answers)",
     task="takes {bug: cause} for the six bugs, each cause as it is written in the list",
-    judge=lambda answers: _judge(_BUGS, answers, _cause, _hypothesis),
+    judge=lambda answers: judge(_BUGS, answers, _cause, _hypothesis),
     mistakes=(
         *_BLAMES_THE_RATE.values(),
         _BLAMES_THE_RATE_ELSEWHERE,

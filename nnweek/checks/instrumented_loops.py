@@ -8,6 +8,7 @@ This module needs PyTorch; `loops.run_trial` imports it when a trial runs.
 """
 
 import contextlib
+import copy
 import functools
 import inspect
 from dataclasses import dataclass, field, replace
@@ -116,12 +117,12 @@ class _FixedNorm(nn.BatchNorm1d):
 
 
 class Network(_RecordsReads, nn.Module):
-    """784-12-10, with batch norm and dropout, which differ between train and eval mode."""
+    """784-12-10, with batch norm, if any, and dropout, which differ between train and eval mode."""
 
-    def __init__(self, log):
+    def __init__(self, log, norm):
         super().__init__()
         self.hidden = nn.Linear(28 * 28, 12)
-        self.norm = _FixedNorm(12)
+        self.norm = _FixedNorm(12) if norm else nn.Identity()
         self.dropout = _FixedDropout(1 / 3)
         self.scores = nn.Linear(12, 10)
         self.log, self.batches = log, []
@@ -231,13 +232,14 @@ class TrainingFixture:
         images = draw(count, 1, 28, 28)
         self.log = LoopLog(sizes=setup.batches)
         with torch.random.fork_rng(devices=[]):
-            self.model = Network(self.log).to(torch.float32)
+            self.model = Network(self.log, setup.norm).to(torch.float32)
         with torch.no_grad():
             for parameter in self.model.parameters():
                 scale = 1.5 / parameter.shape[-1] ** 0.5 if parameter.ndim > 1 else 0.5
                 parameter.copy_(scale * draw(*parameter.shape))
-            self.model.norm.weight.add_(1)
-            self.model.norm.running_var.add_(draw(12).abs())
+            if setup.norm:
+                self.model.norm.weight.add_(1)
+                self.model.norm.running_var.add_(draw(12).abs())
             self.log.calls.append([])
             ranked = self.model.eval()(images).argsort(dim=1, descending=True)
             self.log.calls.clear()
@@ -249,7 +251,8 @@ class TrainingFixture:
 
         images, labels = images.to(device), labels.to(device)
         self.model.to(device)
-        self.batches = list(zip(images.split(size), labels.split(size), strict=True))
+        sizes = list(setup.batches)
+        self.batches = list(zip(images.split(sizes), labels.split(sizes), strict=True))
         self.model.batches = [batch.flatten(1) for batch, _ in self.batches]
         self.loader = DataLoader(TensorDataset(images, labels), batch_size=size)
         self.criterion = Criterion(label_smoothing=setup.smoothing).to(device)
@@ -314,23 +317,49 @@ def _with_fixture(trial):
 @_with_fixture
 def try_steps(function, fixture):
     """Try `train_step` on one batch after the other."""
+    return _try_calls(function, fixture, fixture.batches)
+
+
+@_with_fixture
+def try_accumulation(function, fixture):
+    """Try `accumulate` on the first half of the batches, and then on the second."""
+    half = len(fixture.batches) // 2
+    run = _try_calls(function, fixture, [(fixture.batches[:half],), (fixture.batches[half:],)])
+    names = [name for name, *_ in fixture.log.calls[0] if name in ("forward", "backward")]
+    if half > 1 and names[:half] == ["forward"] * half:
+        run.remark = (
+            "Accepted, but the graphs of all batches are in memory at the same time. Call "
+            "`backward()` inside the loop, and each graph is released before the next batch."
+        )
+    return run
+
+
+def _try_calls(function, fixture, inputs):
+    """Call the function with each of the inputs; each call should take one step."""
     fixture.model.train()
     values, observed, changed = [], {}, {}
-    for number, (images, labels) in enumerate(fixture.batches, start=1):
-        given = images.clone(), labels.clone()
+    for number, arguments in enumerate(inputs, start=1):
+        given = copy.deepcopy(arguments)
         value = fixture.call(function, fixture.model, *given, fixture.optimizer, fixture.criterion)
         if value is None or value is Ellipsis:
             return TrialRun(value)
         values.append(value)
         observed[f"the parameters after step {number}"] = fixture.parameters()
-        for name, now, before in zip(("images", "labels"), given, (images, labels), strict=True):
+        for i, (now, before) in enumerate(zip(_tensors(given), _tensors(arguments), strict=False)):
             if now.shape != before.shape or not torch.equal(now, before):
-                changed[name] = 1.0
+                changed["labels" if i % 2 else "images"] = 1.0
     problem = None
     if isinstance(value, (tuple, list)) and len(value) > 1 and np.size(as_numbers(value[0])) == 1:
         text = f"it returned {kind(value)}, where only the loss was expected: return only its first item."
         problem = Problem("wrong-type", text)
     return TrialRun(values, observed, fixture.log, changed, problem)
+
+
+def _tensors(arguments):
+    """Return the tensors in nested tuples and lists, in order."""
+    if isinstance(arguments, torch.Tensor):
+        return [arguments]
+    return [tensor for each in arguments for tensor in _tensors(each)]
 
 
 @_with_fixture

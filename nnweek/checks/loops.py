@@ -21,10 +21,11 @@ class LoopSetup:
     """What a loop is tried on: the sizes of the batches, and how the steps are taken."""
 
     seed: int
-    batches: tuple  # sizes; all but the last are equal
+    batches: tuple  # sizes; for a loader, all but the last are equal
     lr: float = 0.2
     momentum: float = 0.8
     smoothing: float = 0.0  # label smoothing, which a loop with a criterion of its own lacks
+    norm: bool = True  # whether the network has batch norm
 
 
 def run_trial(name, function, setup):

@@ -6,6 +6,7 @@ returns them under the same names.
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 
 def mlp():
@@ -27,6 +28,37 @@ def train_step(model, images, labels, optimizer, criterion):
     loss.backward()
     optimizer.step()
     return loss.item()  # a plain number, so that the graph can go
+
+
+def accumulate(model, batches, optimizer, criterion):
+    count = sum(len(labels) for _, labels in batches)
+    optimizer.zero_grad()  # once, before the first batch
+    total = 0.0
+    for images, labels in batches:
+        # A mean over this batch, times its share of all examples.
+        loss = criterion(model(images), labels) * len(labels) / count
+        loss.backward()  # adds to what the batches before have left
+        total += loss.item()
+    optimizer.step()
+    return total
+
+
+def to_tensors(images, labels, device):
+    x = torch.tensor(images, dtype=torch.float32).unsqueeze(1) / 255
+    y = torch.tensor(labels, dtype=torch.int64)
+    return x.to(device), y.to(device)
+
+
+def seeded_loader(images, labels, batch_size, seed):
+    class Pairs(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(labels)
+
+        def __getitem__(self, i):
+            return images[i], labels[i]
+
+    own = torch.Generator().manual_seed(seed)
+    return DataLoader(Pairs(), batch_size, shuffle=True, generator=own)
 
 
 def train_one_epoch(model, loader, optimizer, criterion):

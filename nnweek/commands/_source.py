@@ -207,8 +207,23 @@ def _text(module):
 
 
 @functools.cache
+def _lines(module):
+    return _text(module).splitlines()
+
+
+@functools.cache
 def _tree(module):
     return ast.parse(_text(module))
+
+
+@functools.cache
+def _functions(module):
+    """Return {line: the functions and lambdas that begin there}."""
+    found = {}
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, (ast.Lambda, ast.FunctionDef)):
+            found.setdefault(_first_line(node), []).append(node)
+    return found
 
 
 @functools.cache
@@ -244,7 +259,7 @@ def aliased(module, name):
 
 def source_of(module, statement):
     """Return the source of a statement with its decorators, without its indentation."""
-    lines = _text(module).splitlines()[_first_line(statement) - 1 : statement.end_lineno]
+    lines = _lines(module)[_first_line(statement) - 1 : statement.end_lineno]
     return textwrap.dedent("\n".join(lines))
 
 
@@ -257,10 +272,8 @@ def nested_node(function):
     module, code = function.__module__, function.__code__
     kind = ast.Lambda if function.__name__ == "<lambda>" else ast.FunctionDef
     found = {}
-    for node in ast.walk(_tree(module)):
-        if not isinstance(node, kind) or _first_line(node) != code.co_firstlineno:
-            continue
-        if _contains(node, code):
+    for node in _functions(module).get(code.co_firstlineno, ()):
+        if isinstance(node, kind) and _contains(node, code):
             found.setdefault(ast.unparse(node), node)
     if len(found) != 1:
         raise NotASource(f"{len(found)} functions begin at line {code.co_firstlineno} of {module}")
@@ -276,6 +289,7 @@ def _contains(node, code):
     return all(start <= place < end for place in places)
 
 
+@functools.cache
 def global_names(source):
     """Return the names that a piece of source uses and does not define itself."""
 

@@ -4,10 +4,11 @@ Alternatives are timed in turn, within one run, so that other load on the comput
 all of them equally. Each result is the median of the ratios within a round. It is printed as
 soon as it is known; in the end, all results are written as JSON.
 
-Training and evaluation are each done in three ways: the *usual* code of most MNIST tutorials
-(torchvision's data set with transforms, a `DataLoader`, `.item()` at every step); *nnweek*;
-and the *floor*, the bare matrix products of the same steps on freshly gathered batches. No
-eager code for this network can be faster than the floor.
+Training is done by several programs: the *usual* code of most MNIST tutorials (torchvision's
+data set with transforms, a `DataLoader`, `.item()` at every step); *nnweek*, also with bfloat16
+products; scikit-learn's `MLPClassifier`; and the *floor*, the bare matrix products of the same
+steps on freshly gathered batches. Code that calls PyTorch's products one by one cannot be faster
+than the floor.
 """
 
 import argparse
@@ -88,20 +89,21 @@ def gemm_floor(model, loader, *, backward):
                 gradient = gradient @ weight
 
 
-def interleaved(works, rounds):
+def interleaved(works, rounds, clock=time.perf_counter):
     """Time functions in turn, {name: [seconds per round]}. Introduced on Day 32.
 
-    The time includes a function's work on a GPU. One more round comes first, to warm up.
+    The time includes a function's work on a GPU. One more round comes first, to warm up. With
+    the clock `time.process_time`, other programs on the computer do not count.
     """
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     times = {name: [] for name in works}
     for _ in range(rounds + 1):
         for name, work in works.items():
             wait()
-            start = time.perf_counter()
+            start = clock()
             work()
             wait()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: spent[1:] for name, spent in times.items()}
 
 
@@ -115,8 +117,13 @@ def medians(times):
     return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def compare_with_usual_loader(data, *, images=None, rounds=5):
-    """Time the usual code, nnweek and the floor. Introduced on Day 32.
+def compare_programs(data, *, images=None, rounds=5):
+    """Time epochs of the same network in several programs. Introduced on Day 32.
+
+    All train on the same images, in batches of the same size, with the same rate: the usual
+    code; nnweek; nnweek with bfloat16 products (`torch.set_float32_matmul_precision("medium")`,
+    which changes something only if the processor has instructions for them); the floor; and
+    scikit-learn's `MLPClassifier`.
 
     Args:
         data: `nnweek.mnist.Digits`.
@@ -124,40 +131,79 @@ def compare_with_usual_loader(data, *, images=None, rounds=5):
         rounds: the number of timed rounds, at least 1.
 
     Returns:
-        {"training": …, "evaluation": …}, each with seconds per epoch and ratios.
+        {"clock": …, "training": …, "evaluation": …}. The clock is "CPU seconds", or "seconds"
+        on a GPU and on Windows. Each part has "images", median "seconds" per epoch and
+        "over_nnweek", the ratios of these times to nnweek's. Training also has "val_acc", the
+        accuracies on the validation images in the end.
     """
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
     device = get_device()
+    # Windows updates the processor's time only every 16 milliseconds.
+    on_cpu = device.type == "cpu" and os.name == "posix"
+    clock = time.process_time if on_cpu else time.perf_counter
     mean, std = pixel_statistics(data.train_images)
     train_loader, val_loader, _ = make_loaders(data, BATCH, seed=42)
-    part = BatchLoader(*train_loader.dataset[:images], BATCH, shuffle_seed=42)
-    model = MNISTMLP(seed=42).to(device)
+    images, labels = train_loader.dataset[:images]
+    names = ("usual", "nnweek", "nnweek, bfloat16")
+    networks = {name: MNISTMLP(seed=42).to(device) for name in names}
 
-    def compare(loader, optimizer=None):
-        count, train = len(loader.dataset), optimizer is not None
+    def usual(count, optimizer=None):
         digits = TorchvisionDigits(data.train_images[:count], data.train_labels[:count], mean, std)
-        usual = DataLoader(digits, BATCH, shuffle=train)
+        loader = DataLoader(digits, BATCH, shuffle=optimizer is not None)
+        return lambda: usual_epoch(networks["usual"], loader, device, optimizer)
 
-        def nnweek_epoch():
-            if train:
-                return train_one_epoch(model, loader, optimizer, CRITERION)
-            return evaluate(model, loader, CRITERION)
+    def epochs(name):
+        loader = BatchLoader(images, labels, BATCH, shuffle_seed=42)
+        optimizer = make_optimizer("SGD", networks[name], 0.1)
+        return lambda: train_one_epoch(networks[name], loader, optimizer, CRITERION)
 
-        works = {
-            "usual": lambda: usual_epoch(model, usual, device, optimizer),
-            "nnweek": nnweek_epoch,
-            "floor": lambda: gemm_floor(model, loader, backward=train),
-        }
-        times = interleaved(works, rounds)
-        return {
-            "images": count,
-            "seconds": medians(times),
-            "usual_over_nnweek": ratio(times, "usual", "nnweek"),
-            "nnweek_over_floor": ratio(times, "nnweek", "floor"),
-            "usual_over_floor": ratio(times, "usual", "floor"),
-        }
+    in_full, in_bfloat16 = epochs("nnweek"), epochs("nnweek, bfloat16")
 
-    optimizer = make_optimizer("SGD", model, 0.1)
-    return {"training": compare(part, optimizer), "evaluation": compare(val_loader)}
+    def with_bfloat16():
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            in_bfloat16()
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    theirs = MLPClassifier((256, 256), solver="sgd", alpha=0, batch_size=min(BATCH, len(images)),
+                           learning_rate_init=0.1, momentum=0, random_state=42)  # fmt: skip
+    pixels, digits = images.flatten(1).cpu().numpy(), labels.cpu().numpy()
+    part = BatchLoader(images, labels, BATCH, shuffle_seed=42)
+    works = {
+        "usual": usual(len(images), make_optimizer("SGD", networks["usual"], 0.1)),
+        "nnweek": in_full,
+        "nnweek, bfloat16": with_bfloat16,
+        "floor": lambda: gemm_floor(networks["nnweek"], part, backward=True),
+        "scikit-learn": lambda: theirs.partial_fit(pixels, digits, classes=range(10)),
+    }
+    with threadpool_limits(torch.get_num_threads(), "blas"):  # of NumPy, for scikit-learn
+        training = _relative_to_nnweek(interleaved(works, rounds, clock), len(images))
+    training["val_acc"] = {n: evaluate(m, val_loader, CRITERION)[1] for n, m in networks.items()}
+    x, y = (tensor.cpu().numpy() for tensor in val_loader.dataset.tensors)
+    training["val_acc"]["scikit-learn"] = float(theirs.score(x.reshape(len(x), -1), y))
+
+    network = networks["nnweek"]
+    works = {
+        "usual": usual(len(val_loader.dataset)),
+        "nnweek": lambda: evaluate(network, val_loader, CRITERION),
+        "floor": lambda: gemm_floor(network, val_loader, backward=False),
+    }
+    times = interleaved(works, rounds, clock)
+    evaluation = _relative_to_nnweek(times, len(val_loader.dataset))
+    name = "CPU seconds" if on_cpu else "seconds"
+    return {"clock": name, "training": training, "evaluation": evaluation}
+
+
+def _relative_to_nnweek(times, images):
+    return {
+        "images": images,
+        "seconds": medians(times),
+        "over_nnweek": {name: ratio(times, name, "nnweek") for name in times},
+    }
 
 
 def compare_many_models(data, *, models=8, images=12_800, rounds=3):
@@ -306,7 +352,7 @@ def _measure(quick, folder):
         "dataset": data.name,
     }
     yield "machine", machine
-    yield "compared with the usual loader", compare_with_usual_loader(data, **small)
+    yield "programs", compare_programs(data, **small)
     models = 2 if quick else 32 if torch.cuda.is_available() else 8
     yield "many models", compare_many_models(data, **small, models=models)
     yield "LeNet-5", compare_with_lenet(data, **small)

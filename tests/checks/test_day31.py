@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from torch import nn
 
 from nnweek import checks
 from nnweek.checks import loops, solutions
+from nnweek.checks.faulty_ladder import second_ladder
 from nnweek.checks.instrumented_loops import TrainingFixture
 from nnweek.models import MNISTMLP
+from support.notebooks import SOURCES
 from support.promises import cases, promises, right_answers
 from support.submissions import first_verdict, style
 
@@ -32,6 +35,17 @@ IDS = {
     "train_step": "no-zero-grad no-backward no-step step-before-backward zero-grad-after-backward "
     "returns-graph softmax-before-loss eval-mode swapped-arguments criterion-class "
     "argmax-before-loss times-batch-size not-called",
+    "accumulate": "no-zero-grad no-backward no-step step-in-loop cleared-in-loop last-batch-only "
+    "first-batch-only unweighted not-divided sum-of-means-over-examples returns-graph eval-mode "
+    "one-large-batch",
+    "to_tensors": "double-images integer-images not-scaled integer-division no-channel-axis "
+    "float-labels labels-not-long one-hot-labels not-moved left-behind swapped-pair normalised",
+    "seeded_loader": "swapped-pair labels-separated drops-last wrong-size batch-size-ignored "
+    "one-epoch-only wrong-length not-shuffled global-seed unseeded same-order ignores-seed",
+    "read_autograd": "ignores-detach one-path missing-inner-slope records-without-recording "
+    "overwrites grad-of-an-input grad-of-a-result first-operation",
+    "wrong_rung": "rung-is-right loss-would-differ one-step-would-show-it needs-unequal-batches "
+    "gradients-would-be-right",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
 
@@ -412,9 +426,345 @@ def evaluates_on_the_way(model, images, labels, optimizer, criterion):
     return solutions.train_step(model, images, labels, optimizer, criterion)
 
 
+def weight_of(bugs, size, count, batches):
+    if "unweighted" in bugs:
+        return 1 / batches
+    if "not-divided" in bugs:
+        return 1.0
+    return 1 / count if "sum-of-means-over-examples" in bugs else size / count
+
+
+def chosen(bugs, batches):
+    batches = list(batches)
+    if "one-large-batch" in bugs:
+        batches = [tuple(torch.cat(part) for part in zip(*batches, strict=True))]
+    if "first-batch-only" in bugs:
+        batches = batches[:1]
+    return batches[-1:] if "last-batch-only" in bugs else batches
+
+
+@style
+def accumulate_plain(bugs, model, batches, optimizer, criterion):
+    if "eval-mode" in bugs:
+        model.eval()
+    batches = chosen(bugs, batches)
+    count = sum(len(y) for _, y in batches)
+    if not {"no-zero-grad", "cleared-in-loop"} & bugs:
+        optimizer.zero_grad()
+    total = 0
+    for x, y in batches:
+        if "cleared-in-loop" in bugs:
+            optimizer.zero_grad()
+        loss = criterion(model(x), y) * weight_of(bugs, len(y), count, len(batches))
+        if "no-backward" not in bugs:
+            loss.backward(retain_graph="returns-graph" in bugs)
+        if "step-in-loop" in bugs:
+            optimizer.step()
+        total = total + (loss if "returns-graph" in bugs else loss.item())
+    if not {"no-step", "step-in-loop"} & bugs:
+        optimizer.step()
+    return total
+
+
+@style
+def accumulate_scaled_later(bugs, model, batches, optimizer, criterion):
+    """Sums of losses first; each gradient is divided at the end."""
+    model.train("eval-mode" not in bugs)
+    batches = chosen(bugs, batches)
+    sizes = [y.shape[0] for _, y in batches]
+    losses = []
+    if "no-zero-grad" not in bugs:
+        model.zero_grad()
+    for number, (x, y) in enumerate(batches):
+        if "cleared-in-loop" in bugs and number:
+            model.zero_grad(set_to_none=False)
+        loss = criterion(model(x), y)
+        share = weight_of(bugs, sizes[number], sum(sizes), len(sizes))
+        if "no-backward" not in bugs:
+            (share * sum(sizes) * loss / sum(sizes)).backward()
+        losses.append(share * (loss if "returns-graph" in bugs else loss.detach()))
+        if "step-in-loop" in bugs and "no-step" not in bugs:
+            optimizer.step()
+    if not {"no-step", "step-in-loop"} & bugs:
+        optimizer.step()
+    return sum(losses)
+
+
+@style
+def accumulate_by_hand(bugs, model, batches, optimizer, criterion):
+    """Gradients from `torch.autograd.grad`, added up in a list; cleared at the end."""
+    if "eval-mode" in bugs:
+        model.eval()
+    batches, parameters = chosen(bugs, batches), list(model.parameters())
+    count, total = sum(len(y) for _, y in batches), 0.0
+    gathered = [torch.zeros_like(p) for p in parameters]
+    if "no-zero-grad" in bugs:
+        gathered = [g if p.grad is None else p.grad for p, g in zip(parameters, gathered)]  # noqa: B905
+    for x, y in batches:
+        loss = criterion(model(x), y) * weight_of(bugs, len(y), count, len(batches))
+        if "no-backward" not in bugs:
+            found = torch.autograd.grad(loss, parameters, retain_graph=True)
+            if "cleared-in-loop" in bugs:
+                gathered = [torch.zeros_like(p) for p in parameters]
+            gathered = [g + f for g, f in zip(gathered, found, strict=True)]
+            for p, g in zip(parameters, gathered, strict=True):
+                p.grad = g
+        if "step-in-loop" in bugs:
+            optimizer.step()
+        total = total + (loss if "returns-graph" in bugs else float(loss.detach()))
+    if not {"no-step", "step-in-loop"} & bugs:
+        optimizer.step()
+    if "no-zero-grad" not in bugs:
+        for p in parameters:
+            p.grad = None
+    return total
+
+
+def one_backward(model, batches, optimizer, criterion):
+    count = sum(len(y) for _, y in batches)
+    loss = sum(criterion(model(x), y) * len(y) / count for x, y in batches)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+@style
+def tensors_plain(bugs, images, labels, device):
+    if "integer-division" in bugs:
+        images = images // 255
+    elif "not-scaled" not in bugs:
+        images = images / 255  # 64 bits
+    if "normalised" in bugs:
+        images = (images - 0.1307) / 0.3081
+    dtype = torch.float64 if "double-images" in bugs else torch.float32
+    x = torch.tensor(images, dtype=torch.int32 if "integer-images" in bugs else dtype)
+    if "no-channel-axis" not in bugs:
+        x = x[:, None]
+    y = torch.tensor(labels)
+    if "float-labels" in bugs:
+        y = y.float()
+    elif "labels-not-long" not in bugs:
+        y = y.long()
+    if "one-hot-labels" in bugs:
+        y = F.one_hot(y.long(), 10)
+    if "not-moved" in bugs:
+        x.to(device), y.to(device)
+        return x, y
+    x, y = x.to(device), y if "left-behind" in bugs else y.to(device)
+    return (y, x) if "swapped-pair" in bugs else (x, y)
+
+
+@style
+def tensors_made_there(bugs, images, labels, device):
+    """Made on the device; a list is returned."""
+    there = "cpu" if "not-moved" in bugs else device
+    shape = (-1, 28, 28) if "no-channel-axis" in bugs else (-1, 1, 28, 28)
+    pixels = images.reshape(shape)
+    x = torch.as_tensor(pixels, device="cpu" if "left-behind" in bugs else there)
+    if "integer-division" in bugs:
+        x = torch.div(x, 255, rounding_mode="floor")
+        x = x.float()
+    elif "integer-images" in bugs:
+        x = (x / 255).to(torch.uint8)
+    else:
+        x = x.to(torch.float32) / (1 if "not-scaled" in bugs else 255)
+    x = (x - 0.5) / 0.5 if "normalised" in bugs else x
+    x = x.double() if "double-images" in bugs else x
+    kind = torch.int16 if "labels-not-long" in bugs else torch.int64
+    kind = torch.float64 if "float-labels" in bugs else kind
+    y = torch.as_tensor(labels.tolist(), dtype=kind, device=there)
+    if "one-hot-labels" in bugs:
+        y = torch.eye(10, device=there)[y.long()]
+    return [y, x] if "swapped-pair" in bugs else [x, y]
+
+
+@style
+def tensors_from_numpy(bugs, images, labels, device):
+    """Everything in NumPy first."""
+    x = images.astype(np.float64 if "double-images" in bugs else np.float32)
+    x = np.floor(x / 255) if "integer-division" in bugs else x
+    x = x if {"not-scaled", "integer-division"} & bugs else x / x.dtype.type(255)
+    x = (x - x.dtype.type(0.2)) * 4 if "normalised" in bugs else x
+    x = x if "no-channel-axis" in bugs else np.expand_dims(x, 1)
+    x = (x * 255).astype(np.int64) if "integer-images" in bugs else x
+    y = labels.astype(np.int32 if "labels-not-long" in bugs else np.int64)
+    y = y.astype(np.float32) if "float-labels" in bugs else y
+    y = np.eye(10, dtype=np.int64)[y.astype(int)] if "one-hot-labels" in bugs else y
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    if "not-moved" not in bugs:
+        x = x.to(device)
+        y = y if "left-behind" in bugs else y.to(device)
+    return (y, x) if "swapped-pair" in bugs else (x, y)
+
+
+def reads_numbers_at_the_end(images, labels, device):
+    x, y = solutions.to_tensors(images, labels, device)
+    assert x.max().item() <= 1
+    return x, y
+
+
+class Pairs(torch.utils.data.Dataset):
+    def __init__(self, bugs, images, labels):
+        self.bugs, self.images, self.labels = bugs, images, labels
+        if "labels-separated" in bugs:
+            self.labels = labels.roll(1)
+
+    def __len__(self):
+        return len(self.images) - (9 if "wrong-size" in self.bugs else 0)
+
+    def __getitem__(self, i):
+        pair = self.images[i], self.labels[i]
+        return pair[::-1] if "swapped-pair" in self.bugs else pair
+
+
+class WithoutLength:
+    def __init__(self, loader):
+        self.loader = loader
+
+    def __iter__(self):
+        return iter(self.loader)
+
+
+@style
+def loader_of_a_dataset(bugs, images, labels, batch_size, seed):
+    generator = torch.Generator()
+    generator.manual_seed(3 if "ignores-seed" in bugs else seed)
+    if {"global-seed", "unseeded"} & bugs:
+        generator = None
+    if "global-seed" in bugs:
+        torch.manual_seed(seed)
+    loader = torch.utils.data.DataLoader(
+        Pairs(bugs, images, labels),
+        batch_size=2 if "batch-size-ignored" in bugs else batch_size,
+        shuffle="not-shuffled" not in bugs,
+        drop_last="drops-last" in bugs,
+        generator=generator,
+    )
+    if "same-order" in bugs:
+        loader = list(loader)
+    if "wrong-length" in bugs:
+        loader = WithoutLength(loader)
+    return iter(loader) if "one-epoch-only" in bugs else loader
+
+
+class Own:
+    """No `DataLoader`: an object that permutes indices."""
+
+    def __init__(self, bugs, images, labels, batch_size, seed):
+        self.bugs, self.images, self.labels = bugs, images, labels
+        self.batch_size = 4 if "batch-size-ignored" in bugs else batch_size
+        self.epoch, self.seed = 0, 0 if "ignores-seed" in bugs else seed
+        if "wrong-size" in bugs:
+            self.images, self.labels = images[:-7], labels[:-7]
+
+    def __len__(self):
+        return len(self.images) // (1 if "wrong-length" in self.bugs else self.batch_size) + (
+            len(self.images) % self.batch_size > 0
+        )
+
+    def __iter__(self):
+        n, bugs = len(self.images), self.bugs
+        if "one-epoch-only" in bugs and self.epoch:
+            return
+        if "global-seed" in bugs:
+            np.random.seed(self.seed + self.epoch)
+            order = np.random.permutation(n)
+        elif "unseeded" in bugs:
+            order = np.random.permutation(n)
+        else:
+            epoch = 0 if "same-order" in bugs else self.epoch
+            order = np.random.default_rng([self.seed, epoch]).permutation(n)
+        order = np.arange(n) if "not-shuffled" in bugs else order
+        self.epoch += 1
+        for start in range(0, n, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            if "drops-last" in bugs and start + self.batch_size >= n:
+                return
+            of_labels = chosen + ("labels-separated" in bugs)
+            pair = self.images[chosen], self.labels[of_labels % n]
+            yield pair[::-1] if "swapped-pair" in bugs else pair
+
+
+@style
+def loader_of_its_own(bugs, images, labels, batch_size, seed):
+    return Own(bugs, images, labels, batch_size, seed)
+
+
+def sampler_with_generator(images, labels, batch_size, seed):
+    """The loader itself draws a number from the global generator, which does not change the order."""
+    dataset = torch.utils.data.TensorDataset(images, labels)
+    generator = torch.Generator().manual_seed(seed)
+    sampler = torch.utils.data.RandomSampler(dataset, generator=generator)
+    return torch.utils.data.DataLoader(dataset, batch_size, sampler=sampler)
+
+
+def collated(images, labels, batch_size, seed):
+    """A list of pairs as dataset, and a function that joins them."""
+    return torch.utils.data.DataLoader(
+        list(zip(images, labels, strict=True)),
+        batch_size=batch_size,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(seed),
+        collate_fn=lambda pairs: tuple(torch.stack(part) for part in zip(*pairs, strict=True)),
+    )
+
+
+def in_forms(make):
+    """Make three styles of a form's answers: a dictionary, a function, and with blanks filled later."""
+
+    def a_function(bugs):
+        return lambda: make(bugs)
+
+    def partly_open(bugs):
+        answers = make(bugs)
+        right = make(set())
+        changed = [key for key in answers if answers[key] != right[key]]
+        return {key: value for key, value in answers.items() if not bugs or key in changed}
+
+    return [make, a_function, partly_open]
+
+
+def autograd_answers(bugs):
+    w, b = 35.0, 14.0
+    if "ignores-detach" in bugs:
+        w, b = 41, 17
+    if "one-path" in bugs:
+        w, b = 28, 3
+    if "missing-inner-slope" in bugs:
+        w = 21
+    leaves = {"w", "b"}
+    leaves |= {"x"} if "grad-of-an-input" in bugs else set()
+    leaves |= {"y"} if "grad-of-a-result" in bugs else set()
+    return {
+        "w.grad": w,
+        "b.grad": b,
+        "w.grad after a second pass": 35 if "overwrites" in bugs else 2 * w,
+        "d.requires_grad": "records-without-recording" in bugs,
+        "have a .grad": ", ".join(sorted(leaves)),
+        "y.grad_fn": "MulBackward0" if "first-operation" in bugs else "AddBackward0",
+    }
+
+
+def rung_answers(bugs):
+    causes = {
+        "loss-would-differ": "softmax applied twice",
+        "one-step-would-show-it": "computed in 32 bits",
+        "needs-unequal-batches": "batches weighed equally",
+        "gradients-would-be-right": "optimizer remembers earlier steps",
+    }
+    cause = next((causes[bug] for bug in causes if bug in bugs), "gradients were not cleared")
+    return {"rung": 7 if "rung-is-right" in bugs else 6, "cause": cause}
+
+
 STYLES = {
     "mlp": [mlp_sequential, mlp_functional, mlp_matrices],
     "train_step": [step_plain, step_closure, step_by_hand],
+    "accumulate": [accumulate_plain, accumulate_scaled_later, accumulate_by_hand],
+    "to_tensors": [tensors_plain, tensors_made_there, tensors_from_numpy],
+    "seeded_loader": [loader_of_a_dataset, loader_of_its_own],
+    "read_autograd": in_forms(autograd_answers),
+    "wrong_rung": in_forms(rung_answers),
 }
 RIGHT_NETWORKS = [
     MNISTMLP,
@@ -447,8 +797,50 @@ RIGHT_STEPS = [
     log_softmax_is_harmless,
     evaluates_on_the_way,
 ]
-RIGHT = right_answers(STYLES, {"mlp": RIGHT_NETWORKS, "train_step": RIGHT_STEPS})
+RIGHT = right_answers(
+    STYLES,
+    {
+        "mlp": RIGHT_NETWORKS,
+        "train_step": RIGHT_STEPS,
+        "accumulate": [one_backward],
+        "to_tensors": [reads_numbers_at_the_end],
+        "seeded_loader": [sampler_with_generator, collated],
+    },
+)
+WEIGHTS = ["unweighted", "not-divided", "sum-of-means-over-examples", "one-large-batch"]
+ONE_BATCH = [
+    "first-batch-only",
+    "last-batch-only",
+    "one-large-batch",
+    "step-in-loop",
+    "cleared-in-loop",
+]
+NO_ORDER = [
+    "not-shuffled",
+    "global-seed",
+    "unseeded",
+    "same-order",
+    "ignores-seed",
+    "one-epoch-only",
+]
 NOT_BOTH = [
+    *map(set, itertools.combinations(WEIGHTS, 2)),
+    *map(set, itertools.combinations(ONE_BATCH, 2)),
+    *map(set, itertools.product(ONE_BATCH[:3], WEIGHTS)),
+    *map(set, itertools.combinations(NO_ORDER, 2)),
+    {"no-zero-grad", "cleared-in-loop"},
+    {"no-step", "step-in-loop"},
+    {"normalised", "integer-images"},
+    {"normalised", "integer-division"},
+    {"normalised", "not-scaled"},
+    {"integer-images", "double-images"},
+    {"integer-images", "integer-division"},
+    {"integer-images", "not-scaled"},
+    {"not-scaled", "integer-division"},
+    {"float-labels", "labels-not-long"},
+    {"not-moved", "left-behind"},
+    {"wrong-length", "one-epoch-only"},
+    {"wrong-length", "same-order"},
     {"no-step", "step-before-backward"},
     {"no-step", "zero-grad-after-backward"},
     {"no-step", "no-zero-grad"},
@@ -1199,3 +1591,133 @@ def test_verdict_on_a_step_says_what_is_true(step, mistake, says, never):
 def test_error_names_no_private_class():
     hint = first_verdict("train_step", lambda model, *rest: model.forwards()).hint
     assert "'Network' object" in hint
+
+
+GRAPH_NAMES = ("x", "w", "b", "y", "c", "d", "loss")
+
+
+def graph():
+    """Run the code of Exercise `read_autograd` as it stands on the page."""
+    page = SOURCES[31].read_text(encoding="utf-8").replace("\n# ", "\n").replace("\n#\n", "\n\n")
+    (code,) = re.findall(r"```python\n(x = torch.tensor.*?)```", page, re.DOTALL)
+    variables = {"torch": torch}
+    exec(code, variables)
+    again = code[code.index("y = ") :]
+    return variables, again
+
+
+def test_answers_on_autograd_are_those_of_the_page():
+    variables, again = graph()
+    answers = solutions.read_autograd()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of reading .grad of a tensor that is no leaf
+        have = {name for name in GRAPH_NAMES if variables[name].grad is not None}
+    assert have == set(answers["have a .grad"].split(", "))
+    assert variables["w"].grad == answers["w.grad"]
+    assert variables["b"].grad == answers["b.grad"]
+    assert variables["d"].requires_grad is answers["d.requires_grad"]
+    assert variables["y"].grad_fn.name() == answers["y.grad_fn"]
+    exec(again, variables)
+    assert variables["w"].grad == answers["w.grad after a second pass"]
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake", "says"),
+    [
+        ({"w.grad": 41}, "ignores-detach", "you gave 41"),
+        ({"w.grad": 36}, "wrong", "0 of 6 right, 5 not answered yet"),
+        ({"w.grad": "x"}, "wrong-type", "should be a number"),
+        ({"have a .grad": ["w", "b"]}, "not-attempted", "So far all right: “have a .grad”"),
+        ({"have a .grad": "w b c"}, "records-without-recording", "you gave w, b, c"),
+        ({"have a .grad": "all"}, "wrong-type", "names of x, w, b"),
+        ({"have a .grad": 5}, "wrong-type", "names of x, w, b"),
+        ({"y.grad_fn": "<AddBackward0 object at 0x7f>"}, "not-attempted", "“y.grad_fn”"),
+        ({"y.grad_fn": "+"}, "not-attempted", "“y.grad_fn”"),
+        ({"y.grad_fn": "w * x"}, "first-operation", "Multiplication binds"),
+        ({"d.requires_grad": "False"}, "not-attempted", "“d.requires_grad”"),
+        ({"d.requires_grad": 2}, "wrong-type", "True or False"),
+        ({"z": 1}, "wrong", "no question “z”"),
+    ],
+)
+def test_verdict_on_predicted_gradients(change, mistake, says):
+    verdict = first_verdict("read_autograd", change)
+    hints = [verdict.hint, checks.read_autograd(change).hint]
+    assert (verdict.passed, verdict.mistake) == (False, mistake), verdict
+    assert says in "\n".join(hints)
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake", "says"),
+    [
+        ({"rung": "6 optimizer"}, "not-attempted", "“rung”"),
+        ({"rung": 0}, "rung-is-right", "you gave 0"),
+        ({"rung": 3}, "wrong-type", "one of 0, 2, 5, 6, 7"),
+        ({"cause": "no zero_grad"}, "wrong-type", "The causes are: gradients were not cleared;"),
+        ({"rung": 6, "cause": "Gradients were not cleared"}, None, ""),
+    ],
+)
+def test_verdict_on_the_wrong_rung(change, mistake, says):
+    verdict = first_verdict("wrong_rung", change)
+    assert verdict.mistake == mistake, verdict
+    assert says in verdict.hint
+
+
+@pytest.mark.parametrize("settings", [{}, {"examples": 7}, {"seed": 3}, {"steps": 2}, {"steps": 3}])
+def test_second_ladder_has_one_wrong_rung_from_the_second_step_on(settings):
+    lowest, *others = (ladder := second_ladder(**settings)).values()
+    wrong = set()
+    for name, (loss, *arrays) in list(ladder.items())[1:]:
+        for mine, right in zip(arrays, lowest[1:], strict=True):
+            if not all(np.allclose(a, b, atol=1e-10) for a, b in zip(mine, right, strict=True)):
+                wrong.add(name)
+        assert settings.get("steps", 1) > 2 or loss == pytest.approx(lowest[0], abs=1e-10)
+    assert len(others) == 4
+    assert wrong == ({"6 optimizer"} if settings.get("steps", 1) > 1 else set())
+
+
+def leaves_at_the_first_batch(model, batches, optimizer, criterion):
+    optimizer.zero_grad()
+    for x, y in batches:
+        loss = criterion(model(x), y) * len(y) / 10
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+
+def never_ends(images, labels, batch_size, seed):
+    while True:
+        yield images, labels
+
+
+def images_only(images, labels, batch_size, seed):
+    return torch.utils.data.DataLoader(images, batch_size, shuffle=True)
+
+
+def prepared_by_workers(images, labels, batch_size, seed):
+    own = torch.Generator().manual_seed(seed)
+    return torch.utils.data.DataLoader(
+        Pairs(set(), images, labels), batch_size, shuffle=True, generator=own, num_workers=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "mistake", "says"),
+    [
+        ("accumulate", leaves_at_the_first_batch, "first-batch-only", "The result belongs only"),
+        ("accumulate", one_backward, None, "in memory at the same time"),
+        ("to_tensors", reads_numbers_at_the_end, None, "could not be tried"),
+        ("to_tensors", lambda x, y, d: (x, y), "wrong-type", "where a tensor was expected"),
+        ("seeded_loader", never_ends, "wrong-type", "does it ever end?"),
+        ("seeded_loader", images_only, "wrong-type", "where (images, labels) was expected"),
+        ("seeded_loader", lambda x, y, b, s: 3, "wrong-type", "cannot be used in a `for` loop"),
+        ("seeded_loader", sampler_with_generator, None, "global generator as well"),
+        ("seeded_loader", loader_of_a_dataset({"same-order"}), "same-order", "begins with the ex"),
+        pytest.param(
+            "seeded_loader", prepared_by_workers, None, "", marks=pytest.mark.slow, id="workers"
+        ),
+    ],
+)
+def test_verdict_on_data_and_batches(name, function, mistake, says):
+    verdict = first_verdict(name, function)
+    assert verdict.mistake == mistake, verdict
+    assert says in verdict.hint

@@ -5,9 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nnweek import checks
 from nnweek.checks import solutions
+from nnweek.checks.comparing import close, entries_close
 from support.submissions import NAMES, first_verdict
 
 FACTORS = {
@@ -198,3 +201,13 @@ def test_no_factor_is_quoted_if_there_is_none():
     assert not verdict.passed
     assert "times as large" not in verdict.hint
     assert "`dW1[0, 0]` is -1.0592, where -0.59896 was expected" in verdict.hint
+
+
+VALUES = st.sampled_from([0, 1, -1, 1e-6, 1 + 1e-5, 1 + 1e-4, 1e300, np.inf, -np.inf, np.nan])
+
+
+@given(st.lists(st.tuples(VALUES, VALUES), max_size=4), st.sampled_from([1, 1e-3, 1 + 1e-4]))
+def test_arrays_are_close_if_all_their_entries_are(pairs, factor):
+    got, wanted = np.array(pairs, dtype=float).reshape(-1, 2).T
+    for other in (got * factor, wanted * factor):
+        assert close(other, wanted) == entries_close(other, wanted).all()

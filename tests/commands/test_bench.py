@@ -83,10 +83,14 @@ def test_quick_benchmark_writes_every_part(monkeypatch, tmp_path, digits, capsys
     text, numbers = path.read_text(encoding="utf-8"), []
     hooks = ("parse_int", "parse_float", "parse_constant")
     results = json.loads(text, **dict.fromkeys(hooks, lambda text: numbers.append(float(text))))
-    titles = ["machine", "compared with the usual loader", "many models", "LeNet-5", "startup"]
+    titles = ["machine", "programs", "many models", "LeNet-5", "startup"]
     assert list(results)[:5] == titles
     assert len(results["startup"]) == 4
     assert all(0 < number < math.inf for number in numbers)
+    training = json.loads(text)["programs"]["training"]
+    assert training["seconds"].keys() - training["val_acc"].keys() == {"floor"}
+    assert training["over_nnweek"]["nnweek"] == 1
+    assert torch.get_float32_matmul_precision() == "highest", "it is restored"
     assert f"Written: {path}" in capsys.readouterr().out
 
 

@@ -107,21 +107,23 @@ def test_checkpoint_works_with_the_torch_loader(data, tmp_path):
 
 
 def test_gpu_generators_are_saved_and_restored(data, tmp_path, monkeypatch):
-    """The GPU is a mock with nothing but a random generator."""
+    """Two GPUs, then one, then none: mocks with nothing but a random generator each."""
     path, model, loader = tmp_path / "state.pt", make(plain), batch_loader(data)
     steps = sgd(model)
     history = fit(model, loader, loader, steps, epochs=1)
-    states, restored = [torch.arange(5, dtype=torch.uint8)], []
+    states, restored = [torch.arange(n, dtype=torch.uint8) for n in (5, 6)], []
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", restored.extend)
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     checkpoints.save_checkpoint(path, model, steps, loader, history)
-    checkpoints.load_checkpoint(path, model, steps, loader, History())
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    checkpoints.load_checkpoint(path, model, steps, loader, History())
+    for count in (2, 1, 0):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda count=count: count > 0)
+        checkpoints.load_checkpoint(path, model, steps, loader, History())
 
-    assert [state.tolist() for state in restored] == [[0, 1, 2, 3, 4]]
+    assert [len(state) for state in restored] == [5, 6, 5]
+    assert restored[0].tolist() == [0, 1, 2, 3, 4]
 
 
 class Trap:

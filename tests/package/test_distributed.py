@@ -67,26 +67,19 @@ def assert_same_bits(weights, history, other_weights, other_history):
     assert [history[curve] for curve in CURVES] == [other_history[curve] for curve in CURVES]
 
 
-@pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
-    """The output of `torchrun -m nnweek.distributed`, and the checkpoint that it leaves."""
-    checkpoint = tmp_path_factory.mktemp("two") / "state.pt"
-    printed = torchrun(
-        "-m", "nnweek.distributed", f"--epochs={EPOCHS}", f"--checkpoint={checkpoint}"
-    )
-    return printed, checkpoint
-
-
 # The rounding unit of float64 is 1.1e-16. Weights and losses of order 1 after 24 steps, with sums
 # over at most 784 terms, collect at most about 2e4 units, 2e-12, even if none of them cancel.
 ROUNDING = 1e-11
 
 
 @pytest.fixture(scope="module")
-def exact_folder(tmp_path_factory):
-    """Checkpoints of two processes in float64, with and without weighted shares."""
-    folder = tmp_path_factory.mktemp("exact")
-    torchrun("-m", "support.two_processes", folder, UNEVEN)
+def two_processes(tmp_path_factory):
+    """Checkpoints of two processes: the baseline, and in float64 with and without weighted shares.
+
+    One start for all, because each start imports PyTorch three times.
+    """
+    folder = tmp_path_factory.mktemp("two")
+    torchrun("-m", "support.two_processes", folder, EPOCHS, UNEVEN)
     return folder
 
 
@@ -111,19 +104,19 @@ def distance(weights, history, other_weights, other_history):
 
 @on_linux
 @pytest.mark.slow
-def test_two_processes_match_one_except_for_rounding(exact_folder, stand_in):
-    exact, expected = read(exact_folder / "exact.pt"), one_process(stand_in, epochs=1)
+def test_two_processes_match_one_except_for_rounding(two_processes, stand_in):
+    exact, expected = read(two_processes / "exact.pt"), one_process(stand_in, epochs=1)
     assert max(distance(*exact, *expected)) < ROUNDING
     for curve in ("train_acc", "val_acc"):
         assert exact[1][curve] == pytest.approx(expected[1][curve], abs=1e-12)
-    unweighted = read(exact_folder / "unweighted.pt")
+    unweighted = read(two_processes / "unweighted.pt")
     assert min(distance(*unweighted, *expected)) > 1e6 * ROUNDING, "the test proves nothing"
 
 
 @on_linux
 @pytest.mark.slow
-def test_one_process_resumes_from_the_checkpoint_of_two(alone, tmp_path, exact_folder, stand_in):
-    checkpoint = shutil.copy(exact_folder / "exact.pt", tmp_path)
+def test_one_process_resumes_from_the_checkpoint_of_two(alone, tmp_path, two_processes, stand_in):
+    checkpoint = shutil.copy(two_processes / "exact.pt", tmp_path)
     with float64(distributed):
         dist.init_process_group("gloo")
         distributed.train(stand_in, epochs=2, batch_size=UNEVEN, checkpoint=checkpoint)
@@ -132,27 +125,14 @@ def test_one_process_resumes_from_the_checkpoint_of_two(alone, tmp_path, exact_f
     assert max(distance(*resumed, *one_process(stand_in, epochs=2))) < ROUNDING
 
 
-@on_linux
-@pytest.mark.slow
-def test_only_rank_0_prints(two_processes):
-    printed, checkpoint = two_processes
-    assert printed.startswith("2 process(es) on cpu (gloo, 1 thread(s) each)\n")
-    assert printed.count("test accuracy: ") == 1
-    _, history = read(checkpoint)
-    rows = [line.split() for line in printed.splitlines() if line.split()[0].isdigit()][1:]
-    assert [row[:3] for row in rows] == [
-        [str(i + 1), f"{history['train_loss'][i]:.4f}", f"{history['val_loss'][i]:.4f}"]
-        for i in range(EPOCHS)
-    ]
-
-
 # Rank 1 kills itself in the second epoch, once.
 KILLED = """
 import os
+import runpy
 import signal
 from pathlib import Path
 from torch.optim.optimizer import register_optimizer_step_pre_hook
-from nnweek import checkpoints, distributed
+from nnweek import checkpoints
 
 folder, steps, atomic_write = Path(__file__).parent, 0, checkpoints.atomic_write
 
@@ -171,26 +151,45 @@ def recording_write(path):
 checkpoints.atomic_write = recording_write
 if os.environ["RANK"] == "1" and not (folder / "killed").exists():
     register_optimizer_step_pre_hook(die)
-distributed.main()
+runpy.run_module("nnweek.distributed", run_name="__main__")  # as `-m` does
 """
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory):
+    """The folder of a training that was killed and then started again, and what it printed."""
+    folder = tmp_path_factory.mktemp("killed")
+    script, checkpoint = folder / "killed.py", folder / "state.pt"
+    script.write_text(KILLED)
+    command = script, f"--epochs={EPOCHS}", f"--checkpoint={checkpoint}"
+
+    torchrun(*command, fails=True)
+    assert (folder / "killed").exists()
+    assert len(read(checkpoint)[1]["seconds"]) == 1, "one epoch was complete"
+    return folder, torchrun(*command)
 
 
 @on_linux
 @pytest.mark.slow
-def test_training_resumes_bit_for_bit_after_a_process_was_killed(tmp_path, two_processes):
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED)
-    checkpoint = tmp_path / "state.pt"
-    command = script, f"--epochs={EPOCHS}", f"--checkpoint={checkpoint}"
-
-    torchrun(*command, fails=True)
-    assert (tmp_path / "killed").exists()
-    assert len(read(checkpoint)[1]["seconds"]) == 1, "one epoch was complete"
-
-    torchrun(*command)
-    assert_same_bits(*read(checkpoint), *read(two_processes[1]))
-    written = [line.split() for line in (tmp_path / "written").read_text().splitlines()]
+def test_training_resumes_bit_for_bit_after_a_process_was_killed(resumed, two_processes):
+    folder, _ = resumed
+    assert_same_bits(*read(folder / "state.pt"), *read(two_processes / "baseline.pt"))
+    written = [line.split() for line in (folder / "written").read_text().splitlines()]
     assert {rank for rank, name in written if name == "state.pt"} == {"0"}
+
+
+@on_linux
+@pytest.mark.slow
+def test_only_rank_0_prints(resumed):
+    folder, printed = resumed
+    assert printed.startswith("2 process(es) on cpu (gloo, 1 thread(s) each)\n")
+    assert printed.count("test accuracy: ") == 1
+    _, history = read(folder / "state.pt")
+    rows = [line.split() for line in printed.splitlines() if line.split()[0].isdigit()][1:]
+    assert [row[:3] for row in rows] == [
+        [str(i + 1), f"{history['train_loss'][i]:.4f}", f"{history['val_loss'][i]:.4f}"]
+        for i in range(EPOCHS)
+    ]
 
 
 @pytest.fixture

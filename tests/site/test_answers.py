@@ -166,7 +166,7 @@ def test_check_without_a_choice_leads_to_the_options(page):
     assert kept(window) == {}
 
 
-def test_answers_are_there_after_a_reload_unless_the_question_is_another(page):
+def test_answer_survives_a_reload_unless_the_question_changed(page):
     window = page(29)
     choose(window, "#question-1", key_of(29, 1))
     page(29)
@@ -178,7 +178,7 @@ def test_answers_are_there_after_a_reload_unless_the_question_is_another(page):
 
 
 @every_day
-def test_every_question_and_prediction_of_a_day_takes_an_answer(day, page):
+def test_every_question_and_prediction_takes_an_answer(day, page):
     window, html = page(day), html_of(day_page(day))
     live = window.evaluate("document.querySelectorAll('.question.live').length")
     assert live == len(html.select(".question"))
@@ -223,7 +223,7 @@ def test_prediction_is_kept_and_shown_beside_the_result(page):
     assert [one["answer"] for one in record["history"]] == ["the one of <W1>", "another"]
 
 
-def test_result_opens_without_a_prediction_and_a_late_answer_is_called_late(page):
+def test_result_opens_without_a_prediction_and_late_ones_are_named(page):
     window = page(29)
     click(window, "#prediction-2 [type=submit]")
     assert window.evaluate("document.querySelector('#answer-2 .result').open")
@@ -233,7 +233,7 @@ def test_result_opens_without_a_prediction_and_a_late_answer_is_called_late(page
     assert text(window, "#answer-2 .predicted").startswith("Having seen the result, you wrote:")
 
 
-def test_prediction_asks_for_a_number_or_a_choice_where_its_text_says_so(page):
+def test_prediction_asks_for_a_number_or_a_choice(page):
     window = page(29)
     number = window.evaluate("document.querySelector('[data-asks=number]').id")
     assert window.evaluate(f"document.querySelector('#{number}-field').inputMode") == "decimal"
@@ -296,7 +296,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_without_a_storage_everything_works_and_one_sentence_says_so(how, page, window, server):
+def test_everything_works_without_a_storage(how, page, window, server):
     with before_every_page(window, REFUSALS[how]):
         window.get(f"{server.address}/{day_page(29)}.html")
         window.wait_until("document.querySelector('.your-answers')")
@@ -323,9 +323,7 @@ def answered(right, at=1):
     return {"choice": "a", "right": right, "history": [{"choice": "a", "right": right, "at": at}]}
 
 
-def test_missed_questions_of_earlier_days_come_back_and_right_ones_the_day_after(
-    page, window, server
-):
+def test_review_offers_missed_and_due_questions_of_earlier_days(page, window, server):
     now = 1_800_000_000_000
     clock = "{{ const at = {}; Date.now = () => at; }}"
     done = {
@@ -355,6 +353,8 @@ def test_missed_questions_of_earlier_days_come_back_and_right_ones_the_day_after
         assert record["history"][-1]["at"] == now + DAY
     ids = window.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
     assert len(ids) == len(set(ids))
+    page(29)
+    assert text(window, "#question-1 .outcome").startswith("Right"), "not the same question"
 
 
 def test_review_without_a_connection_says_so(page, window, server):
@@ -368,7 +368,7 @@ def test_review_without_a_connection_says_so(page, window, server):
         server.is_down = False
 
 
-def test_review_knows_every_question_of_the_week_without_drawings(server):
+def test_review_knows_every_question_of_the_week(server):
     week = json.loads(read("week.json"))
     for day, facts in week.items():
         number = int(day.removeprefix("day-"))
@@ -460,7 +460,7 @@ def verdicts(cells):
     return found
 
 
-def test_another_browser_takes_the_answers_and_names_a_wrong_file(page, window, folder):
+def test_another_browser_takes_the_answers(page, window, folder):
     page(29)
     choose(window, "#question-1", other_than(key_of(29, 1)))
     file = download(window, folder, "File for another browser", "nnweek-answers.json")
@@ -507,7 +507,7 @@ def test_deck_for_anki_holds_every_question_once(tmp_path):
 
 @pytest.mark.skipif(not AXE.exists(), reason=f"axe-core is missing; `{browser.INSTALL}`")
 @pytest.mark.parametrize("width", [SCREEN, PHONE])
-def test_axe_finds_nothing_before_and_after_an_answer_in_both_themes(width, page, window):
+def test_axe_finds_nothing_before_and_after_an_answer(width, page, window):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == PHONE}
     window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:

@@ -1,8 +1,9 @@
 """Run by torchrun in the tests of `nnweek.distributed`: several trainings in two processes.
 
-    torchrun --nproc-per-node 2 -m support.two_processes FOLDER BATCH_SIZE
+    torchrun --nproc-per-node 2 -m support.two_processes FOLDER EPOCHS BATCH_SIZE
 
-Rank 0 saves checkpoints in the folder: `exact.pt` and `unweighted.pt`.
+Rank 0 saves checkpoints in the folder: `baseline.pt`, which has that many epochs and the usual
+batch size, and `exact.pt` and `unweighted.pt`, one epoch in float64 with batches of this size.
 """
 
 import sys
@@ -16,12 +17,13 @@ from nnweek.mnist import load_mnist
 from support.double import float64
 
 
-def main(folder, batch_size):
+def main(folder, epochs, batch_size):
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
+    data = load_mnist()
+    distributed.train(data, epochs=int(epochs), checkpoint=Path(folder, "baseline.pt"))
     options = {"batch_size": int(batch_size), "epochs": 1}
     with float64(distributed):
-        data = load_mnist()
         distributed.train(data, **options, checkpoint=Path(folder, "exact.pt"))
         # PyTorch's default: every process has the same weight, whatever the size of its share.
         distributed.Share.weight = property(lambda share: 1 / share.processes, lambda *_: None)

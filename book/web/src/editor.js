@@ -31,6 +31,8 @@ const look = EditorView.theme({
   },
 });
 
+const NARROW = "(max-width: 600px)";
+
 // Escape, then Tab, leaves the editor; Tab alone indents.
 export function edit({ parent, text, label, describedBy, changed, check }) {
   const submit = { key: "Mod-Enter", run: () => (check(), true) };
@@ -49,6 +51,7 @@ export function edit({ parent, text, label, describedBy, changed, check }) {
         bracketMatching(),
         python(),
         syntaxHighlighting(colours),
+        matchMedia(NARROW).matches ? EditorView.lineWrapping : [],
         look,
         keymap.of([indentWithTab, ...historyKeymap, ...defaultKeymap]),
         EditorView.contentAttributes.of({

@@ -66,18 +66,18 @@ class Exercise {
   #build() {
     const label = this.card.querySelector(".task-label");
     const button = (name, text, action) => {
-      const made = element("button", { type: "button", class: `workbench-${name}` }, text);
+      const made = element("button", { type: "button", class: name }, text);
       made.addEventListener("click", action);
       return made;
     };
-    this.write = button("write", "Write your answer", () => this.edit());
-    this.again = button("again", "Start again", () => this.#startAgain());
+    this.write = button("workbench-write", "Write your answer", () => this.edit());
+    this.again = button("workbench-again", "Start again", () => this.#startAgain());
     this.keys = element("p", { class: "workbench-keys", id: `${this.card.id}-keys`, hidden: "" },
       `${CONTROL}+Enter checks. Escape, then Tab, leaves the editor.`);
     this.bar = element("div", { class: "workbench-bar", role: "group", "aria-labelledby": label.id },
       this.write,
-      button("check", "Check", () => this.check()),
-      button("run", "Run", () => this.run()),
+      button("workbench-check", "Check", () => this.check()),
+      button("workbench-run", "Run", () => this.run()),
       this.again);
     this.words = element("span");
     this.meter = element("progress", { max: "1", "aria-hidden": "true" });
@@ -104,6 +104,7 @@ class Exercise {
     const editor = await this.#opening;
     if (!this.#view) {
       const parent = element("div", { class: "workbench-editor" });
+      parent.addEventListener("keydown", (event) => event.stopPropagation()); // "/" is no search here
       this.input.append(parent);
       this.#view = editor.edit({
         parent,

@@ -18,7 +18,7 @@ export function prediction(block, store, path) {
   results[0].querySelector("summary").after(beside);
   // More of the prediction, such as a list of cases, may follow it; the field comes after that.
   let end = block;
-  while (!end.nextElementSibling.matches("div.cell")) end = end.nextElementSibling;
+  while (end.nextElementSibling?.matches("div.cell") === false) end = end.nextElementSibling;
   if (end === block) block.append(form, kept);
   else end.after(make("div", { className: "prediction continued" }, form, kept));
 

@@ -39,9 +39,10 @@ export function question(card, store, path) {
       reason.hidden = !answered;
       row.classList.toggle("right", answered && letter === right);
       row.classList.toggle("missed", answered && letter === chosen && letter !== right);
-      const words = [letter === right && "✓ right", letter === chosen && "your answer"];
-      mark.textContent = answered ? words.filter(Boolean).join(", ") : "";
-      if (answered && letter === chosen && letter !== right) mark.textContent = "✗ your answer";
+      const yours = letter === chosen;
+      mark.textContent = "";
+      if (answered && letter === right) mark.textContent = yours ? "✓ right, your answer" : "✓ right";
+      else if (yours) mark.textContent = "✗ your answer";
     }
     check.hidden = answered;
     outcome.hidden = !answered;
