@@ -1,4 +1,4 @@
-"""Confidence intervals for an accuracy (Day 32) and for differences between runs (Day 33)."""
+"""Intervals for an accuracy, a paired test (Day 32), and differences between runs (Day 33)."""
 
 from dataclasses import dataclass
 
@@ -114,3 +114,58 @@ def accuracy_interval(acc, n):
     centre = (acc + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * (acc * (1 - acc) / n + z**2 / (4 * n**2)) ** 0.5 / (1 + z**2 / n)
     return max(0.0, min(acc, centre - half)), min(1.0, max(acc, centre + half))
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The images on which two networks differ, and what luck explains. Introduced on Day 32.
+
+    Attributes:
+        only_first, only_second: number of examples that only this one answers correctly.
+        p: two-sided p-value; how often differences at least this uneven occur if both are
+            equally likely to be the one that is right.
+    """
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(first_correct, second_correct):
+    """McNemar's exact test for two networks on the same examples. Introduced on Day 32.
+
+    Examples that both answer correctly, or neither, say nothing about which is better. If the
+    two are equally good, each of the others is won by either with probability 1/2.
+
+    It compares two trained networks, not two methods: how much a network varies with its
+    seed is not covered.
+
+    Args:
+        first_correct, second_correct: (N,) booleans, or 0 and 1: whether each network's answer
+            to each example is right, in the same order.
+
+    Returns:
+        `PairedTest`.
+
+    Raises:
+        ValueError: if they differ in length, are empty or contain anything but 0 and 1.
+
+    Source: McNemar (1947), *Note on the sampling error of the difference between correlated
+    proportions or percentages*, Psychometrika 12, 153–157; exact binomial form.
+    """
+    from scipy.special import bdtr  # the binomial distribution; SciPy comes with scikit-learn
+
+    first, second = np.asarray(first_correct), np.asarray(second_correct)
+    if first.ndim != 1 or first.shape != second.shape or first.size == 0:
+        raise ValueError(
+            f"first_correct and second_correct must have equal length, one entry per example; "
+            f"got shapes {first.shape} and {second.shape}"
+        )
+    for name, values in ("first_correct", first), ("second_correct", second):
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{name} must contain only True and False (or 1 and 0)")
+    only_first = int(((first == 1) & (second == 0)).sum())
+    only_second = int(((first == 0) & (second == 1)).sum())
+    fewer, both = min(only_first, only_second), only_first + only_second
+    p = min(1.0, 2 * float(bdtr(fewer, both, 0.5))) if both else 1.0
+    return PairedTest(only_first, only_second, p)

@@ -58,7 +58,15 @@ from nnweek.checks.day31 import (
     train_step,
     wrong_rung,
 )
-from nnweek.checks.day32 import evaluate, normalize, split, train_one_epoch
+from nnweek.checks.day32 import (
+    accuracy_interval,
+    calibration_error,
+    evaluate,
+    fit_temperature,
+    normalize,
+    split,
+    train_one_epoch,
+)
 from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
 from nnweek.checks.day34 import diagnose, update_ratio
 from nnweek.checks.verdict import Listing, Progress, Verdict
@@ -67,6 +75,7 @@ __all__ = [
     "EXERCISES",
     "Verdict",
     "accumulate",
+    "accuracy_interval",
     "adam_step",
     "backward",
     "backward3",
@@ -75,9 +84,11 @@ __all__ = [
     "bound",
     "bug_hunt",
     "by_hand",
+    "calibration_error",
     "cross_entropy",
     "diagnose",
     "evaluate",
+    "fit_temperature",
     "forward",
     "hint",
     "hypotheses",

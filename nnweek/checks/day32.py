@@ -1,6 +1,6 @@
-"""The exercises of Day 32: the two loops, the split and the normalisation.
+"""The exercises of Day 32: split, normalisation, the two loops, interval and calibration.
 
-Nothing here imports torch at the top; the last two exercises need only NumPy.
+Nothing here imports torch at the top; only the loops and `fit_temperature` need it.
 """
 
 import copy
@@ -1107,4 +1107,562 @@ normalize = Exercise(
     ),
 )
 
-EXERCISES = (train_one_epoch, evaluate, split, normalize)
+
+def _wilson(share, n, z, *, centre=True, root=np.sqrt, shrink=True):
+    widened = 1 + z**2 / n
+    middle = (share + z**2 / (2 * n)) / widened if centre else share
+    half = z * root(share * (1 - share) / n + z**2 / (4 * n**2))
+    half = half / widened if shrink else half
+    return middle, half
+
+
+def _wald(share, n, z):
+    return share, z * np.sqrt(share * (1 - share) / n)
+
+
+def _agresti_coull(share, n, z):
+    middle, _ = _wilson(share, n, z)
+    return middle, z * np.sqrt(middle * (1 - middle) / (n + z**2))
+
+
+def _between(middle, half):
+    return middle - half, middle + half
+
+
+def _clipped(middle, half):
+    return tuple(np.clip(_between(middle, half), 0, 1))
+
+
+def _accuracy_interval(
+    hits, n, *, method=_wilson, z=1.959963984540054, size=identity, ends=_between, finish=identity
+):
+    return finish(ends(*method(hits / n, size(n), z)))
+
+
+def _interval_probes():
+    for hits, n in ((47, 60), (3, 12), (0, 20), (25, 25), (970, 1000)):
+        yield Probe((hits, n), {"hits": hits, "n": n})
+
+
+def _in_percent(interval):
+    return tuple(100 * end for end in interval)
+
+
+accuracy_interval = Exercise(
+    name="accuracy_interval",
+    day=32,
+    signature="accuracy_interval(hits, n)",
+    task="returns (low, high), the ends of Wilson's 95 % interval for `hits` right answers to `n` "
+    "images",
+    right=_accuracy_interval,
+    outputs=("low", "high"),
+    probes=_interval_probes,
+    mistakes=(
+        Mistake(
+            "wald",
+            "This is the share ± z times its own deviation, called Wald's interval. If no answer is "
+            "wrong, it has no width at all, as if 20 images could prove that a network is perfect.",
+            "What does your formula give if all answers are right?",
+            "Use Wilson's formula: the centre moves towards one half, and a term z²/(4n²) stays "
+            "under the root even if the share is 0 or 1.",
+            variants=({"method": _wald}, {"method": _wald, "ends": _clipped}),
+        ),
+        Mistake(
+            "one-sided",
+            "The z is that of 90 %: outside 1.645 deviations lie 5 % on each side.",
+            "How much of a normal distribution lies outside your z, on both sides together?",
+            "For 95 %, 2.5 % lie outside on each side: z = 1.96.",
+            variants=({"z": 1.6448536}, {"z": 1.64}, {"z": 1.65}),
+            slip=("z = 1.96", "z = 1.645"),
+        ),
+        Mistake(
+            "other-level",
+            "The z is not that of 95 %: 1 gives 68 %, 2 gives 95.4 %, 2.576 gives 99 %.",
+            "How much of a normal distribution lies within your z?",
+            "For 95 %, z = 1.96.",
+            variants=tuple({"z": z} for z in (1.0, 2.0, 2.5758293, 2.58, 3.0)),
+            slip=("z = 1.96", "z = 2.576"),
+        ),
+        Mistake(
+            "percent",
+            "Both ends are 100 times too large: they are percentages.",
+            "Between which two numbers is a share?",
+            "Return shares from 0 to 1; a page may format them as percentages.",
+            variants=({"finish": _in_percent},),
+            slip=(
+                "return centre - half, centre + half",
+                "return 100 * (centre - half), 100 * (centre + half)",
+            ),
+        ),
+        Mistake(
+            "n-minus-1",
+            "The formula was used with n − 1. The n − 1 of a standard deviation stands for a mean "
+            "that was estimated; the spread of a count of hits follows from the share.",
+            "Which n is in the formula?",
+            "Use the number of images, n.",
+            variants=({"size": lambda n: n - 1},),
+        ),
+        Mistake(
+            "centre-at-share",
+            "The interval lies symmetrically around the measured share. Wilson's does not: its "
+            "centre is pulled towards one half, so that neither end leaves 0 to 1.",
+            "Where is the middle of your interval if all answers are right?",
+            "The centre is (p + z²/(2n)) / (1 + z²/n), with the share p.",
+            variants=(
+                {"method": partial(_wilson, centre=False)},
+                {"method": partial(_wilson, centre=False), "ends": _clipped},
+            ),
+            slip=("return centre - half, centre + half", "return share - half, share + half"),
+        ),
+        Mistake(
+            "no-root",
+            "The half-width has no square root: it is far too small.",
+            "What happens to the width of an interval if you take four times as many images?",
+            "z multiplies the square root of the bracket.",
+            variants=({"method": partial(_wilson, root=identity)},),
+            slip=(
+                "np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))",
+                "(share * (1 - share) / n + z**2 / (4 * n**2))",
+            ),
+        ),
+        Mistake(
+            "half-not-divided",
+            "The half-width was not divided by 1 + z²/n; only the centre was.",
+            "Which parts of Wilson's formula does the factor in front multiply?",
+            "Divide both the centre and the half-width by 1 + z²/n.",
+            variants=({"method": partial(_wilson, shrink=False)},),
+            slip=("half = half / (1 + z**2 / n)", "pass"),
+        ),
+        Mistake(
+            "agresti-coull",
+            "This is the interval of Agresti and Coull: Wilson's centre with a simpler and slightly "
+            "larger width. It is a fair interval, but not Wilson's.",
+            "Which share is under the root in Wilson's formula?",
+            "Under the root are the measured share and z²/(4n²).",
+            variants=({"method": _agresti_coull}, {"method": _agresti_coull, "ends": _clipped}),
+        ),
+        Mistake(
+            "swapped-return",
+            "The two ends were returned in each other's place.",
+            "Which of your two numbers is smaller?",
+            "Return the lower end first.",
+            variants=({"finish": lambda interval: interval[::-1]},),
+            slip=("return centre - half, centre + half", "return centre + half, centre - half"),
+        ),
+        Mistake(
+            "not-the-ends",
+            "The two numbers are the centre and the half-width, not the ends of the interval.",
+            "How do you get the two ends from the centre and the half-width?",
+            "Return centre − half-width and centre + half-width.",
+            variants=({"ends": lambda middle, half: (middle, half)},),
+            slip=("return centre - half, centre + half", "return centre, half"),
+        ),
+    ),
+    hints=(
+        "Write the formula in three lines: the share, the centre, the half-width.",
+        "Both the centre and the half-width are divided by 1 + z²/n, and z = 1.96.",
+    ),
+)
+
+
+def _equal_width(confidences, bins):
+    """Return the number of each confidence's bin, 0 to bins − 1."""
+    return np.clip((confidences * bins).astype(int), 0, bins - 1)
+
+
+def _without_the_top(confidences, bins):
+    """Bins that leave out 1.0, whose number comes out as `bins`."""
+    return (confidences * bins).astype(int)
+
+
+def _from_the_data(confidences, bins):
+    """Bins from the smallest confidence to the largest."""
+    low, high = confidences.min(), confidences.max()
+    return _equal_width((confidences - low) / (high - low), bins)
+
+
+def _equal_mass(confidences, bins):
+    """Bins that hold equally many."""
+    number = np.empty(len(confidences), dtype=int)
+    for k, members in enumerate(np.array_split(np.argsort(confidences), bins)):
+        number[members] = k
+    return number
+
+
+def _by_quantiles(confidences, bins):
+    edges = np.quantile(confidences, np.arange(1, bins) / bins)
+    return np.digitize(confidences, edges)
+
+
+def _weighted_mean(gaps, counts, bins, n):
+    return (gaps * counts).sum() / n
+
+
+def _calibration_error(
+    confidences,
+    hits,
+    bins,
+    *,
+    bin_of=_equal_width,
+    count=identity,
+    level=lambda inside, k, bins: inside.mean(),
+    gap=np.abs,
+    combine=_weighted_mean,
+    finish=identity,
+):
+    bins = count(bins)
+    number = bin_of(confidences, bins)
+    gaps, counts = [], []
+    for k in range(bins):
+        inside = number == k
+        if inside.any():
+            gaps.append(gap(hits[inside].mean() - level(confidences[inside], k, bins)))
+            counts.append(inside.sum())
+    return finish(combine(np.array(gaps), np.array(counts), bins, len(hits)))
+
+
+def _calibration_probes():
+    rng = np.random.default_rng(32)
+    # Of the first, the lowest bin is empty and one confidence is 1; the second fills all bins.
+    for n, bins, low, high in ((40, 5, 0.24, 0.98), (60, 4, 0.02, 0.98), (50, 8, 0.4, 0.97)):
+        confidences = rng.uniform(low, high, n)
+        near_an_edge = np.abs(confidences * bins - np.round(confidences * bins)) < 0.02
+        confidences[near_an_edge] += 0.04 / bins
+        if bins != 4:
+            confidences[:3] = 1.0
+        hits = rng.random(n) < confidences**2 + 0.1 * (confidences < 0.5)
+        hits[:2] = False
+        yield Probe((confidences, hits, bins), {"N": n, "bins": bins})
+
+
+def _nan_from_empty_bins(observations):
+    """Return whether the result is NaN exactly where a bin is empty, and right elsewhere."""
+    with_empty = [o.probe.args[2] != 4 for o in observations]
+    is_nan = [bool(np.isnan(o.outputs.get("the ECE", 0.0)).any()) for o in observations]
+    return with_empty == is_nan
+
+
+def _all_gaps(gaps, counts, bins, n):
+    return gaps.sum() / bins
+
+
+calibration_error = Exercise(
+    name="calibration_error",
+    day=32,
+    signature="calibration_error(confidences, hits, bins)",
+    task="returns the expected calibration error: the mean gap between confidence and accuracy "
+    "over bins of equal width from 0 to 1, each weighted by its share of the answers",
+    right=_calibration_error,
+    outputs=("the ECE",),
+    probes=_calibration_probes,
+    mistakes=(
+        Mistake(
+            "empty-bins",
+            "The mean of an empty bin is NaN, and one NaN makes the whole sum NaN.",
+            "What is the mean of no numbers at all?",
+            "Skip a bin without answers: its weight is 0.",
+            detect=_nan_from_empty_bins,
+            finding="With {bins} bins, one of which is empty, your function returned NaN.",
+            slip=("if inside.any():", "if True:"),
+        ),
+        Mistake(
+            "unweighted",
+            "All bins count equally, so that a bin with one answer weighs as much as a bin with a "
+            "thousand.",
+            "How many of the answers does each bin hold?",
+            "Multiply each gap by the share of all answers that its bin holds, and add up.",
+            variants=(
+                {"combine": lambda gaps, counts, bins, n: gaps.mean()},
+                {"combine": _all_gaps},
+            ),
+            slip=("total += inside.mean() * gap", "total += gap / bins"),
+        ),
+        Mistake(
+            "not-averaged",
+            "The gaps were added up without a weight, or each times the number of answers in its "
+            "bin: the result grows with the number of bins or of answers.",
+            "Can your result be larger than 1? Should it?",
+            "The weight of a bin is its share: the number of its answers, divided by the number of "
+            "all.",
+            variants=(
+                {"combine": lambda gaps, counts, bins, n: gaps.sum()},
+                {"combine": lambda gaps, counts, bins, n: (gaps * counts).sum()},
+            ),
+            slip=("inside.mean() * gap", "inside.sum() * gap"),
+        ),
+        Mistake(
+            "largest-gap",
+            "This is the largest gap, the *maximum* calibration error. It depends on one bin, often "
+            "on one with few answers.",
+            "Which of the bins does your result depend on?",
+            "Take the mean of the gaps, weighted by the shares of the bins.",
+            variants=({"combine": lambda gaps, counts, bins, n: gaps.max()},),
+        ),
+        Mistake(
+            "signed",
+            "Gaps of opposite signs cancel: all that is left is the mean confidence minus the "
+            "accuracy, for which no bins are needed.",
+            "What is your result if one half of the answers is overconfident, and the other "
+            "half just as much underconfident?",
+            "Take the absolute value of the gap of each bin, before the mean.",
+            variants=(
+                {"gap": identity},
+                {"gap": np.negative},
+                {"gap": identity, "finish": abs},
+            ),
+            slip=(
+                "abs(hits[inside].mean() - confidences[inside].mean())",
+                "hits[inside].mean() - confidences[inside].mean()",
+            ),
+        ),
+        Mistake(
+            "squared",
+            "The gaps were squared. That gives the large gaps more weight and is another measure.",
+            "What does a gap of a tenth add to your result, if all answers are in its bin?",
+            "Take the absolute value of a gap, not its square.",
+            variants=({"gap": np.square}, {"gap": np.square, "finish": np.sqrt}),
+            slip=(
+                "abs(hits[inside].mean() - confidences[inside].mean())",
+                "(hits[inside].mean() - confidences[inside].mean()) ** 2",
+            ),
+        ),
+        Mistake(
+            "last-edge",
+            "Answers with a confidence of exactly 1 are in no bin. A network that is very sure has "
+            "many of those.",
+            "In which bin is a confidence of exactly 1?",
+            "The last bin includes its upper end.",
+            variants=({"bin_of": _without_the_top},),
+        ),
+        Mistake(
+            "equal-mass",
+            "Your bins hold equally many answers each. That is a fair choice, but here the bins "
+            "have equal width.",
+            "Where are the edges of your bins?",
+            "The edges are 0, 1 / bins, 2 / bins, and so on to 1.",
+            variants=({"bin_of": _equal_mass}, {"bin_of": _by_quantiles}),
+        ),
+        Mistake(
+            "bins-from-data",
+            "Your bins go from the smallest confidence to the largest, so that every network gets "
+            "bins of its own.",
+            "Where does your first bin begin, and where does the last one end?",
+            "Divide the range from 0 to 1, whatever the data. `np.histogram` needs `range=(0, 1)`.",
+            variants=({"bin_of": _from_the_data},),
+        ),
+        Mistake(
+            "midpoints",
+            "The accuracy of each bin was compared with the middle of the bin instead of with the "
+            "mean confidence of its answers.",
+            "What was the mean confidence of the answers in a bin?",
+            "Take the mean of the confidences in the bin.",
+            variants=({"level": lambda inside, k, bins: (k + 0.5) / bins},),
+        ),
+        Mistake(
+            "fixed-bins",
+            "The number of bins is always the same, whatever `bins` is.",
+            "Where do you use `bins`?",
+            "Take the number of bins from the argument.",
+            variants=tuple({"count": lambda _, fixed=fixed: fixed} for fixed in (10, 15, 20)),
+        ),
+        Mistake(
+            "percent",
+            "The result is 100 times too large: it is a percentage.",
+            "Between which two numbers is a gap between two shares?",
+            "Return the share; a page may format it as a percentage.",
+            variants=({"finish": lambda error: 100 * error},),
+            slip=("return total", "return 100 * total"),
+        ),
+    ),
+    hints=(
+        "For each bin: which answers are in it, how confident were they on average, and how many "
+        "were right?",
+        "Weight each gap by `inside.mean()`, the share of the answers that are inside, and skip "
+        "a bin that is empty.",
+    ),
+)
+
+
+def _log_softmax(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def _mean_cross_entropy(logits, labels):
+    return -_log_softmax(logits)[np.arange(len(labels)), labels].mean()
+
+
+def _brier(logits, labels):
+    probs = np.exp(_log_softmax(logits))
+    return ((probs - np.eye(logits.shape[1])[labels]) ** 2).sum(axis=1).mean()
+
+
+def _cross_entropy_of_softmax(logits, labels):
+    return _mean_cross_entropy(np.exp(_log_softmax(logits)), labels)
+
+
+def _distance_of_means(logits, labels):
+    accuracy = (logits.argmax(axis=1) == labels).mean()
+    return abs(np.exp(_log_softmax(logits)).max(axis=1).mean() - accuracy)
+
+
+def _fit_temperature(
+    logits, labels, *, loss=_mean_cross_entropy, start=identity, result=identity, finish=identity
+):
+    candidates = np.geomspace(0.02, 50, 60)
+    for _ in range(2):  # coarse, then fine around the best
+        losses = [loss(start(logits) / T, labels) for T in candidates]
+        best = int(np.clip(np.argmin(losses), 1, len(candidates) - 2))
+        candidates = np.geomspace(candidates[best - 1], candidates[best + 1], 60)
+    return finish(
+        result(candidates[np.argmin([loss(start(logits) / T, labels) for T in candidates])])
+    )
+
+
+def _try_temperature(function, logits, labels):
+    """Fit on tensors, as the page has them; the reference is computed with arrays."""
+    if getattr(function, "func", None) is _fit_temperature:
+        return function(logits, labels)
+    import torch
+
+    return TrialRun(function(torch.from_numpy(logits), torch.from_numpy(labels)))
+
+
+def _on_arrays(function):
+    """Adapt a function that takes arrays."""
+    return lambda logits, labels: function(logits.numpy(), labels.numpy())
+
+
+def _about_as_large(got, wanted):
+    """Return whether two temperatures agree within 8 %: a search may be coarse."""
+    got, wanted = float(got), float(wanted)
+    if wanted <= 0 or got <= 0:
+        return abs(got - wanted) < 0.08
+    return abs(np.log(got / wanted)) < 0.08
+
+
+def _temperature_probes():
+    rng = np.random.default_rng(32)
+    for n, classes, truth in ((300, 4, 2.0), (400, 3, 0.4), (350, 5, 1.5)):
+        logits = rng.normal(0, 2, (n, classes))
+        # A third of the images gets logits that are too large even after scaling, so that
+        # confidence and cross-entropy ask for different temperatures.
+        exaggerated = np.where(np.arange(n) % 3 == 0, 4, 1)[:, None]
+        noise = rng.gumbel(0, 1, logits.shape)
+        labels = (logits + noise).argmax(axis=1)
+        logits = (truth * exaggerated * logits).astype(np.float32)
+        yield Probe((logits, labels), {"N": n, "C": classes}, accept=_about_as_large)
+
+
+def _the_same_for_all(observations):
+    """Return the temperature, if it is the same for all probes and not 1."""
+    got = [o.outputs.get("T") for o in observations]
+    if any(T is None or T.ndim or not np.isfinite(T) for T in got) or abs(got[0] - 1) < 1e-6:
+        return None
+    if np.ptp(got) > 1e-3 * abs(got[0]):
+        return None
+    return {"T": f"{float(got[0]):.4g}"}
+
+
+def _of_probabilities(observations):
+    """Return whether each T is the one for cross-entropy of probabilities, or the least tried."""
+    for observation in observations:
+        got = observation.outputs.get("T")
+        if got is None or got.ndim or not got > 0:
+            return False
+        least = _fit_temperature(*observation.probe.args, loss=_cross_entropy_of_softmax)
+        if abs(np.log(got / least)) > 0.15 and not (least < 0.1 and got < 0.4):
+            return False
+    return True
+
+
+fit_temperature = Exercise(
+    name="fit_temperature",
+    day=32,
+    signature="fit_temperature(logits, labels)",
+    task="returns the T above 0 for which softmax(logits / T) has the lowest mean cross-entropy",
+    right=_fit_temperature,
+    outputs=("T",),
+    probes=_temperature_probes,
+    trial=_try_temperature,
+    matches=_about_as_large,
+    max_simultaneous=1,
+    adapters=(_on_arrays,),
+    mistakes=(
+        Mistake(
+            "always-one",
+            "T = 1 leaves every probability as it was.",
+            "Print the loss for T = 1 and for T = 2. Is it the same?",
+            "Try many values of T, and return the one with the lowest loss.",
+            variants=({"finish": one},),
+        ),
+        Mistake(
+            "inverse",
+            "This is 1 / T: with it, the logits would have to be multiplied.",
+            "Which T makes a network less confident, one above 1 or one below 1?",
+            "Divide the logits by T in the loss that you minimise.",
+            variants=({"finish": lambda T: 1 / T},),
+            slip=("logits / T", "logits * T"),
+        ),
+        Mistake(
+            "log-temperature",
+            "This is the logarithm of T. A search over the logarithm keeps T above 0, but what "
+            "divides the logits is T itself.",
+            "Can your result be negative?",
+            "Return the exponential of what you searched for.",
+            variants=({"finish": np.log}, {"finish": np.log10}),
+        ),
+        Mistake(
+            "softmax-twice",
+            "The cross-entropy got probabilities, where it expects scores: it applies a softmax of "
+            "its own.",
+            "Which of your lines contains a softmax, and which one contains another?",
+            "Give `logits / T` to the cross-entropy: the softmax is inside it.",
+            detect=_of_probabilities,
+            slip=(
+                "cross_entropy(logits / T, labels)",
+                "cross_entropy((logits / T).softmax(1), labels)",
+            ),
+        ),
+        Mistake(
+            "matches-confidence",
+            "With this T the mean confidence equals the accuracy. The lowest cross-entropy is "
+            "elsewhere: it looks at each answer, not only at two means.",
+            "What do you minimise?",
+            "Minimise the mean cross-entropy of `logits / T` and the labels.",
+            variants=({"loss": _distance_of_means},),
+        ),
+        Mistake(
+            "squared-error",
+            "This T minimises the squared error between probabilities and labels.",
+            "What do you minimise?",
+            "Minimise the mean cross-entropy of `logits / T` and the labels.",
+            variants=({"loss": _brier},),
+        ),
+        Mistake(
+            "same-for-all",
+            "The data play no part. Perhaps what you minimise does not change with T, as the "
+            "accuracy does not, or is lowest at the end of your candidates.",
+            "Print what you minimise for T = 0.5, 1, 2 and 4. Where is it lowest?",
+            "Minimise the mean cross-entropy of `logits / T` and the labels.",
+            detect=_the_same_for_all,
+            finding="For different networks your function returns the same T, {T}.",
+        ),
+    ),
+    hints=(
+        "You can try many values of T: it is only one number.",
+        "For each T, compute the mean cross-entropy of `logits / T` and the labels; return the T "
+        "for which it is lowest. Values from a tenth to ten, equally spaced in their logarithm, "
+        "are a good start.",
+    ),
+)
+
+EXERCISES = (
+    train_one_epoch,
+    evaluate,
+    split,
+    normalize,
+    accuracy_interval,
+    calibration_error,
+    fit_temperature,
+)

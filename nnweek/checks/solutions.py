@@ -12,6 +12,7 @@ from nnweek.scratch import TwoLayerMLP
 _WITH_TORCH = (
     "accumulate",
     "evaluate",
+    "fit_temperature",
     "mlp",
     "seeded_loader",
     "to_tensors",
@@ -305,6 +306,27 @@ def normalize(train, test):
     train, test = train / 255, test / 255  # floats from 0 to 1
     mean, std = train.mean(), train.std()  # of the training set alone
     return (train - mean) / std, (test - mean) / std
+
+
+def accuracy_interval(hits, n):
+    z = 1.96  # within 1.96 deviations lie 95 % of a normal distribution
+    share = hits / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    half = half / (1 + z**2 / n)
+    return centre - half, centre + half
+
+
+def calibration_error(confidences, hits, bins):
+    # A confidence of 1 belongs to the last bin, so only the inner edges are needed.
+    bin_of = np.digitize(confidences, np.arange(1, bins) / bins)
+    total = 0.0
+    for k in range(bins):
+        inside = bin_of == k
+        if inside.any():
+            gap = abs(hits[inside].mean() - confidences[inside].mean())
+            total += inside.mean() * gap
+    return total
 
 
 def update_ratio(before, after):

@@ -5,6 +5,7 @@ styles; a style takes the bugs to inject.
 """
 
 import functools
+import math
 import random
 import textwrap
 from functools import partial
@@ -15,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+from scipy.stats import binomtest
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -22,6 +26,7 @@ from torch import nn
 from nnweek import checks, training
 from nnweek.checks import solutions
 from nnweek.loaders import BatchLoader
+from nnweek.statistics import accuracy_interval as package_interval
 from support.promises import promises, right_answers
 from support.submissions import first_verdict, style
 
@@ -1514,3 +1519,228 @@ def test_evaluation_that_trains_is_said_once_to_change_parameters():
     verdict = first_verdict("evaluate", evaluate)
     assert verdict.mistake == "trains"
     assert verdict.hint.count("have changed") == 1
+
+
+# Interval, calibration error and temperature. A style takes one bug.
+
+
+def interval_in_steps(bug, hits, n):
+    z = {"one-sided": 1.645, "other-level": 2.576}.get(bug, 1.96)
+    m = n - 1 if bug == "n-minus-1" else n
+    p = hits / n
+    if bug == "wald":
+        half = z * (p * (1 - p) / m) ** 0.5
+        return max(0, p - half), min(1, p + half)
+    centre, spread = p + z * z / (2 * m), p * (1 - p) / m + z * z / (4 * m * m)
+    if bug == "agresti-coull":
+        middle = centre / (1 + z * z / m)
+        half = z * (middle * (1 - middle) / (m + z * z)) ** 0.5
+        return middle - half, middle + half
+    half = z * (spread if bug == "no-root" else spread**0.5)
+    scale = 1 + z * z / m
+    centre, half = centre / scale, half if bug == "half-not-divided" else half / scale
+    if bug == "centre-at-share":
+        centre = p
+    if bug == "not-the-ends":
+        return centre, half
+    ends = [centre - half, centre + half]
+    if bug == "percent":
+        ends = [100 * end for end in ends]
+    return ends[::-1] if bug == "swapped-return" else ends
+
+
+def interval_as_roots(bug, hits, n):
+    """Both ends solve (p − x)² = z² x (1 − x) / n, a quadratic equation."""
+    z2 = {"one-sided": 1.645, "other-level": 1.0}.get(bug, 1.959964) ** 2
+    m = n - 1 if bug == "n-minus-1" else n
+    p = np.float64(hits) / n
+    if bug in ("wald", "agresti-coull", "no-root", "half-not-divided"):
+        return list(map(np.float64, interval_in_steps(bug, hits, n)))
+    low, high = np.sort(np.roots([1 + z2 / m, -2 * p - z2 / m, p * p]).real)
+    half = (high - low) / 2
+    if bug == "centre-at-share":
+        return p - half, p + half
+    if bug == "not-the-ends":
+        return [torch.tensor(low + half), torch.tensor(half)]
+    ends = torch.tensor([low, high], dtype=torch.float64)
+    ends = 100 * ends if bug == "percent" else ends
+    return tuple(ends.flip(0) if bug == "swapped-return" else ends)
+
+
+def ece_in_masks(bug, confidences, hits, bins):
+    bins = 10 if bug == "fixed-bins" else bins
+    edges = np.linspace(0, 1, bins + 1)
+    if bug == "bins-from-data":
+        edges = np.linspace(confidences.min(), confidences.max(), bins + 1)
+    if bug == "equal-mass":
+        edges = np.quantile(confidences, edges)
+    gaps, weights = [], []
+    for k, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        inside = (confidences >= low) & (confidences < high)
+        if k == bins - 1 and bug != "last-edge":
+            inside = confidences >= low
+        if inside.any() or bug == "empty-bins":
+            middle = (low + high) / 2 if bug == "midpoints" else confidences[inside].mean()
+            gap = hits[inside].mean() - middle
+            gaps.append(gap if bug == "signed" else gap**2 if bug == "squared" else abs(gap))
+            weights.append(inside.mean())
+    gaps, weights = np.array(gaps), np.array(weights)
+    if bug == "unweighted":
+        return gaps.mean()
+    if bug == "largest-gap":
+        return gaps.max()
+    if bug == "not-averaged":
+        return gaps.sum()
+    return (gaps * weights).sum() * (100 if bug == "percent" else 1)
+
+
+def ece_in_sums(bug, confidences, hits, bins):
+    """Plain Python: sums of hits and of confidences per bin, with a dictionary."""
+    bins = 15 if bug == "fixed-bins" else bins
+    if bug in ("bins-from-data", "equal-mass", "midpoints", "empty-bins"):
+        return ece_in_masks(bug, confidences, hits, bins)
+    sums = {}
+    for confidence, hit in zip(confidences.tolist(), hits.tolist(), strict=True):
+        k = int(confidence * bins)
+        if k == bins:
+            if bug == "last-edge":
+                continue
+            k -= 1
+        count, right, sure = sums.get(k, (0, 0, 0.0))
+        sums[k] = count + 1, right + hit, sure + confidence
+    gaps = {k: right / count - sure / count for k, (count, right, sure) in sums.items()}
+    if bug == "signed":
+        return abs(sum(gaps[k] * sums[k][0] for k in gaps)) / len(hits)
+    gaps = {k: abs(gap) for k, gap in gaps.items()}
+    if bug == "largest-gap":
+        return max(gaps.values())
+    if bug == "unweighted":
+        return sum(gaps.values()) / bins
+    if bug == "squared":
+        return (sum(gaps[k] ** 2 * sums[k][0] for k in gaps) / len(hits)) ** 0.5
+    total = sum(gaps[k] * sums[k][0] for k in gaps)
+    return total if bug == "not-averaged" else total / len(hits) * (100 if bug == "percent" else 1)
+
+
+def temperature_from_grid(bug, logits, labels):
+    candidates = np.arange(0.02, 6, 0.04)
+    losses = []
+    for T in candidates:
+        scaled = logits * T if bug == "inverse" else logits / T
+        probs = scaled.softmax(1)
+        loss = F.cross_entropy(probs if bug == "softmax-twice" else scaled, labels)
+        if bug == "matches-confidence":
+            hits = (logits.argmax(1) == labels).float()
+            loss = abs(hits.mean() - probs.max(1).values.mean())
+        if bug == "squared-error":
+            loss = ((probs - F.one_hot(labels, logits.shape[1])) ** 2).mean()
+        if bug == "same-for-all":
+            loss = (scaled.argmax(1) != labels).float().mean()
+        losses.append(loss.item())
+    T = candidates[np.argmin(losses)]
+    if bug == "always-one":
+        return 1.0
+    return np.log(T) if bug == "log-temperature" else T
+
+
+def temperature_by_newton(bug, logits, labels):
+    """Newton's method on 1 / T, in which the loss is convex, in float64."""
+    if bug in ("softmax-twice", "matches-confidence", "squared-error", "same-for-all"):
+        return temperature_from_grid(bug, logits.double(), labels)
+    factor = torch.full((), 0.1, dtype=torch.float64, requires_grad=True)
+    for _ in range(20):
+        loss = F.cross_entropy(logits.double() * factor, labels)
+        (slope,) = torch.autograd.grad(loss, factor, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope, factor)
+        with torch.no_grad():
+            factor -= slope / curvature
+    if bug == "always-one":
+        return 1
+    T = 1 / factor.item()
+    if bug == "log-temperature":
+        return math.log(T)
+    return factor.item() if bug == "inverse" else T
+
+
+def temperature_with_arrays(bug, logits, labels):
+    """NumPy and SciPy, which take arrays only."""
+    if bug not in (None, "inverse", "log-temperature", "always-one"):
+        return temperature_from_grid(bug, torch.from_numpy(logits), torch.from_numpy(labels))
+
+    def loss(log_T):
+        scaled = logits.astype(float) / np.exp(log_T)
+        return (logsumexp(scaled, axis=1) - scaled[np.arange(len(labels)), labels]).mean()
+
+    log_T = minimize_scalar(loss, bounds=(-4, 4), method="bounded").x
+    if bug == "always-one":
+        return 1.0
+    if bug == "log-temperature":
+        return log_T
+    return np.exp(-log_T if bug == "inverse" else log_T)
+
+
+NEW_STYLES = {
+    "accuracy_interval": [interval_in_steps, interval_as_roots],
+    "calibration_error": [ece_in_masks, ece_in_sums],
+    "fit_temperature": [temperature_from_grid, temperature_by_newton, temperature_with_arrays],
+}
+NEW_BUGS = [
+    pytest.param(name, style, mistake, id=f"{name}-{style.__name__}-{mistake}")
+    for name, styles in NEW_STYLES.items()
+    for style in styles
+    for mistake in sorted({m.id for m in checks.EXERCISES[name].mistakes} - {"wrong"})
+]
+
+
+@pytest.mark.parametrize(("name", "style", "bug"), NEW_BUGS)
+def test_mistake_in_a_new_style_is_named(name, style, bug):
+    verdict = first_verdict(name, partial(style, bug))
+    assert (verdict.passed, verdict.mistake) == (False, bug), verdict
+    assert any(character.isdigit() for character in verdict.hint), "it quotes no number"
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        *((name, partial(style, None)) for name, styles in NEW_STYLES.items() for style in styles),
+        ("accuracy_interval", lambda hits, n: tuple(
+            binomtest(hits, n).proportion_ci(method="wilson"))),
+        ("accuracy_interval", lambda hits, n: package_interval(hits / n, n)),
+        ("calibration_error", lambda c, hits, bins: np.float32(
+            ece_in_masks(None, c.astype(np.float32), hits, bins))),
+        ("calibration_error", lambda c, hits, bins: torch.tensor(
+            ece_in_sums(None, c, hits.astype(int), bins))),
+        ("fit_temperature", lambda z, y: temperature_from_grid(None, z, y) + 0.02),
+    ],
+)  # fmt: skip
+def test_right_answer_of_a_new_style_passes(name, function):
+    verdict = first_verdict(name, function)
+    assert verdict.passed, verdict
+
+
+def test_exact_interval_is_caught_without_a_name():
+    verdict = checks.accuracy_interval(lambda hits, n: tuple(binomtest(hits, n).proportion_ci()))
+    assert verdict.mistake == "wrong"
+    assert "hits = 47" in verdict.hint
+
+
+@pytest.mark.slow
+@given(st.floats(-0.5, 0.5), st.floats(0.3, 3))
+def test_random_temperature_passes_only_near_the_right_one(offset, factor):
+    def fit(logits, labels):
+        return factor * solutions.fit_temperature(logits, labels) + offset
+
+    off = abs(np.log(factor))
+    verdict = first_verdict("fit_temperature", fit)
+    if verdict.passed:
+        assert off < 0.8
+    if abs(offset) < 0.01 and off < 0.01:
+        assert verdict.passed
+
+
+def test_temperature_may_not_change_the_logits():
+    def fit(logits, labels):
+        logits /= 2
+        return 2 * solutions.fit_temperature(logits, labels)
+
+    assert first_verdict("fit_temperature", fit).mistake == "modifies-input"

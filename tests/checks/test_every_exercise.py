@@ -23,6 +23,7 @@ from support.submissions import NAMES, backward_arrays, first_verdict, solution_
 
 NEED_TORCH = [
     "mlp", "train_step", "accumulate", "to_tensors", "seeded_loader", "train_one_epoch", "evaluate",
+    "fit_temperature",
 ]  # fmt: skip
 every_exercise = pytest.mark.parametrize("name", NAMES)
 # A suite's exception is an answer: it calls the implementation wrong.

@@ -104,10 +104,12 @@ SETTINGS = {
     30: {"95 % interval": "a confidence level"},
     32: {
         "Is 95 % good? Against what, on which images, and would it be 95 % again": "a question",
-        "95 % *interval*": "a confidence level",
-        "95 % interval over images": "a confidence level",
-        "whose 95 % intervals overlap": "a confidence level",
-        "near 100 %": "a bound",
+        "A **95 % interval** is": "a confidence level",
+        "1.96 of its standard deviations": "a quantile",
+        "between which 95 % of": "a share of the normal distribution",
+        "what 95 % promises": "a confidence level",
+        'What does the "95 %" of': "a confidence level",
+        "95 % interval: covers the truth": "a confidence level",
     },
     33: {
         "at a learning rate of 0.001": "a learning rate, in a question",

@@ -8,6 +8,7 @@ from sklearn.calibration import calibration_curve
 from torch import nn
 
 from nnweek import experiments, gradcheck, models, optimizers, scratch, training
+from nnweek.checks import solutions
 from nnweek.loaders import make_loaders
 from nnweek.statistics import accuracy_interval
 from support.notebooks import SOURCES, code_cells, written_out
@@ -197,34 +198,45 @@ def test_day_31_loops_match_the_package(digits):
     assert all(map(torch.equal, parameters, expected_parameters))
 
 
+def test_day_32_interval_matches_the_package():
+    for hits, n in ((0, 7), (7, 7), (3, 12), (9771, 10_000)):
+        ours, exact = solutions.accuracy_interval(hits, n), accuracy_interval(hits / n, n)
+        assert np.allclose(ours, exact, atol=1e-4), "it uses 1.96"
+
+
 def test_day_32_calibration_matches_scikit_learn():
-    calibration_error, reliability = written_out(
-        32, "calibration_error", "reliability", np=np, accuracy_interval=accuracy_interval
-    )
+    calibration_error = solutions.calibration_error
+    _, reliability = written_out(
+        32, "with_interval", "reliability", np=np, n_test=0,
+        accuracy_interval=solutions.accuracy_interval,
+    )  # fmt: skip
     rng = np.random.default_rng(0)
     confidence = rng.beta(5, 1, 3000)
     right = rng.random(3000) < confidence**2
     share, sure = calibration_curve(right, confidence, n_bins=15)
     held, _ = np.histogram(confidence, bins=15, range=(0, 1))
-    assert close(calibration_error(confidence, right), held[held > 0] @ abs(share - sure) / 3000)
+    error = calibration_error(confidence, right, 15)
+    assert close(error, held[held > 0] @ abs(share - sure) / 3000)
     intervals = map(accuracy_interval, share, held[held > 0].tolist())
-    assert close(reliability(confidence, right), (sure, share, *zip(*intervals, strict=True)))
+    for got, wanted in zip(
+        reliability(confidence, right),
+        (sure, share, *zip(*intervals, strict=True)),
+        strict=True,
+    ):
+        assert np.allclose(got, wanted, atol=1e-5)
 
     nine_tenths = np.full(100, 0.9)
-    assert calibration_error(nine_tenths, np.arange(100) < 90) == pytest.approx(0)
-    assert calibration_error(nine_tenths, np.arange(100) < 80) == pytest.approx(0.1)
-    assert calibration_error(np.ones(4), np.ones(4, dtype=bool)) == 0, "1.0 belongs to a bin"
+    assert calibration_error(nine_tenths, np.arange(100) < 90, 15) == pytest.approx(0)
+    assert calibration_error(nine_tenths, np.arange(100) < 80, 15) == pytest.approx(0.1)
+    assert calibration_error(np.ones(4), np.ones(4, dtype=bool), 15) == 0, "1.0 belongs to a bin"
 
 
 @pytest.mark.parametrize("T", [0.5, 1.0, 3.0])
 def test_day_32_temperature_recovers_the_scale_of_the_logits(T):
-    (best_temperature,) = written_out(
-        32, "best_temperature", np=np, torch=torch, criterion=nn.CrossEntropyLoss()
-    )
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(5_000, 10, generator=generator)
     labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator).squeeze(1)
-    assert best_temperature(T * logits, labels) == pytest.approx(T, rel=0.1)
+    assert solutions.fit_temperature(T * logits, labels) == pytest.approx(T, rel=0.1)
 
 
 def test_day_33_steps_match_the_package():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.stats import binomtest
 
-from nnweek.statistics import accuracy_interval, mean_interval, paired_difference
+from nnweek.statistics import accuracy_interval, mcnemar, mean_interval, paired_difference
 
 
 @pytest.mark.parametrize("n", [1, 2, 30, 500, 10_000])
@@ -63,3 +63,45 @@ def test_paired_difference_names_the_problem(first, second, message):
         paired_difference(first, second)
     with pytest.raises(ValueError, match="at least 2 rows"):
         mean_interval([0.9])
+
+
+@pytest.mark.parametrize(
+    ("both", "only_first", "only_second", "neither"),
+    [(40, 9, 1, 5), (40, 1, 9, 5), (0, 6, 6, 0), (9700, 91, 58, 151), (7, 0, 0, 3), (0, 0, 1, 0)],
+)
+def test_mcnemar_matches_the_exact_binomial_test(both, only_first, only_second, neither):
+    counts = (both, only_first, only_second, neither)
+    first = np.repeat([True, True, False, False], counts)
+    second = np.repeat([True, False, True, False], counts)
+    order = np.random.default_rng(0).permutation(len(first))
+
+    result = mcnemar(first[order], second[order].astype(int))
+
+    assert (result.only_first, result.only_second) == (only_first, only_second)
+    differing = only_first + only_second
+    wanted = binomtest(only_first, differing).pvalue if differing else 1
+    assert result.p == pytest.approx(wanted)
+
+
+def test_mcnemar_sees_what_two_intervals_hide():
+    """Both networks miss the same 200 of 10,000 images; one misses 40 more."""
+    first, second = np.arange(10_000) >= 200, np.arange(10_000) >= 240
+    _, high = accuracy_interval(second.mean(), 10_000)
+    low, _ = accuracy_interval(first.mean(), 10_000)
+    assert low < high  # the intervals overlap
+    assert mcnemar(first, second).p < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([True, False], [True], "equal length"),
+        ([], [], "equal length"),
+        ([[True]], [[True]], "equal length"),
+        ([3, 1], [1, 0], "first_correct must contain only True and False"),
+        ([1, 0], [0.5, 1], "second_correct must contain only True and False"),
+    ],
+)
+def test_mcnemar_names_the_problem(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        mcnemar(first, second)
