@@ -42,7 +42,8 @@ CARD_STYLE = """
 }
 """
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from nnweek.tracking import ALL_SCALARS  # noqa: E402
 from support.browser import PATIENCE, browser, missing  # noqa: E402
 
 # All texts of the page, including those inside web components.
@@ -56,14 +57,14 @@ TEXTS = """(() => {
 
 
 @contextlib.contextmanager
-def tensorboard(log_dir):
+def tensorboard(log_dir, *options):
     """Run TensorBoard on this machine while the block runs; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [
         sys.executable, "-m", "tensorboard.main", "--logdir", log_dir.name,  # the page shows it
         "--host", "127.0.0.1", "--port", str(port),
-        "--load_fast", "false", "--reload_interval", "1",
+        "--load_fast", "false", "--reload_interval", "1", *options,
     ]  # fmt: skip
     address, quiet = f"http://127.0.0.1:{port}", subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=log_dir.parent, stdout=quiet, stderr=quiet)
@@ -168,39 +169,92 @@ def main():
             f"TensorBoard {metadata.version('tensorboard')} with the runs of this notebook "
             f"({data}), taken on {datetime.date.today():%-d %B %Y}."
         )
-        chosen = folder / "chosen" / "runs"
-        for run in ("mnist_mlp", "inside/lr=0.001", "answers"):
-            shutil.copytree(folder / "runs" / run, chosen / run.replace("inside/", ""))
-        address = stack.enter_context(tensorboard(chosen))
-        take_all(address, stack.enter_context(browser()), caption)
+        page = stack.enter_context(browser())
+        for name, (runs, take) in TAKEN.items():
+            chosen = folder / name / "runs"
+            for run in runs:
+                shutil.copytree(folder / "runs" / run, chosen / run)
+            with tensorboard(chosen, "--samples_per_plugin", ALL_SCALARS) as address:
+                size = {"width": 1280, "height": HEIGHTS.get(name, 757)}
+                page.execute_cdp_cmd(
+                    "Emulation.setDeviceMetricsOverride",
+                    size | {"deviceScaleFactor": 2, "mobile": False},
+                )
+                take(address, page)
+                save(PICTURES / f"{name}.png", page.get_screenshot_as_png(), caption)
 
 
-def take_all(address, page, caption):
-    """Take the pictures of a running TensorBoard."""
-    light = f"{address}/?darkMode=false&smoothing=0"
-
-    page.open(f"{light}&tagFilter=%5E(Loss%2Ftrain|Loss%2Fval|Accuracy%2Fval)%24#timeseries")
-    wait_for(page, "Loss/train", "Loss/val", "Accuracy/val")
-    click(page, "Settings")
+def take_scalars(address, page):
+    """The page as it opens, with nothing set."""
+    page.open(f"{address}/?darkMode=false")
+    wait_for(page, "Accuracy", "Loss")
     time.sleep(5)  # the curves are drawn after the text appears
-    save(PICTURES / "scalars.png", page.get_screenshot_as_png(), caption)
 
-    page.open(f"{light}#graphs&run=mnist_mlp")
+
+def take_losses(address, page):
+    """The charts of the spoiled run, as they open."""
+    page.open(f"{address}/?darkMode=false&tagFilter=oss#timeseries")
+    wait_for(page, "Batch loss", "Loss")
+    time.sleep(5)
+
+
+def take_all_points(address, page):
+    """The same charts without TensorBoard's defaults."""
+    page.open(f"{address}/?darkMode=false&tagFilter=oss&smoothing=0#timeseries")
+    wait_for(page, "Batch loss", "Loss")
+    click(page, "Ignore outliers in chart scaling")
+    time.sleep(5)
+
+
+def take_graphs(address, page):
+    """The graph with the model's layers opened."""
+    page.open(f"{address}/?darkMode=false#graphs&run=mnist_mlp%2Ftrain")
     wait_for(page, "MNISTMLP")
     time.sleep(3)
     for box in ("MNISTMLP", "Sequential[net]"):
         click(page, box, times=2)
     click(page, "Fit to screen")
-    save(PICTURES / "graphs.png", page.get_screenshot_as_png(), caption)
 
-    page.open(f"{light}#histograms")
+
+def take_histograms(address, page):
+    """The histograms of a run."""
+    page.open(f"{address}/?darkMode=false#histograms")
     wait_for(page, "Gradients/net.1.weight")
     time.sleep(5)
-    save(PICTURES / "histograms.png", page.get_screenshot_as_png(), caption)
 
-    page.open(f"{light}#projector")
+
+def take_spikes(address, page):
+    """Two histograms that look the same."""
+    page.open(f"{address}/?darkMode=false#histograms")
+    wait_for(page, "Gradients/layer A", "Gradients/layer B")
+    time.sleep(5)
+
+
+def take_hparams(address, page):
+    """The table of settings."""
+    page.open(f"{address}/?darkMode=false#hparams")
+    wait_for(page, "hidden", "lr")
+    time.sleep(5)
+
+
+def take_projector(address, page):
+    """The cloud of points, as it opens."""
+    page.open(f"{address}/?darkMode=false#projector")
     time.sleep(15)  # its text is drawn on a canvas, where a script cannot find it
-    save(PICTURES / "projector.png", page.get_screenshot_as_png(), caption)
+
+
+# Each picture: the runs that TensorBoard sees, and what is done there.
+TAKEN = {
+    "scalars": (["mnist_mlp"], take_scalars),
+    "losses": (["oak"], take_losses),
+    "all-points": (["oak"], take_all_points),
+    "graphs": (["mnist_mlp"], take_graphs),
+    "histograms": (["inside/lr=0.001"], take_histograms),
+    "spikes": (["spikes"], take_spikes),
+    "hparams": (["settings"], take_hparams),
+    "projector": (["answers"], take_projector),
+}
+HEIGHTS = {"scalars": 1180}
 
 
 if __name__ == "__main__":

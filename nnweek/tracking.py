@@ -15,12 +15,18 @@ from nnweek._validate import one_of
 
 PICTURES = Path(__file__).parent / "pictures"  # screenshots of TensorBoard
 WHOLE = "https://github.com/nnweek/week5-neural-networks/blob/main/nnweek/pictures"
-# What the text speaks of, in pixels of the screenshot: left, top, right, bottom.
+# What the text speaks of: left, top, right, bottom in pixels of the page, of which the screenshot
+# has two for each.
 PARTS = {
+    "losses": (258, 112, 1280, 712),
+    "all-points": (258, 112, 1280, 712),
     "graphs": (340, 66, 810, 757),
     "histograms": (320, 120, 1000, 680),
+    "spikes": (325, 115, 1010, 445),
+    "hparams": (258, 66, 1280, 335),
     "projector": (314, 74, 980, 757),
 }
+ALL_SCALARS = "scalars=100000"  # per curve; 0 should mean all of them, but shows none
 EVENT_FILES = "events.out.tfevents.*"
 
 
@@ -28,9 +34,8 @@ def open_run(log_dir):
     """Start a TensorBoard run in a folder, replacing an earlier run there.
 
     Introduced on Day 34. TensorBoard would draw two runs in one folder as a single zigzag
-    line, so the event files of an earlier run are deleted; nothing else in the folder is
-    touched. When `nnweek.training.fit` resumes from a checkpoint, it logs the earlier epochs
-    again, so that the curves are complete.
+    line, so the event files of an earlier run are deleted. Nothing else in the folder is
+    touched, and no folder below it.
 
     Args:
         log_dir: the run's folder; it is created if necessary.
@@ -48,18 +53,24 @@ def open_run(log_dir):
 def start_tensorboard(log_dir="runs"):
     """Start TensorBoard inside a notebook, as `%tensorboard` does. Introduced on Day 34.
 
-    It accepts connections from this machine only and ends with the kernel. It
-    finds the environment's own executable even if that is not on PATH (as in VS Code).
+    It accepts connections from this machine only and ends with the kernel. It keeps every
+    scalar, where TensorBoard by itself keeps 1,000 per curve. It finds the environment's own
+    executable even if that is not on PATH (as in VS Code). On a JupyterHub it is shown through
+    jupyter-server-proxy, which must be installed there.
 
     Args:
         log_dir: the folder that contains the runs' folders.
     """
     from tensorboard import notebook
 
-    program = Path(sys.executable).with_name("tensorboard")
-    if program.exists():
-        os.environ.setdefault("TENSORBOARD_BINARY", str(program))
-    notebook.start(f"--logdir {shlex.quote(str(log_dir))}")
+    for name in ("tensorboard", "tensorboard.exe"):  # the second on Windows
+        program = Path(sys.executable).with_name(name)
+        if program.exists():
+            os.environ.setdefault("TENSORBOARD_BINARY", str(program))
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    if prefix:
+        os.environ.setdefault("TENSORBOARD_PROXY_URL", f"{prefix}proxy/%PORT%/")
+    notebook.start(f"--logdir {shlex.quote(str(log_dir))} --samples_per_plugin {ALL_SCALARS}")
 
 
 def add_graph(writer, model, example):
@@ -126,19 +137,29 @@ def add_projector(log_dir, vectors, labels, images=None):
 
 
 def read_scalars(log_dir):
-    """Read every scalar of a run back from its event files. Introduced on Day 34.
+    """Read every scalar back from the event files of a folder. Introduced on Day 34.
+
+    If the folder contains the folders of other runs, these are read, too.
 
     Args:
-        log_dir: the run's folder.
+        log_dir: the folder of a run, or of several.
 
     Returns:
-        {tag: (steps, values)}, two lists of equal length for each tag.
+        {tag: (steps, values)}, two lists of equal length for each tag. A tag from a folder
+        inside `log_dir` has the folder in front: `train/Loss`.
 
     Raises:
-        FileNotFoundError: if the folder contains no event file.
+        FileNotFoundError: if neither the folder nor one inside it contains an event file.
     """
-    events = _events(log_dir)
-    return _by_tag(events.Tags()["scalars"], events.Scalars, lambda event: event.value)
+    scalars = {}
+    for folder in _runs(log_dir) or [Path(log_dir)]:
+        events = _events(folder)
+        inside = folder.relative_to(log_dir).as_posix()
+        for tag, curve in _by_tag(
+            events.Tags()["scalars"], events.Scalars, lambda event: event.value
+        ).items():
+            scalars[tag if inside == "." else f"{inside}/{tag}"] = curve
+    return scalars
 
 
 def read_histograms(log_dir):
@@ -204,7 +225,7 @@ def read_hparams(log_dir):
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     runs = {}
-    for folder in sorted({file.parent for file in Path(log_dir).rglob(EVENT_FILES)}):
+    for folder in _runs(log_dir):
         events = _events(folder)
         content = _logged_by(events, "hparams")
         if not content:
@@ -223,6 +244,11 @@ def read_hparams(log_dir):
     if not runs:
         raise FileNotFoundError(f"no run in {log_dir} has logged its settings")
     return runs
+
+
+def _runs(log_dir):
+    """Return the folder and those inside it, as far as they contain event files."""
+    return sorted({file.parent for file in Path(log_dir).rglob(EVENT_FILES)})
 
 
 def _events(log_dir):
@@ -272,7 +298,7 @@ def show_screenshot(tab):
     `make pictures` takes new screenshots.
 
     Args:
-        tab: "scalars", "graphs", "histograms" or "projector".
+        tab: the name of a file in `nnweek/pictures`, such as "scalars".
 
     Raises:
         ValueError: if there is no screenshot of that tab.
@@ -287,8 +313,9 @@ def show_screenshot(tab):
     file = io.BytesIO()
     with Pillow.open(PICTURES / f"{tab}.png") as picture:
         caption = picture.info.get("Description", "")
-        picture.crop(PARTS.get(tab, (0, 0, *picture.size))).save(file, "PNG", optimize=True)
+        part = [2 * edge for edge in PARTS[tab]] if tab in PARTS else (0, 0, *picture.size)
+        picture.crop(part).save(file, "PNG", optimize=True)
     if tab in PARTS:
         caption += f" [The whole page]({WHOLE}/{tab}.png)."
     alt = alt_text(get_ipython()) or f"TensorBoard, {tab}"
-    display(Image(file.getvalue(), alt=alt), Markdown(caption))
+    display(Image(file.getvalue(), alt=alt, retina=True), Markdown(caption))

@@ -1,5 +1,6 @@
 """Training and evaluation: one epoch (Day 31), or several with a history (Day 32)."""
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,9 @@ from torch import nn
 from nnweek._validate import positive_int
 from nnweek.checkpoints import load_checkpoint, save_checkpoint
 from nnweek.notebook import progress_bar
-from nnweek.tracking import read_scalars
+from nnweek.tracking import open_run
 
-CURVES = {  # TensorBoard tags of the lists in `History`
-    "Loss/train": "train_loss",
-    "Loss/val": "val_loss",
-    "Accuracy/train": "train_acc",
-    "Accuracy/val": "val_acc",
-}
+CURVES = {"Loss": "loss", "Accuracy": "acc"}  # TensorBoard tags, and names in `History`
 
 
 def accuracy(pred_logits, targets):
@@ -142,7 +138,7 @@ def fit(
     optimizer,
     *,
     epochs,
-    writer=None,
+    log_dir=None,
     checkpoint=None,
     progress=None,
 ):
@@ -163,9 +159,11 @@ def fit(
         val_loader: likewise.
         optimizer: of the model's parameters.
         epochs: total number of epochs, at least 1, including those in the checkpoint.
-        writer: a TensorBoard `SummaryWriter`. Losses and accuracies are logged against the
-            number of steps, so that all curves share one x-axis. When training resumes from a
-            checkpoint, the epochs that the log lacks are logged first.
+        log_dir: a folder for TensorBoard, or None. `Loss` and `Accuracy` are logged against the
+            number of steps in two runs, `train` and `val`, because TensorBoard draws different
+            runs into one chart, but never different tags. Earlier logs in these two folders
+            are replaced; when training resumes from a checkpoint, they start with the epochs
+            that it contains.
         checkpoint: a file, or None. It is rewritten after every epoch; if it exists, training
             resumes from it.
         progress: show a progress bar; by default only in a terminal or a notebook, and not
@@ -183,14 +181,17 @@ def fit(
     criterion, history = nn.CrossEntropyLoss(), History()
     if checkpoint is not None and Path(checkpoint).exists():
         load_checkpoint(checkpoint, model, optimizer, train_loader, history)
-        if writer is not None:
-            writer.flush()
-            logged = read_scalars(writer.log_dir)  # empty if the log was opened again
-            for epoch in range(1, len(history) + 1):
-                _log(writer, history, epoch, epoch * len(train_loader), logged)
 
     remaining = range(len(history) + 1, epochs + 1)
-    with progress_bar(remaining, show=progress, desc="epochs") as bar:
+    with contextlib.ExitStack() as stack:
+        logs = {}
+        if log_dir is not None:
+            for part in ("train", "val"):
+                logs[part] = stack.enter_context(open_run(Path(log_dir) / part))
+            for epoch in range(1, len(history) + 1):
+                _log(logs, history, epoch, epoch * len(train_loader))
+
+        bar = stack.enter_context(progress_bar(remaining, show=progress, desc="epochs"))
         for epoch in bar:
             start = time.perf_counter()
             train_loss, train_acc = train_one_epoch(model, train_loader, optimizer, criterion)
@@ -200,17 +201,16 @@ def fit(
             history.append(train_loss, train_acc, val_loss, val_acc, seconds)
             bar.set_postfix_str(f"val loss {val_loss:.4f}, val acc {val_acc:.4f}")
 
-            # Checkpoint first: every epoch that is in the log is also in the checkpoint.
             if checkpoint is not None:
                 save_checkpoint(checkpoint, model, optimizer, train_loader, history)
-            if writer is not None:
-                _log(writer, history, epoch, epoch * len(train_loader))
+            if logs:
+                _log(logs, history, epoch, epoch * len(train_loader))
     return history
 
 
-def _log(writer, history, epoch, step, logged=None):
-    """Log one epoch, skipping tags already logged at this step."""
-    for tag, curve in CURVES.items():
-        steps, _ = (logged or {}).get(tag, ([], []))
-        if step not in steps:
-            writer.add_scalar(tag, getattr(history, curve)[epoch - 1], step)
+def _log(logs, history, epoch, step):
+    """Log one epoch, and write it to disk so that a running TensorBoard can show it."""
+    for part, writer in logs.items():
+        for tag, curve in CURVES.items():
+            writer.add_scalar(tag, getattr(history, f"{part}_{curve}")[epoch - 1], step)
+        writer.flush()

@@ -10,20 +10,21 @@
 # # Day 34 – TensorBoard
 #
 # A training run prints a few numbers and is gone. Was the loss still falling? When did validation turn? Did every layer
-# learn? TensorBoard keeps what a run measured in files, and shows it while the run goes on and long after. Today you
-# log a run, look at it from ten sides, read it back with your own code, and at the end find the bug in runs that
-# somebody else has broken.
+# learn? TensorBoard keeps what a run measured in files, and shows it during the run and long after. Today you log a
+# run, look at it from ten angles, read it back with your own code, and at the end find the bug in runs that somebody
+# else has broken.
 #
 # **You will be able to**
 #
-# - log scalars on an x-axis on which training and validation can be compared;
+# - log scalars so that training and validation can be compared in one chart;
 # - start TensorBoard on your machine, in Jupyter and in Colab, and say which tab answers which question;
+# - switch off the defaults that hide a bad step;
 # - log the model's graph, histograms, images, curves and settings, and read back all but the graph;
 # - say from the update-to-weight ratio whether the steps are too long or too short;
 # - name the cause of a broken run from its curves.
 #
-# **Time** about 110 minutes: one axis 10, looking 10, reading back 10, inside the network 20, what it answers 15,
-# settings 5, a map of the images 5, where the time goes 10, diagnosis 25.
+# **Time** about 130 minutes: one axis 10, looking 10, reading back 10, three defaults 15, inside the network 25, what it
+# answers 15, settings 5, a map of the images 5, where the time goes 10, diagnosis 25.
 #
 # **You need** Days 31 and 32.
 
@@ -95,17 +96,23 @@ short = max(1, epochs // 3)  # epochs of the shorter runs
 #
 # *The question:* is the network still learning, and does it work on images that it has not seen?
 #
-# A *scalar* is a number that is logged again and again: a loss, an accuracy, a learning rate. Each comes with a tag,
-# which is its name, and with a second number that says where on the x-axis it belongs.
+# A *scalar* is a number that is logged again and again: a loss, an accuracy, a learning rate. It is logged with a *tag*,
+# which is its name, and with a second number that says where on the x-axis it belongs. All that is logged into one
+# folder is a *run*.
+#
+# TensorBoard makes one chart per tag, and draws all runs that have this tag into it, each in its own colour. It never
+# draws two tags into one chart. So what you want to compare in one picture needs one tag, and a folder each: `Loss` in
+# the folder `train`, and `Loss` in the folder `val`.
 #
 # The training loss is known after every step, the validation loss after every epoch. What should the second number be?
-# If one is logged against steps and the other against epochs, TensorBoard draws both over the same axis all the same.
+# The cell below logs the validation loss twice: once with the number of steps taken, and once, in a third folder, with
+# the number of the epoch.
 #
-# *Predict before you run:* the cell below logs the validation loss twice, once with the number of steps taken and once
-# with the number of the epoch. Where will the second curve lie?
+# `open_run` makes the writer of a folder. If the folder contains an earlier run, `open_run` deletes its files without
+# asking, because TensorBoard would draw two runs in one folder as a single zigzag line. To keep a run, give the next
+# one another folder. Training takes about 5 seconds on two cores.
 #
-# `open_run` makes the writer. It also clears an earlier run out of the folder, since two runs in one folder would be
-# drawn as one zigzag line. The run takes about 5 seconds on two cores.
+# *Predict before you run:* where will the third curve lie?
 
 # %%
 LOG_DIR = "runs/mnist_mlp"
@@ -114,8 +121,10 @@ model = MNISTMLP(seed=SEED).to(device)
 optimizer = torch.optim.Adam(model.parameters(), lr=LR)
 train_loader.epoch = 0  # the same batches, also if you run this cell again
 
-writer = open_run(LOG_DIR)
-global_step, val_by_epoch = 0, []
+train_log = open_run(f"{LOG_DIR}/train")
+val_log = open_run(f"{LOG_DIR}/val")
+wrong_log = open_run(f"{LOG_DIR}/val, wrong axis")
+global_step = 0
 for epoch in range(1, epochs + 1):
     model.train()
     for images, labels in train_loader:
@@ -124,13 +133,12 @@ for epoch in range(1, epochs + 1):
         loss.backward()
         optimizer.step()
         global_step += 1
-        writer.add_scalar("Loss/train", loss.item(), global_step)
+        train_log.add_scalar("Loss", loss.item(), global_step)
 
     val_loss, val_acc = evaluate(model, val_loader, criterion)
-    writer.add_scalar("Loss/val", val_loss, global_step)  # steps taken
-    writer.add_scalar("Loss/val on the wrong axis", val_loss, epoch)
-    writer.add_scalar("Accuracy/val", val_acc, global_step)
-    val_by_epoch.append(val_loss)
+    val_log.add_scalar("Loss", val_loss, global_step)  # steps taken
+    val_log.add_scalar("Accuracy", val_acc, global_step)
+    wrong_log.add_scalar("Loss", val_loss, epoch)
     print(
         f"epoch {epoch}, step {global_step}: "
         f"val loss {val_loss:.4f}, val acc {val_acc:.4f}"
@@ -142,22 +150,25 @@ for epoch in range(1, epochs + 1):
 # you are done: it keeps the last few numbers in memory until then.
 
 # %%
-add_graph(writer, model, images[:1])
-writer.close()
+add_graph(train_log, model, images[:1])
+for log in (train_log, val_log, wrong_log):
+    log.close()
 print(f"TensorBoard logs written to: {LOG_DIR}")
 
 # %% [markdown]
-# The files can be read back, with a few lines that come from the package. Here is what the axis does:
+# The files can be read back. `read_scalars` also reads the runs inside a folder, and puts their folder in front of the
+# tag. Here is what the axis does:
 
 # %%
 curves = read_scalars(LOG_DIR)
+print(*curves, sep="\n")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three curves over the number of steps: the training loss of single batches, noisy, over the whole width; the validation loss on the same axis, a few points spread over the width; and the validation loss against epochs, squeezed into a short vertical stroke at the left edge."}}
 plot_curves(
     {
-        "training, against steps": curves["Loss/train"],
-        "validation, against steps": curves["Loss/val"],
-        "validation, against epochs": curves["Loss/val on the wrong axis"],
+        "training, against steps": curves["train/Loss"],
+        "validation, against steps": curves["val/Loss"],
+        "validation, against epochs": curves["val, wrong axis/Loss"],
     },
     "The same validation loss on two axes",
     "What the writer was given as step",
@@ -173,7 +184,7 @@ plot_curves(
 # that ended it.
 
 # %% tags=["hide-input"]
-wrong_steps, wrong_values = curves["Loss/val on the wrong axis"]
+wrong_steps, wrong_values = curves["val, wrong axis/Loss"]
 Markdown(
     f"The run took **{global_step:,}** steps. On the wrong axis the validation "
     f"curve ends at {wrong_steps[-1]}, after "
@@ -183,14 +194,14 @@ Markdown(
 # %% tags=["remove-cell"]
 with text_says("both losses share one axis, the number of steps"):
     assert global_step == epochs * len(train_loader)
-    assert len(curves["Loss/train"][0]) == global_step
-    assert curves["Loss/val"][0] == [
+    assert len(curves["train/Loss"][0]) == global_step
+    assert curves["val/Loss"][0] == [
         (epoch + 1) * len(train_loader) for epoch in range(epochs)
     ]
-    assert curves["Loss/train"][0][-1] == curves["Loss/val"][0][-1]
+    assert curves["train/Loss"][0][-1] == curves["val/Loss"][0][-1]
 with text_says("the other curve has the same numbers, at the left edge"):
     assert wrong_steps == list(range(1, epochs + 1))
-    assert wrong_values == curves["Loss/val"][1]
+    assert wrong_values == curves["val/Loss"][1]
     assert wrong_steps[-1] / global_step < 0.2
 
 # %% [markdown]
@@ -199,22 +210,40 @@ with text_says("the other curve has the same numbers, at the left edge"):
 # In a terminal, in the folder of this notebook:
 #
 # ```bash
-# tensorboard --logdir runs --port 6006
+# tensorboard --logdir runs --samples_per_plugin scalars=100000
 # ```
 #
-# and open `http://localhost:6006`. It serves only your own machine, and reads the files again every few seconds, even
-# while a run is going on.
+# and open the address that it prints, usually `http://localhost:6006`. The second option is explained below. TensorBoard
+# serves only your own machine, and reads the files again every few seconds, even while a run is in progress.
 #
-# In Jupyter and in Colab it can live in the page itself. Two lines do it in any notebook:
+# In Jupyter and in Colab it can appear in the page itself, with two lines:
 #
 # ```
 # %load_ext tensorboard
-# %tensorboard --logdir runs
+# %tensorboard --logdir runs --samples_per_plugin scalars=100000
 # ```
 #
-# The cell below does the same. It starts by itself in Colab; elsewhere set `WATCH` to `True`. TensorBoard ends when the
-# kernel stops, and its frame stays grey. After a restart run only this cell: it needs no other one. On a website
-# nothing can be started, so there it stays off.
+# The cell below does the same. It runs by itself in Colab; elsewhere set `WATCH` to `True`. TensorBoard ends when the
+# kernel stops, and its frame stays grey. After a restart run only this cell: it needs no other one. A web page cannot
+# start anything, so it is off here.
+#
+# <details>
+# <summary>On another computer, on a hub, in VS Code, on Windows</summary>
+#
+# We tried the first line; the others follow the documentation and the source code of the tools, and were not tried here.
+#
+# - *Two people on one machine:* add `--port 0`; TensorBoard takes a free port and prints it.
+# - *Over ssh:* connect with `ssh -L 6006:localhost:6006 you@host`, start TensorBoard there, and open
+#   `http://localhost:6006` here.
+# - *On a JupyterHub:* `jupyter-server-proxy` must be installed in the learners' environment. The cell below then works;
+#   before `%tensorboard`, run
+#   `os.environ["TENSORBOARD_PROXY_URL"] = os.environ["JUPYTERHUB_SERVICE_PREFIX"] + "proxy/%PORT%/"`.
+# - *In VS Code:* if it is connected to another machine, it forwards the port by itself; if not, forward 6006 under
+#   *Ports*.
+# - *On Windows:* `.venv\Scripts\tensorboard --logdir runs`; the file is called `tensorboard.exe`, and the cell below
+#   finds it.
+# - *In Colab:* the two lines above, as they are.
+# </details>
 
 # %%
 import sys
@@ -227,13 +256,17 @@ if WATCH:
     start_tensorboard("runs")
 
 # %% [markdown]
-# This is what you see: the real TensorBoard, with the runs of this notebook.
+# This is what you see first: the real TensorBoard with the run from above, as it opens. Its first tab is *Time Series*;
+# *Scalars* is an older page with the same curves. If the window is too narrow for all tabs, an arrow beside them shows
+# the rest.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Time Series page in a browser: on the left the list of runs, in the middle cards with the curves of the training loss, the validation loss and the validation accuracy."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Time Series page in a browser: on the left a list of three runs, in the middle a chart of the accuracy and below it a chart of the loss with a curve for each run, on the right the settings."}}
 show_screenshot("scalars")
 
 # %% [markdown]
-# *How to read it:* each card is one tag, each colour one run; the list on the left switches runs on and off.
+# *How to read it:* each chart is one tag, each colour one run; the list on the left switches runs on and off. In the
+# chart `Loss`, the validation curve lies on the training curve, and the run with the wrong axis is a stub at the left
+# edge. The table below a chart has the values at the dashed line.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's Graphs page in a browser: boxes for input, the network's layers and the output, joined by arrows."}}
 show_screenshot("graphs")
@@ -241,8 +274,8 @@ show_screenshot("graphs")
 # %% [markdown]
 # *How to read it:* data flow upwards along the arrows; a double click on a box opens it.
 #
-# Three things to try: does `Loss/train` still fall at the right edge? What does the *smoothing* slider do to it? And
-# where in the graph are the two hidden layers?
+# Three things to try: does the `Loss` of `train` still fall at the right edge? What does *Smoothing*, on the right, do to
+# it? And where in the graph are the two hidden layers?
 #
 # ## Read it back
 #
@@ -268,7 +301,7 @@ def smooth(values, weight):
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The training loss of single batches as a jagged curve, and over it two smoothed versions: the lightly smoothed one follows its course, the strongly smoothed one lies above it for a long time and shows no single jump."}}
-steps, losses = curves["Loss/train"]
+steps, losses = curves["train/Loss"]
 plot_curves(
     {
         "single batches": (steps, losses),
@@ -304,7 +337,7 @@ with text_says("the strongly smoothed curve is late while the loss falls"):
     assert smooth(losses, 0.99)[early] > np.mean(losses[early - 5 : early + 5])
 
 # %% [markdown]
-# So smoothing also hides the single batch that went wrong. Use the slider to see a trend, and set it to zero before you
+# So smoothing also hides a single batch that went wrong. Use the slider to see a trend, and set it to zero before you
 # call a run healthy.
 #
 # For the comparison with validation, the mean over a fixed stretch is the more honest curve: it is late by half a
@@ -322,7 +355,7 @@ plot_curves(
             [steps[end - 1] for end in ends],
             averaged,
         ),
-        "validation": curves["Loss/val"],
+        "validation": curves["val/Loss"],
     },
     "Read back from the event files",
     "Steps taken",
@@ -335,8 +368,8 @@ plot_curves(
 # images that do not help with others.
 
 # %% tags=["hide-input"]
-_, val_losses = curves["Loss/val"]
-_, val_accs = curves["Accuracy/val"]
+_, val_losses = curves["val/Loss"]
+_, val_accs = curves["val/Accuracy"]
 best = min(range(epochs), key=val_losses.__getitem__)
 gap = val_losses[-1] - averaged[-1]
 Markdown(
@@ -354,6 +387,147 @@ with text_says("the log has what was measured"):
     assert abs(val_accs[-1] - val_acc) < 1e-6
 
 # %% [markdown]
+# ## Three defaults that hide a bad step
+#
+# *The question:* did any single step go wrong?
+#
+# You will not see it in TensorBoard as it opens:
+#
+# - *Smoothing* starts at 0.6. A leap of one step becomes lower, and seems to last.
+# - *Ignore outliers in chart scaling* is on. The y-axis fits most of the values, and whatever is far above leaves the
+#   chart.
+# - *Sampling:* if a curve has more than 1,000 points, TensorBoard shows a random 1,000 of them. A bad step may not be
+#   there at all. `--samples_per_plugin scalars=100000` keeps up to 100,000.
+#
+# The first two are in the settings on the right. For the third, let us ask TensorBoard's own reader what it keeps of
+# the first run:
+
+# %%
+from tensorboard.backend.event_processing.data_ingester import (
+    DEFAULT_TENSOR_SIZE_GUIDANCE,
+)
+from tensorboard.backend.event_processing.plugin_event_accumulator import (
+    EventAccumulator,
+)
+
+sampled = EventAccumulator(
+    f"{LOG_DIR}/train", tensor_size_guidance=DEFAULT_TENSOR_SIZE_GUIDANCE
+)
+kept = {event.step for event in sampled.Reload().Tensors("Loss")}
+gone = [
+    loss for step, loss in zip(steps, losses, strict=True) if step not in kept
+]
+
+# %% tags=["hide-input"]
+late = [
+    loss
+    for step, loss in zip(steps[half:], losses[half:], strict=True)
+    if step not in kept
+]
+Markdown(
+    f"Logged: **{len(steps):,}** losses. Shown: **{len(kept):,}**. "
+    + (
+        f"Of the {len(gone)} that are gone, {len(late)} belong to the second half "
+        f"of the run; the highest of these is {max(late):.3f}."
+        if late
+        else "This run is short enough to be shown completely."
+    )
+)
+
+# %% tags=["remove-cell"]
+with text_says("TensorBoard shows 1,000 points per curve"):
+    assert DEFAULT_TENSOR_SIZE_GUIDANCE["scalars"] == 1000
+    assert len(kept) == min(1000, len(steps))
+    assert len(gone) == len(steps) - len(kept)
+
+# %% [markdown]
+# So before you call a run healthy: smoothing 0, *Ignore outliers* off, all points. `read_scalars` does not sample,
+# smooth or cut off anything; that is the best reason to read a log back.
+#
+# Now it is your turn. The cell trains a small network for 400 steps and logs it as the run `oak`. In one of the steps
+# something happens.
+
+# %%
+from nnweek.checks.faulty_runs import log_spoiled_run
+
+log_spoiled_run(data, "runs/oak")
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two charts of TensorBoard, as they open: the batch loss of the run oak with one leap that leaves the chart at the top and comes down over several steps, and the loss of training and validation, both falling smoothly. Beside them the settings: smoothing on, outliers ignored."}}
+show_screenshot("losses")
+
+# %% [markdown]
+# *How to read it:* the tags are filtered, so that only the losses are shown. `Batch loss` has a point per step. `Loss`
+# has one every twenty steps, for up to a thousand of the training images and for the validation images. The faint
+# curves are the values without smoothing.
+#
+# **Exercise 1.** *(about 8 minutes, medium)* Diagnose `oak` in TensorBoard. Start it as above and type `oak` into *Filter
+# runs*; if you cannot start it, use the picture. At which step does the batch loss leap? And what is the cause: `bad-batch` (the labels of
+# one batch were wrong), `learning-rate-too-high`, `no-shuffle` or `overfitting`?
+
+# %%
+reading = {
+    "step": ...,  # a number: within ten steps is exact enough
+    "cause": ...,  # one of the four causes, as a string
+}
+
+checks.read_chart(reading)
+
+# %% [markdown]
+# <details>
+# <summary>A hint</summary>
+#
+# Set *Smoothing* to 0 and switch *Ignore outliers in chart scaling* off. How high is the leap, and how many steps does
+# it last? If you point at it, TensorBoard shows the step.
+# </details>
+#
+# <details>
+# <summary>Another hint</summary>
+#
+# The loss of a batch is computed before the step on that batch. If the network had been damaged, the following batches
+# and the validation loss would show it.
+# </details>
+#
+# <details>
+# <summary>A solution</summary>
+#
+# ```python
+# def reading():
+#     return {"step": 263, "cause": "bad-batch"}
+# ```
+# </details>
+#
+# And this is `oak` without the defaults:
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The same two charts with smoothing 0 and outliers included: the leap of the batch loss is a single spike, four times as high as the loss at the start, and the two losses do not react."}}
+show_screenshot("all-points")
+
+# %% tags=["hide-input"]
+oak = read_scalars("runs/oak")
+leap = int(np.argmax(oak["train/Batch loss"][1]))
+around = oak["train/Batch loss"][1][leap - 1 : leap + 2]
+softened = smooth(oak["train/Batch loss"][1], 0.6)[leap]
+Markdown(
+    "Read back, the losses before, at and after the leap are "
+    + ", ".join(f"**{loss:.2f}**" for loss in around)
+    + f". With smoothing at 0.6, its height is {softened:.2f}."
+)
+
+# %% tags=["remove-cell"]
+with text_says(
+    "the leap is one step, far above the start, and not in validation"
+):
+    assert around[1] > 2.5 * max(oak["train/Batch loss"][1][:leap])
+    assert around[1] > 5 * max(around[0], around[2])
+    oak_val = dict(zip(*oak["val/Loss"], strict=True))
+    assert oak_val[280] < 2 * oak_val[260]
+with text_says("smoothing makes the leap lower"):
+    assert softened < 0.6 * around[1]
+
+# %% [markdown]
+# *How to read it:* the leap is one point wide, and the next batch is no worse than the one before. The network was the
+# same before and after it, so the batch was different: its labels were wrong. Adam takes one step in a bad direction,
+# and a few good ones repair it.
+#
 # ## Inside the network
 #
 # A loss says *that* something is wrong. To see *where*, look at each layer: its weights, its gradients, and the steps
@@ -371,7 +545,7 @@ with text_says("the log has what was measured"):
 # where $\lVert W \rVert$ is the root of the sum of the squares of all entries. Notes and blogs give a rule of thumb:
 # *about* $10^{-3}$. Far above, each step throws away what the ones before have learnt; far below, nothing happens.
 #
-# **Exercise 1.** *(about 5 minutes, easy)* Write the ratio for two NumPy arrays, the weights before and after a step.
+# **Exercise 2.** *(about 5 minutes, easy)* Write the ratio for two NumPy arrays, the weights before and after a step.
 
 
 # %%
@@ -400,8 +574,8 @@ checks.update_ratio(update_ratio)
 # </details>
 #
 # Is the rule of thumb true here? Let us train a third of the epochs with three learning rates, one of them the one from
-# above, and log the ratio of each layer some twenty times, by the package's `relative_change`, which does what your
-# function does on tensors. The run with that rate also logs histograms of weights and gradients. The three runs take
+# above, and log the ratio of each layer some twenty times, with the package's `relative_change`, which does the same on
+# tensors. The run with that rate also logs histograms of weights and gradients. The three runs take
 # about 5 seconds on two cores.
 #
 # *Predict before you run:* one rate is a hundred times smaller than the first run's, one thirty times larger. By which
@@ -524,7 +698,7 @@ with text_says(
     # The first look comes after the first step.
     assert table[high][2] > 2 > table[LR][2]
 with text_says("looking changes nothing: the same seed gives the same run"):
-    now, before = scores[LR][0], read_scalars(LOG_DIR)["Loss/val"][1][short - 1]
+    now, before = scores[LR][0], read_scalars(LOG_DIR)["val/Loss"][1][short - 1]
     assert np.isclose(now, before, rtol=1e-6 if device.type == "cpu" else 0.1)
 
 # %% [markdown]
@@ -632,7 +806,53 @@ with text_says("gradients reach all three layers"):
 show_screenshot("histograms")
 
 # %% [markdown]
-# *How to read it:* time runs from the back to the front.
+# *How to read it:* each histogram is one look; time runs from the back to the front, in steps on the right.
+#
+# One shape in this tab deserves distrust: the spike at zero. The cell below logs two layers. All gradients of layer A
+# are exactly zero, so it learns nothing. Those of layer B are small, except for 20 of them, and none is zero.
+#
+# *Predict before you run:* can you tell A from B in the *Histograms* tab?
+
+# %%
+generator = torch.Generator().manual_seed(SEED)
+gradients_b = 1e-4 * torch.randn(20_000, generator=generator)
+gradients_b[:20] = 0.05 * torch.randn(20, generator=generator)
+gradients_a = torch.zeros(20_000)
+
+with open_run("runs/spikes") as log:
+    for step in range(5):
+        log.add_histogram("Gradients/layer A", gradients_a, step)
+        log.add_histogram("Gradients/layer B", gradients_b, step)
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two cards of TensorBoard's Histograms page, layer A and layer B: both show one thin spike at zero, and only the numbers on their axes differ."}}
+show_screenshot("spikes")
+
+# %% [markdown]
+# *How to read it:* look at the ends of each axis. The tab divides the axis from the smallest to the largest entry into
+# buckets of equal width. In layer B, twenty entries stretch the axis, and all others fall into the bucket in the middle.
+#
+# The file has finer buckets near zero, so reading it back tells the two apart:
+
+# %%
+for tag, (_, found) in read_histograms("runs/spikes").items():
+    edges, counts = found[-1]
+    at_zero = counts[(edges[:-1] <= 0) & (edges[1:] > 0)].sum() / counts.sum()
+    print(f"{tag}: {at_zero:.1%} of the entries are in the bucket with zero")
+
+# %% tags=["remove-cell"]
+with text_says(
+    "one of the two layers learns nothing, and the file shows which"
+):
+    assert (gradients_b != 0).all()
+    assert at_zero < 0.01
+    edges, counts = read_histograms("runs/spikes")["Gradients/layer A"][1][-1]
+    assert counts[(edges[:-1] <= 0) & (edges[1:] > 0)].sum() == counts.sum()
+with text_says("equal buckets put nearly all of layer B into one"):
+    counts, _ = np.histogram(gradients_b.numpy(), bins=30)
+    assert counts.max() > 0.99 * counts.sum()
+
+# %% [markdown]
+# So if you see a spike, read the ends of the axis, read the histogram back, or log the gradient's norm as a scalar.
 #
 # ## What it answers
 #
@@ -643,7 +863,7 @@ show_screenshot("histograms")
 # **A confusion figure.** *The question:* which classes does it take for which? `add_figure` logs any Matplotlib figure,
 # here scikit-learn's.
 #
-# **Precision-recall curves.** *The question:* if I act only on the answers that it is sure of, how many do I get, and
+# **Precision-recall curves.** *The question:* if I act only on its confident answers, how many do I get, and
 # how many of them are wrong? For one digit, *recall* is the share of its images that are found, *precision* the share
 # of the finds that are right. A threshold on the probability trades one for the other.
 
@@ -662,10 +882,10 @@ images, labels, logits = (
 probs = logits.softmax(dim=1)
 answers_given = probs.argmax(dim=1)
 
-# The mistakes that it was surest of.
-sureness = probs.max(dim=1).values * (answers_given != labels)
-worst = sureness.argsort(descending=True)[:16]
-worst = worst[: max(1, (sureness > 0).sum())]  # there may be fewer
+# Its most confident mistakes.
+confidence = probs.max(dim=1).values * (answers_given != labels)
+worst = confidence.argsort(descending=True)[:16]
+worst = worst[: max(1, (confidence > 0).sum())]  # there may be fewer
 grid = make_grid(images[worst], nrow=8, normalize=True, pad_value=0.5)
 
 with plt.rc_context({"figure.dpi": 80}):
@@ -674,7 +894,7 @@ with plt.rc_context({"figure.dpi": 80}):
     )
 
 with open_run("runs/answers") as writer:
-    writer.add_image("Surest mistakes", grid, global_step)
+    writer.add_image("Most confident mistakes", grid, global_step)
     writer.add_figure("Confusion", confusion.figure_, global_step)
     for digit in range(10):
         writer.add_pr_curve(
@@ -684,13 +904,13 @@ with open_run("runs/answers") as writer:
 # %% [markdown]
 # Read back, the image comes out as it went in:
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "A grid of handwritten digits in white on black, two rows of eight: the validation images that the network got wrong while it was surest."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A grid of handwritten digits in white on black, two rows of eight: the validation images that the network got wrong with the most confidence."}}
 logged = read_images("runs/answers")
 with plt.rc_context(STYLE):
     _, ax = plt.subplots(figsize=(5.2, 1.8))
-    ax.imshow(logged["Surest mistakes"][1][0])
+    ax.imshow(logged["Most confident mistakes"][1][0])
     ax.set_axis_off()
-    ax.set_title("Sure, and wrong")
+    ax.set_title("Confident, and wrong")
     plt.show()
 
 # %% [markdown]
@@ -739,7 +959,7 @@ plot_curves(
 
 # %% [markdown]
 # *How to read it:* each point of a curve is one threshold. At the right end everything counts as a find, at the left
-# only the surest answers do. A curve in the upper right corner is a digit for which there is nothing to trade.
+# only the most confident answers do. A curve in the upper right corner is a digit for which there is nothing to trade.
 
 # %%
 thresholds, precision, recall = curves_of[ordered[0]]
@@ -784,16 +1004,16 @@ for lr, hidden in progress_bar(
     net = MNISTMLP(hidden=hidden, seed=SEED).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=lr)
     train_loader.epoch = 0
+    history = fit(
+        net,
+        train_loader,
+        val_loader,
+        optimizer,
+        epochs=short,
+        log_dir=run,
+        progress=False,
+    )
     with open_run(run) as writer:
-        history = fit(
-            net,
-            train_loader,
-            val_loader,
-            optimizer,
-            epochs=short,
-            writer=writer,
-            progress=False,
-        )
         writer.add_hparams(
             {"lr": lr, "hidden": hidden},
             {"Best/val accuracy": max(history.val_acc)},
@@ -826,12 +1046,19 @@ with text_says("the best of the four settings has the larger learning rate"):
 # %% [markdown]
 # The table is sorted by its last column, as you would sort it in the tab. Four single runs on one seed are a first
 # look; yesterday said what it takes to call one setting better.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "TensorBoard's HParams page in a browser: a table with one row per run and columns for hidden units, learning rate and best validation accuracy."}}
+show_screenshot("hparams")
+
+# %% [markdown]
+# *How to read it:* a row is a run. The fields on the left filter the rows and sort them. Runs without settings, such as
+# the curves in `train` and `val`, are not in the table.
 #
 # ## A map of the images
 #
 # *The question:* what has the network made of the images, before the last layer decides? After the second hidden layer
 # an image is 256 numbers, a point in a space that cannot be drawn. The *Projector* tab turns such points into a cloud
-# that can be rotated, coloured by label, with the images themselves as marks.
+# that can be rotated, with the images themselves as marks.
 #
 # `writer.add_embedding` logs the points, but fails where TensorFlow is installed, as it is in Colab. `add_projector` of
 # the package writes the three small files that the tab reads.
@@ -847,7 +1074,7 @@ pixels = images[shown, 0]
 pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min())
 add_projector("runs/answers", vectors, labels[shown], pixels)
 
-# Its default view: the directions in which the points differ most.
+# The two directions in which the points differ most.
 centred = (vectors - vectors.mean(dim=0)).numpy()
 _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
 flat = centred @ directions[:2].T
@@ -880,11 +1107,11 @@ with plt.rc_context(STYLE):
 # the full space: points that lie far apart here are far apart, but points that lie together need not be.
 
 # %%
-near = ((vectors[:, None] - vectors[None]) ** 2).sum(dim=2)
+near = torch.cdist(vectors, vectors)
 near.fill_diagonal_(torch.inf)
 neighbour = (labels[shown][near.argmin(dim=1)] == labels[shown]).float().mean()
 raw = images[shown].flatten(1)
-near = ((raw[:, None] - raw[None]) ** 2).sum(dim=2)
+near = torch.cdist(raw, raw)
 near.fill_diagonal_(torch.inf)
 raw_neighbour = (
     (labels[shown][near.argmin(dim=1)] == labels[shown]).float().mean()
@@ -909,23 +1136,25 @@ with text_says("the plane holds only a part of the spread"):
     assert 0.1 < held < 0.9
 
 # %% [markdown]
-# *How to read it:* look at groups, rotate, and do not read a story into two points that touch.
+# *How to read it:* look at groups, rotate, and do not read a story into two points that touch. It is not quite the view
+# above: the tab shows three directions, and *Spherize data*, which is on, first moves every point to the same distance
+# from the centre. *Color by* is off until you choose `label`.
 #
 # ## Where the time goes
 #
 # *The question:* what is the machine doing all this time? The profiler notes every operation and how long it took. It
-# writes a *trace*, a file that the browser's own viewer opens (`chrome://tracing`, or `https://ui.perfetto.dev`), and
-# it can add the operations up.
+# writes these *events* into a file, the *trace*, and can add them up.
 #
 # *Predict before you run:* a training step is the forward pass, the backward pass and Adam's step. Which of them takes
 # most of the time?
 
 # %%
+import json
 import os
 
+os.environ["KINETO_LOG_LEVEL"] = "6"  # hide the profiler's debug messages
 from torch.profiler import ProfilerActivity, profile, record_function
 
-os.environ["KINETO_LOG_LEVEL"] = "6"  # hide the profiler's own log
 activities = [ProfilerActivity.CPU]
 if device.type == "cuda":
     activities.append(ProfilerActivity.CUDA)
@@ -950,25 +1179,70 @@ with profile(activities=activities) as profiler:
 profiler.export_chrome_trace("runs/trace.json")
 events = {event.key: event for event in profiler.key_averages()}
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Horizontal bars: the share of the profiled time that forward pass, backward pass and Adam's step take."}}
-parts = {
-    part: events[part].cpu_time_total
-    for part in ("forward", "backward", "Adam's step")
-}
-all_parts = sum(parts.values())
+# %% tags=["hide-input"] mystnb={"image": {"alt": "One training step as a timeline: in the top row a bar each for forward pass, backward pass and Adam's step, and below each of them the operations that it calls, as shorter bars, and the operations that those call."}}
+parts = ("forward", "backward", "Adam's step")
+with open("runs/trace.json") as file:
+    trace = [
+        event
+        for event in json.load(file)["traceEvents"]
+        if event.get("ph") == "X"
+        and event["cat"] in ("user_annotation", "cpu_op")
+    ]
+begins = [event["ts"] for event in trace if event["name"] == "forward"]
+ends_ = [
+    event["ts"] + event["dur"] for event in trace if event["name"] == parts[2]
+]
+took = [end - begin for begin, end in zip(begins, ends_, strict=True)]
+quickest = int(np.argmin(took))  # the step that was disturbed the least
+one = sorted(
+    (
+        event
+        for event in trace
+        if begins[quickest] <= event["ts"] < ends_[quickest]
+    ),
+    key=lambda event: (event["ts"], -event["dur"]),
+)
 with plt.rc_context(STYLE):
-    _, ax = plt.subplots(figsize=(5.2, 2.2))
-    ax.barh(
-        list(parts),
-        [100 * time / all_parts for time in parts.values()],
-        color=COLORS[3],
+    figure, ax = plt.subplots(figsize=(5.2, 2.8))
+    open_until, bars = (
+        [],
+        {},
+    )  # the ends of the events that contain the current one
+    for event in one:
+        while open_until and open_until[-1] <= event["ts"]:
+            open_until.pop()
+        bar = (event["ts"] - begins[quickest]) / 1000, event["dur"] / 1000
+        if not open_until:
+            colour = COLORS[3 + parts.index(event["name"])]
+        bars.setdefault((len(open_until), colour), []).append(bar)
+        open_until.append(event["ts"] + event["dur"])
+    for (row, colour), row_of_bars in bars.items():
+        ax.broken_barh(
+            row_of_bars,
+            (row - 0.42, 0.84),
+            color=colour,
+            alpha=0.55 if row else 1,
+            linewidth=0,
+            label=None if row else parts[COLORS.index(colour) - 3],
+        )
+    ax.set_ylim(5.6, -0.6)
+    ax.set(
+        title="The trace of one training step",
+        xlabel="Time in ms",
+        ylabel="Depth of the call",
+        yticks=range(6),
     )
-    ax.invert_yaxis()
-    ax.set(title="Where a training step spends its time", xlabel="Share in %")
+    figure.legend(loc="outside lower center", ncols=3)
     plt.show()
 
 # %% [markdown]
-# *How to read it:* the bars are the three parts of a step.
+# *How to read it:* this is the shortest of the ten steps, and time runs to the right. The top row has the three parts of
+# the step; below each bar are the operations that it calls, and below those the ones that they call. A gap is time that
+# no operation accounts for, such as Python's.
+#
+# This is a picture of `runs/trace.json`. To zoom in on it, open the file in `https://ui.perfetto.dev`: the page reads it
+# in your browser, and nothing is uploaded. Older guides write the trace with `tensorboard_trace_handler` and show it in
+# a *Profile* tab of TensorBoard; PyTorch has deprecated that plugin and recommends Perfetto.
 
 # %% tags=["hide-input"]
 own = sorted(
@@ -976,6 +1250,7 @@ own = sorted(
     key=lambda event: -event.self_cpu_time_total,
 )
 total = sum(event.self_cpu_time_total for event in own)
+all_parts = sum(events[part].cpu_time_total for part in parts)
 products = sum(
     event.self_cpu_time_total
     for event in own
@@ -994,7 +1269,12 @@ Markdown(
         for event in own[:5]
     )
     + f"\n\nMatrix products (`mm` and `addmm`) take **{products / total:.0%}** "
-    "of the time of all operations."
+    "of the time of all operations. Of the three parts, "
+    + ", ".join(
+        f"{part} takes {events[part].cpu_time_total / all_parts:.0%}"
+        for part in parts
+    )
+    + "."
 )
 
 # %% tags=["remove-cell"]
@@ -1009,10 +1289,14 @@ with text_says("the profiler has counted three layers in each of ten steps"):
 # machine to machine and from run to run. The profiler is for surprises: an unnecessary copy, a step that waits for
 # data.
 #
+# Ten steps make a trace of a few megabytes. In a long training run, `profile(schedule=schedule(wait=100, warmup=3,
+# active=5))` skips 100 steps, runs 3 whose times are thrown away, and records 5; call `profiler.step()` after each step.
+#
 # ## Diagnose this run
 #
 # A colleague hands you eight runs. All train the same small network, 784-64-64-10 with Adam, for the same number of
-# steps, and all were logged with the same tags. One is healthy, and in each of the others one thing was broken:
+# steps, and all were logged with the same tags, in two folders each. One is healthy, and in each of the others one
+# thing was broken:
 #
 # | cause | what was done |
 # |---|---|
@@ -1037,22 +1321,22 @@ print(*runs["alder"], sep="\n")
 # %% [markdown]
 # | tag | what it is |
 # |---|---|
-# | `Loss/step` | the loss of each single batch |
-# | `Loss/train`, `Accuracy/train` | of up to a thousand of the images that the run learns from |
-# | `Loss/val`, `Accuracy/val` | of images that it does not learn from, with the weights of the same moment |
-# | `Gradient/layer 1` … | the norm of the gradient of each weight matrix |
-# | `Update ratio/layer 1` … | the update-to-weight ratio of each |
-# | `Dead units` | the share of hidden units that are zero for every validation image |
-# | `Predicted/rarest`, `…/commonest` | the share of validation images that get the class predicted least, and most, often |
+# | `Batch loss` in `train` | the loss of each single batch |
+# | `Loss`, `Accuracy` in `train` | of up to a thousand of the images that the run learns from |
+# | `Loss`, `Accuracy` in `val` | of images that it does not learn from, with the weights of the same moment |
+# | `Gradient/layer 1` … in `train` | the norm of the gradient of each weight matrix |
+# | `Update ratio/layer 1` … in `train` | the update-to-weight ratio of each |
+# | `Dead units` in `val` | the share of hidden units that are zero for every validation image |
+# | `Predicted/rarest`, `Predicted/commonest` in `val` | the share of validation images that get the class predicted least, and most, often |
 #
 # *Predict before you run:* for each cause, which of these curves would show it?
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training loss and validation loss over steps. In some panels the two fall together, in some they part, in some they stay where they started."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: the training loss of every single batch and the validation loss over steps. In some panels the two fall together, in some they part, in some they stay where they started, and one swings widely."}}
 plot_panels(
     {
         run: {
-            "training": tags["Loss/train"],
-            "validation": tags["Loss/val"],
+            "training, single batches": tags["train/Batch loss"],
+            "validation": tags["val/Loss"],
         }
         for run, tags in runs.items()
     },
@@ -1063,24 +1347,15 @@ plot_panels(
 )
 
 # %% [markdown]
-# *How to read it:* each panel is one run, and all panels of a figure share their axes. This figure and the next one are
-# cut off at 5; what goes higher leaves the panel.
-
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: the loss of every single batch over steps, with very different courses, from a smooth curve to wide swings."}}
-plot_panels(
-    {run: {"one batch": tags["Loss/step"]} for run, tags in runs.items()},
-    "Loss of single batches",
-    "Steps taken",
-    "Loss",
-    ylim=(-0.1, 5),
-)
+# *How to read it:* each panel is one run, and all panels of a figure share their axes. This figure is cut off at 5; what
+# goes higher leaves the panel.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Eight small panels on shared axes, one for each run: training accuracy and validation accuracy over steps."}}
 plot_panels(
     {
         run: {
-            "training": tags["Accuracy/train"],
-            "validation": tags["Accuracy/val"],
+            "training": tags["train/Accuracy"],
+            "validation": tags["val/Accuracy"],
         }
         for run, tags in runs.items()
     },
@@ -1093,9 +1368,9 @@ plot_panels(
 plot_panels(
     {
         run: {
-            "dead units": tags["Dead units"],
-            "class predicted least": tags["Predicted/rarest"],
-            "class predicted most": tags["Predicted/commonest"],
+            "dead units": tags["val/Dead units"],
+            "class predicted least": tags["val/Predicted/rarest"],
+            "class predicted most": tags["val/Predicted/commonest"],
         }
         for run, tags in runs.items()
     },
@@ -1113,17 +1388,17 @@ Markdown(
     "first step | median | dead units, first step | last |\n"
     "|---|---|---|---|---|---|---|\n"
     + "\n".join(
-        f"| {run} | {tags['Loss/val'][1][0]:.4f} "
-        f"| {tags['Gradient/layer 1'][1][0]:.2g} "
-        f"| {tags['Update ratio/layer 1'][1][0]:.1e} "
-        f"| {np.median(tags['Update ratio/layer 1'][1]):.1e} "
-        f"| {tags['Dead units'][1][0]:.0%} | {tags['Dead units'][1][-1]:.0%} |"
+        f"| {run} | {tags['val/Loss'][1][0]:.4f} "
+        f"| {tags['train/Gradient/layer 1'][1][0]:.2g} "
+        f"| {tags['train/Update ratio/layer 1'][1][0]:.1e} "
+        f"| {np.median(tags['train/Update ratio/layer 1'][1]):.1e} "
+        f"| {tags['val/Dead units'][1][0]:.0%} | {tags['val/Dead units'][1][-1]:.0%} |"
         for run, tags in runs.items()
     )
 )
 
 # %% [markdown]
-# **Exercise 2.** *(about 20 minutes, hard)* Which run has which cause? Write one of the eight causes for each run, as a
+# **Exercise 3.** *(about 20 minutes, hard)* Which run has which cause? Write one of the eight causes for each run, as a
 # string. You may fill in some and leave the rest; the check counts what is right and points at a run to look at next.
 # Draw any other tag with `plot_panels`, or open `runs/diagnose` in TensorBoard.
 
@@ -1155,7 +1430,7 @@ checks.diagnose(answers)
 # What each cause does to the curves:
 #
 # - `dead-at-start`: a unit that is zero for every image has a zero gradient. With all of them off, no weight ever moves,
-#   the network knows nothing but its last biases, and the loss is $\log 10$ from the first step to the last.
+#   only the last biases can change, and the loss is $\log 10$ from the first step to the last.
 # - `learning-rate-too-low`: nothing is wrong but the pace. The gradient is there, the ratio is tiny, and loss and
 #   accuracy improve in nearly straight lines, training and validation alike.
 # - `learning-rate-too-high`: the first steps are as long as the weights. The loss leaps above where it began, comes down
@@ -1164,13 +1439,14 @@ checks.diagnose(answers)
 #   batch's loss falls to nothing and leaps when the next class begins; on mixed images it is bad throughout, or good much
 #   later than the healthy run.
 # - `labels-shuffled`: all that the network can do is memorise each image. The training loss falls, and for new images
-#   the network is only ever surer of wrong answers: the validation loss rises from the start, the accuracy stays at
-#   guessing.
+#   the network only becomes more confident in wrong answers: the validation loss rises from the start, the accuracy
+#   stays at guessing.
 # - `overfitting`: at first the same as healthy. Then training is perfect, and the validation loss turns, while the
 #   validation accuracy stays well above guessing: what was learnt is true, but too little.
 # - `relu-on-logits`: a class whose logit is below zero for every image has a zero gradient, and is never predicted. The
 #   other classes are learnt as usual, so training and validation stop together, at the share of those that are left.
-# - `healthy`: both losses fall and stay close, every class is predicted, and the ratios lie near the rule of thumb.
+# - `healthy`: both losses fall and stay close, every class is predicted, and the ratios lie above the rule of thumb by
+#   less than a factor of ten, as in the best of the three rates.
 # </details>
 #
 # <details>
@@ -1192,8 +1468,9 @@ checks.diagnose(answers)
 # </details>
 #
 # All these runs are diagnosed in the same order. First the very beginning: the first loss, the first gradient, the
-# first step. Then only the training loss. Then validation beside it. Only then the rest. Most broken runs show
-# themselves in the first twenty steps, if you log them.
+# first step. Then only the training loss. Then validation beside it. Only then the rest. Four of the seven broken runs
+# show themselves in the first twenty steps, if you log them: both wrong rates, the dead units and the missing shuffle.
+# The others begin like the healthy one.
 
 # %% tags=["remove-cell"]
 from nnweek.checks import solutions
@@ -1209,143 +1486,187 @@ log_10 = np.log(10)
 with text_says(
     "with all units off, no weight moves and the loss stays at log 10"
 ):
-    assert (tag("Gradient/layer 1", "dead-at-start") == 0).all()
-    assert np.abs(tag("Loss/val", "dead-at-start") - log_10).max() < 0.05
-    assert (tag("Dead units", "dead-at-start") == 1).all()
+    assert (tag("train/Gradient/layer 1", "dead-at-start") == 0).all()
+    assert np.abs(tag("val/Loss", "dead-at-start") - log_10).max() < 0.05
+    assert (tag("val/Dead units", "dead-at-start") == 1).all()
 with text_says("at too low a rate the ratio is tiny and the loss falls slowly"):
     assert (
-        np.median(tag("Update ratio/layer 1", "learning-rate-too-low")) < 1e-3
+        np.median(tag("train/Update ratio/layer 1", "learning-rate-too-low"))
+        < 1e-3
     )
-    assert 1.7 < tag("Loss/val", "learning-rate-too-low")[-1] < 2.25
+    assert 1.7 < tag("val/Loss", "learning-rate-too-low")[-1] < 2.25
 with text_says("at too high a rate the loss leaps and many units die"):
-    assert tag("Update ratio/layer 1", "learning-rate-too-high")[0] > 0.5
-    assert tag("Loss/step", "learning-rate-too-high")[:20].max() > 1.5 * log_10
-    dead = tag("Dead units", "learning-rate-too-high")
+    assert tag("train/Update ratio/layer 1", "learning-rate-too-high")[0] > 0.5
+    assert (
+        tag("train/Batch loss", "learning-rate-too-high")[:20].max()
+        > 1.5 * log_10
+    )
+    dead = tag("val/Dead units", "learning-rate-too-high")
     assert dead[-1] > dead[0] + 0.3
 with text_says(
     "without shuffling the loss of a batch leaps, and is bad on mixed images"
 ):
-    assert tag("Loss/step", "no-shuffle").std() > 0.5
-    assert tag("Loss/val", "no-shuffle")[10:].mean() > 0.9
+    assert tag("train/Batch loss", "no-shuffle").std() > 0.5
+    assert tag("val/Loss", "no-shuffle")[10:].mean() > 0.9
 with text_says("shuffled labels are memorised, and the validation loss rises"):
-    assert tag("Accuracy/train", "labels-shuffled")[-1] > 0.4
-    assert tag("Accuracy/val", "labels-shuffled")[-5:].mean() < 0.2
-    assert tag("Loss/val", "labels-shuffled")[-1] > log_10 + 0.4
+    assert tag("train/Accuracy", "labels-shuffled")[-1] > 0.4
+    assert tag("val/Accuracy", "labels-shuffled")[-5:].mean() < 0.2
+    assert tag("val/Loss", "labels-shuffled")[-1] > log_10 + 0.4
 with text_says(
     "the overfitted run is perfect in training while its validation loss turns"
 ):
-    assert tag("Accuracy/train", "overfitting")[-1] == 1
-    rising = tag("Loss/val", "overfitting")
+    assert tag("train/Accuracy", "overfitting")[-1] == 1
+    rising = tag("val/Loss", "overfitting")
     assert rising[-1] > rising.min() + 0.02
-    assert tag("Accuracy/val", "overfitting")[-1] > 0.4
+    assert tag("val/Accuracy", "overfitting")[-1] > 0.4
 with text_says("with a ReLU on the logits some class is never predicted"):
-    assert (tag("Predicted/rarest", "relu-on-logits")[5:] == 0).all()
-    assert tag("Accuracy/val", "relu-on-logits")[-1] < 0.9
+    assert (tag("val/Predicted/rarest", "relu-on-logits")[5:] == 0).all()
+    assert tag("val/Accuracy", "relu-on-logits")[-1] < 0.9
+with text_says("four broken runs show themselves in the first twenty steps"):
+    healthy = tag("train/Update ratio/layer 1", "healthy")[0]
+    assert (
+        tag("train/Update ratio/layer 1", "learning-rate-too-high")[0]
+        > 5 * healthy
+    )
+    assert (
+        tag("train/Update ratio/layer 1", "learning-rate-too-low")[0]
+        < healthy / 20
+    )
+    assert tag("train/Gradient/layer 1", "dead-at-start")[0] == 0
+    assert tag("train/Batch loss", "no-shuffle")[:20].max() > 1.3 * log_10
+with text_says("the other broken runs begin like the healthy one"):
+    for name in ("overfitting", "relu-on-logits", "labels-shuffled"):
+        ratio = tag("train/Update ratio/layer 1", name)[0] / healthy
+        assert 0.5 < ratio < 2
+        assert tag("train/Gradient/layer 1", name)[0] > 0
+        assert tag("train/Batch loss", name)[:20].max() < 1.1 * log_10
+with text_says(
+    "the healthy ratios lie above the rule of thumb, below ten times it"
+):
+    for layer in (1, 2, 3):
+        middle = np.median(tag(f"train/Update ratio/layer {layer}", "healthy"))
+        assert 1e-3 < middle < 1e-2
 with text_says("the healthy run predicts every class"):
-    assert (tag("Predicted/rarest", "healthy")[10:] > 0).all()
-    assert tag("Accuracy/val", "healthy")[-1] > 0.88
+    assert (tag("val/Predicted/rarest", "healthy")[10:] > 0).all()
+    assert tag("val/Accuracy", "healthy")[-1] > 0.88
 
 # %% [markdown]
+# ## What next
+#
+# - **Name runs so that you find them again**: date, what you changed, and the seed, such as
+#   `runs/2026-11-28/lr=0.001, seed=42`. The list on the left filters by a regular expression.
+# - **Log the settings that you could forget**: `writer.add_text("settings", str(settings))`, with the commit of your code.
+# - **Two optimizers may cost different times per step.** Set *Horizontal Axis* to *Relative* to compare them by the
+#   clock. The steps themselves must be whole numbers, and go up.
+# - **Sharing**: send the folder. Anyone with TensorBoard can open it; the public site tensorboard.dev no longer exists.
+# - **Another tool** is worth it when several people compare hundreds of runs, or run a search on many machines: MLflow
+#   (on your own server) or Weights & Biases (hosted). What you log stays the same.
+#
 # ## Check yourself
 #
-# **1.** The validation loss is logged with `epoch`, the training loss with `global_step`. What does TensorBoard show?
+# **1.** The training loss is logged with the number of steps, the validation loss with the number of the epoch, both
+# with the tag `Loss` and in a folder each. What does TensorBoard show?
 #
-# - a) It converts epochs to steps.
-# - b) A validation curve squeezed into the first few steps.
-# - c) An error.
+# - a) Two curves of equal width, because it converts epochs to steps.
+# - b) Two charts, one for each folder, each with an x-axis of its own.
+# - c) One chart in which validation is a stub at the left edge.
 #
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** The third argument is just a number, and 3 is drawn at 3.
+# **c.** One tag is one chart, the second number is just a number, and 3 is drawn at 3.
 # a) It cannot know how many steps there are in an epoch.
-# c) Any integer is accepted.
+# b) is what two tags would give. Then each chart would look healthy.
 # </details>
 #
 # **2.** You run the logging cell twice into the same folder with a plain `SummaryWriter`. What do you see?
 #
-# - a) The second run replaces the first.
-# - b) Two curves with two colours.
-# - c) One line that jumps back to the start.
+# - a) Two curves with two colours, of which you can switch off the older one.
+# - b) One line that jumps back to the start.
+# - c) Only the second run, since its files replace those of the first.
 #
 # <details>
 # <summary>Answer</summary>
 #
-# **c.** TensorBoard takes a folder for one run and joins its files.
-# a) Files are added, never replaced. That is why `open_run` clears the folder.
-# b) needs two folders, one per run.
+# **b.** TensorBoard takes a folder for one run and joins its files.
+# a) needs two folders, one per run.
+# c) Files are added, never replaced. That is why `open_run` deletes the old ones.
 # </details>
 #
-# **3.** The smoothed training loss falls evenly. Can a single step still have gone wrong?
+# **3.** A run of 20,000 steps is open in TensorBoard, started without options. Smoothing is 0, *Ignore outliers* is off,
+# and no leap is to be seen. Can a single step have gone wrong?
 #
-# - a) Yes: smoothing hides single points.
-# - b) No, it would show.
+# - a) Yes.
+# - b) No: with these two settings a chart shows every value that was logged.
+# - c) Only in the validation loss, which is logged per epoch.
 #
 # <details>
 # <summary>Answer</summary>
 #
-# **a.** Look at the unsmoothed values before you call a run healthy.
-# b) A spike of one step is divided among all that are averaged with it.
+# **a.** TensorBoard shows a random 1,000 of the 20,000 points, and the bad step is probably not among them.
+# b) The settings change how points are drawn, not which points the server keeps.
+# c) The validation loss has few points, so all of them are shown.
 # </details>
 #
 # **4.** The update-to-weight ratio of every layer is near $10^{-6}$, and the loss hardly moves. What do you try first?
 #
-# - a) A larger network.
-# - b) A learning rate that is larger by a factor of a hundred or so.
-# - c) More epochs.
+# - a) A larger network, which has more weights that can move.
+# - b) More epochs.
+# - c) A much larger learning rate.
 #
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** The steps are about a thousand times shorter than usual, and the learning rate sets their length.
-# a) A larger network with steps as short would stand still as well.
-# c) would get there in the end, at many times the price.
+# **c.** The steps are about a thousand times shorter than usual, and the learning rate sets their length.
+# a) A larger network whose steps are as short would not move either.
+# b) would get there in the end, at many times the cost.
 # </details>
 #
 # **5.** Training accuracy is perfect, validation accuracy is that of guessing, from the first epoch to the last.
 # Overfitting?
 #
-# - a) Yes: training is far better than validation.
-# - b) No: look at how labels and images were paired.
+# - a) No: look at how labels and images were paired.
+# - b) Yes: training is far better than validation, which is what the word means.
 # - c) No: the learning rate is too high.
 #
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** Even a network that overfits badly learns something that carries over. Guessing means that nothing did.
-# a) is what the gap suggests, but overfitting leaves the validation accuracy well above guessing.
+# **a.** Even a network that overfits badly learns something that carries over. Guessing means that nothing did.
+# b) is what the gap suggests, but overfitting leaves the validation accuracy well above guessing.
 # c) With a rate that is too high the training images would not be memorised.
 # </details>
 #
-# **6.** The histogram of a layer's gradients is a single spike at zero. What does that mean?
+# **6.** In the *Histograms* tab, a layer's gradients are a single spike at zero. What do you conclude?
 #
 # - a) The layer has finished learning.
-# - b) No gradient reaches it, so it cannot learn.
-# - c) The histogram has too few buckets.
+# - b) Nothing yet: read the histogram back.
+# - c) No gradient reaches the layer, so it cannot learn.
 #
 # <details>
 # <summary>Answer</summary>
 #
-# **b.** Something between this layer and the loss stops the gradient: dead units, or a graph that was cut.
+# **b.** Either the gradients are zero, or a few large ones have stretched the axis, as in layer B.
 # a) Gradients become small when a layer has learnt, they do not become zero.
-# c) The buckets next to zero are very narrow, so small values would still show.
+# c) is one of the two cases. In the other the layer learns as usual.
 # </details>
 #
 # ## Summary
 #
 # | the question | logged with | tab | read back with |
 # |---|---|---|---|
-# | is it still learning, and beyond its training images? | `add_scalar(tag, value, step)` | Scalars | `read_scalars` |
+# | is it still learning, and beyond its training images? | `add_scalar(tag, value, step)` | Time Series | `read_scalars` |
 # | is this the network that I meant? | `add_graph(writer, model, example)` | Graphs | – |
 # | does every layer learn? | `add_histogram(tag, tensor, step)` | Histograms | `read_histograms` |
-# | are the steps the right size? | `add_scalar` of the update-to-weight ratio | Scalars | `read_scalars` |
+# | are the steps the right size? | `add_scalar` of the update-to-weight ratio | Time Series | `read_scalars` |
 # | on what does it fail? | `add_image`, `add_figure` | Images | `read_images` |
 # | are confident answers right? | `add_pr_curve(tag, labels, probs, step)` | PR Curves | `read_pr_curves` |
 # | which settings were that? | `add_hparams(settings, metrics, run_name=".")` | HParams | `read_hparams` |
 # | what has it made of the images? | `add_projector(folder, vectors, labels, images)` | Projector | – |
 # | where does the time go? | `torch.profiler.profile` | – | `key_averages()` |
 #
-# One folder per run, opened with `open_run`; one x-axis, the steps taken; look with `tensorboard --logdir runs`.
+# One tag for what you compare, and a folder each, opened with `open_run`; one x-axis, the steps taken; smoothing 0,
+# outliers shown and all points before you call a run healthy.
 #
 # Before you open the next day, choose *Kernel → Shut Down Kernel*: until then this notebook holds on to its memory,
 # even if you close its tab. That also stops TensorBoard.
@@ -1357,6 +1678,6 @@ with text_says("the healthy run predicts every class"):
 # - TensorBoard, [Get started](https://www.tensorflow.org/tensorboard/get_started).
 # - Stanford CS231n, notes on [babysitting the learning process](https://cs231n.github.io/neural-networks-3/#baby), with the
 #   rule of thumb for the update-to-weight ratio.
-# - Andrej Karpathy, [A recipe for training neural networks](http://karpathy.github.io/2019/04/25/recipe/).
+# - Andrej Karpathy, [A recipe for training neural networks](https://karpathy.github.io/2019/04/25/recipe/).
 # - Smilkov and others (2016), [Embedding Projector](https://arxiv.org/abs/1611.05469).
 # - PyTorch, [`torch.profiler`](https://docs.pytorch.org/docs/stable/profiler.html).

@@ -68,7 +68,7 @@ from nnweek.checks.day32 import (
     train_one_epoch,
 )
 from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
-from nnweek.checks.day34 import diagnose, update_ratio
+from nnweek.checks.day34 import diagnose, read_chart, update_ratio
 from nnweek.checks.verdict import Listing, Progress, Verdict
 
 __all__ = [
@@ -102,6 +102,7 @@ __all__ = [
     "or_solution",
     "progress",
     "read_autograd",
+    "read_chart",
     "relu_grad",
     "seeded_loader",
     "sgd_step",

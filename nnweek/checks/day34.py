@@ -1,4 +1,4 @@
-"""The exercises of Day 34: the length of a step, and *Diagnose this run*."""
+"""The exercises of Day 34: the length of a step, a chart to read, and *Diagnose this run*."""
 
 import difflib
 import re
@@ -300,39 +300,39 @@ _LOOKS_LIKE = {
 # Hints on a run with that cause, from general to direct.
 _RUN_HINTS = {
     "dead-at-start": (
-        "Look at `Gradient/layer 1` and `Dead units`, at step 0.",
+        "Look at `train/Gradient/layer 1` and `val/Dead units`, at step 0.",
         "What is the gradient of a unit that is 0 for every image? What can change, then?",
     ),
     "healthy": (
         "Go through its curves one by one: does any of them look odd?",
-        "Each fault shows in at least one curve. Compare this run's losses, `Dead units` and "
-        "`Predicted/rarest` with those of the other runs: where does it show?",
+        "Each fault shows in at least one curve. Compare this run's losses, `val/Dead units` and "
+        "`val/Predicted/rarest` with those of the other runs: where does it show?",
     ),
     "labels-shuffled": (
-        "Compare `Accuracy/val` with `Accuracy/train`. What would guessing give?",
+        "Compare `val/Accuracy` with `train/Accuracy`. What would guessing give?",
         "What it learnt works only on the images that it has seen. What must be wrong with the data "
         "it learnt from?",
     ),
     "learning-rate-too-high": (
-        "Look at `Update ratio/layer 1` at step 0, and at the first twenty values of `Loss/step`.",
+        "Look at `train/Update ratio/layer 1` at step 0, and at the first twenty values of `train/Batch loss`.",
         "A step as long as the weights wipes them out. What sets the length of a step?",
     ),
     "learning-rate-too-low": (
-        "Look at `Update ratio/layer 1` and compare it with the other runs.",
+        "Look at `train/Update ratio/layer 1` and compare it with the other runs.",
         "The gradient is there and its direction is right. What keeps the steps so short?",
     ),
     "no-shuffle": (
-        "Look at `Loss/step` closely: does it go up and down at random, or in a pattern?",
-        "Between two jumps the batch's loss falls to almost 0, and `Predicted/commonest` moves with "
+        "Look at `train/Batch loss` closely: does it go up and down at random, or in a pattern?",
+        "Between two jumps the batch's loss falls to almost 0, and `val/Predicted/commonest` moves with "
         "it. What may the images between two jumps have in common?",
     ),
     "overfitting": (
-        "Find the lowest point of `Loss/val`. What does `Accuracy/train` do from there on?",
+        "Find the lowest point of `val/Loss`. What does `train/Accuracy` do from there on?",
         "Validation is well above guessing, so the network learnt something true, and early. What "
         "is left to learn from a few images that it has seen many times?",
     ),
     "relu-on-logits": (
-        "Look at `Predicted/rarest`, from its first value to its last.",
+        "Look at `val/Predicted/rarest`, from its first value to its last.",
         "Training and validation are equally bad, so new images are not the problem. What could "
         "prevent a class from ever having the largest logit?",
     ),
@@ -455,4 +455,97 @@ diagnose = _Diagnosis(
     ),
 )
 
-EXERCISES = (update_ratio, diagnose)
+_CHART_CAUSES = ("bad-batch", "learning-rate-too-high", "no-shuffle", "overfitting")
+_NEAR = 10  # steps: as exactly as the axis of a chart can be read
+
+
+def _judge_chart(answers):
+    """Return None, or (id, what the answer shows)."""
+    if not isinstance(answers, Mapping):
+        return "wrong-type", (
+            'The answer should be a dictionary such as {"step": 100, "cause": "overfitting"}, but its '
+            f"type is {type(answers).__name__}."
+        )
+    missing = [f"`{key}`" for key in ("step", "cause") if key not in answers]
+    if missing:
+        return "wrong-type", f"The dictionary has no {' and no '.join(missing)}."
+    step, cause = answers["step"], answers["cause"]
+    if not isinstance(step, (int, float, np.number)) or isinstance(step, bool):
+        return "wrong-type", f"`step` should be a number, but its type is {type(step).__name__}."
+    if not isinstance(cause, str):
+        return "wrong-type", f"`cause` should be a string, but its type is {type(cause).__name__}."
+    distance = abs(step - faulty_runs.SPOILED_STEP)
+    if not distance <= _NEAR:  # also if it is NaN
+        found = f"You gave step {step:g}."
+        if step <= 2 * faulty_runs.EVERY:
+            return "start-of-the-run", found
+        if step > faulty_runs.STEPS:
+            return "off-the-axis", found
+        return ("nearby" if distance <= 5 * _NEAR else "wrong"), found
+    known = _spelled(cause, _CHART_CAUSES)
+    if known not in _CHART_CAUSES:
+        return "wrong", f"`{cause}` is not on the list of causes{_suggestion(known, _CHART_CAUSES)}"
+    return None if known == "bad-batch" else (known, f"Step {step:g} is right.")
+
+
+read_chart = Question(
+    name="read_chart",
+    day=34,
+    signature="read_chart(answers)",
+    task='takes a dictionary with the keys "step" (at which the loss leaps) and "cause" (one of '
+    f"{', '.join(_CHART_CAUSES)})",
+    judge=_judge_chart,
+    mistakes=(
+        Mistake(
+            "start-of-the-run",
+            "There the network has hardly learnt anything, so every run has a high loss. The leap "
+            "comes later, when the loss is already low.",
+            "Is *Ignore outliers in chart scaling* off, and the smoothing 0? Does one point later "
+            "in the run then stand above all others?",
+            "Look for the highest point of `Batch loss` in the second half of the run.",
+        ),
+        Mistake(
+            "off-the-axis",
+            "The run has fewer steps than that.",
+            "What does the x-axis of the chart show: *Step*, *Relative* or *Wall*?",
+            "Set *Horizontal Axis* to *Step*, and read the axis below the leap.",
+        ),
+        Mistake(
+            "nearby",
+            "That is close, but more than ten steps away from the leap.",
+            "Are you reading the chart of `Batch loss`, which has a point for every step? `Loss` has "
+            "one every twenty steps.",
+            "Drag the mouse across the leap to enlarge that part of the chart; point at it, and "
+            "TensorBoard shows the step.",
+        ),
+        Mistake(
+            "learning-rate-too-high",
+            "Steps that are too long would damage the network, so the batches after the leap would be "
+            "bad as well, and so would the validation loss.",
+            "How high is the loss of the next batch? And `Loss` of `oak/val`, at the next point?",
+            "The loss of a batch is computed before the step on it. So what is unusual at the leap: "
+            "the network, or the batch?",
+        ),
+        Mistake(
+            "no-shuffle",
+            "Without shuffling, the loss would leap whenever the next class begins, again and again.",
+            "How many leaps are there in the run?",
+            "There is one. What happened once, and only in that step?",
+        ),
+        Mistake(
+            "overfitting",
+            "Overfitting comes on slowly, and shows in the validation loss while the training loss "
+            "falls.",
+            "Does the validation loss turn? And how many steps does the leap last?",
+            "It lasts one step and is in the training loss. What is different in every step?",
+        ),
+    ),
+    hints=(
+        "Set the smoothing to 0 and switch *Ignore outliers in chart scaling* off: what appears in "
+        "`Batch loss`?",
+        "For the cause, compare the leap with what follows: is the next batch bad, too? Did the "
+        "validation loss change?",
+    ),
+)
+
+EXERCISES = (update_ratio, read_chart, diagnose)

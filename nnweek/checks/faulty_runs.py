@@ -1,6 +1,8 @@
 """Training runs with injected faults, logged for *Diagnose this run* (Day 34)."""
 
+import contextlib
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ FAULTS = {
     "relu-on-logits": {"relu_on_logits": True},
 }
 CAUSES = tuple(FAULTS)
+SPOILED_STEP = 263  # of `log_spoiled_run`: the step whose batch has wrong labels
 
 
 def true_causes():
@@ -36,14 +39,16 @@ def log_faulty_runs(data, log_dir="runs/diagnose"):
     """Train eight small networks, seven of them with an injected fault, and log them.
 
     Each run trains 784-64-64-10 for 400 batches of 32 with Adam, on the CPU. The name of its
-    folder does not reveal the cause. Every run has the same tags:
+    folder does not reveal the cause. Every folder contains two runs with the same tags in all
+    eight, `train` and `val`, so that TensorBoard draws both into one chart:
 
-    - at every step, `Loss/step`: the loss of the batch;
-    - before the first step and then every 20 steps, with the weights at that moment:
-      `Loss/…` and `Accuracy/…` on up to 1,000 of the training images (`train`) and on the
-      validation images (`val`); `Gradient/layer …`, the norm of each weight matrix's gradient
-      in the next step; `Update ratio/layer …`, the norm of that step divided by the norm of
-      the weights; `Dead units`, the share of hidden units that are 0 for every validation
+    - in `train`, at every step: `Batch loss`;
+    - in both, before the first step and then every 20 steps, with the weights at that moment:
+      `Loss` and `Accuracy`, on up to 1,000 of the training images and on the validation images;
+    - in `train`, as often: `Gradient/layer …`, the norm of each weight matrix's gradient in the
+      next step; and `Update ratio/layer …`, the norm of that step divided by the norm of the
+      weights;
+    - in `val`, as often: `Dead units`, the share of hidden units that are 0 for every validation
       image; and `Predicted/rarest`, `Predicted/commonest`, the share of the validation images
       that get the class predicted least and most often.
 
@@ -56,17 +61,37 @@ def log_faulty_runs(data, log_dir="runs/diagnose"):
     Returns:
         The names of the runs, which are folders in `log_dir`.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # networks this small gain nothing from more threads
-    try:
+    with _one_thread():
         train, val = _images(data)
         for name, cause in progress_bar(true_causes().items(), desc="runs"):
             _run(train, val, Path(log_dir) / name, **FAULTS[cause])
+    return list(RUNS)
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """Compute with one thread: networks this small gain nothing from more."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(threads)
-    return list(RUNS)
+
+
+def log_spoiled_run(data, log_dir="runs/oak"):
+    """Train the healthy network once more, with wrong labels in a single batch, and log it.
+
+    Introduced on Day 34. It is logged with the tags of `log_faulty_runs`.
+
+    Args:
+        data: `nnweek.mnist.Digits`.
+        log_dir: the run's folder; an earlier run there is replaced.
+    """
+    with _one_thread():
+        _run(*_images(data), Path(log_dir), spoiled_step=SPOILED_STEP)
 
 
 def relative_change(before, after):
@@ -85,6 +110,7 @@ def _run(
     shuffle_labels=False,
     in_order_of_class=False,
     relu_on_logits=False,
+    spoiled_step=None,
 ):
     """Train one network and log it; each keyword is a fault."""
     import torch
@@ -116,25 +142,36 @@ def _run(
             order = torch.from_numpy(rng.permutation(len(labels)))
             yield from (in_order if in_order_of_class else order).split(BATCH)
 
-    with open_run(log_dir) as writer:
-        # The last round only logs and does not take a step.
-        for step, batch in zip(range(STEPS + 1), batches(), strict=False):
-            log_all = step % EVERY == 0
-            if log_all:
-                for tag, value in _scores(model, scored, val).items():
-                    writer.add_scalar(tag, value, step)
-            loss = nn.functional.cross_entropy(model(pixels[batch]), labels[batch])
-            writer.add_scalar("Loss/step", loss.item(), step)
-            optimizer.zero_grad()
-            loss.backward()
-            if step == STEPS:
-                break
-            before = [layer.weight.detach().clone() for layer in layers] if log_all else []
-            optimizer.step()
-            for number, (layer, old) in enumerate(zip(layers, before, strict=False), start=1):
-                change = relative_change(old, layer.weight.detach())
-                writer.add_scalar(f"Gradient/layer {number}", layer.weight.grad.norm(), step)
-                writer.add_scalar(f"Update ratio/layer {number}", change, step)
+    points = []  # written at the end: waking the writer's thread takes longer than a step
+
+    def log(part, tag, value):
+        points.append((part, tag, value, step, time.time()))
+
+    # The last round only logs and does not take a step.
+    for step, batch in zip(range(STEPS + 1), batches(), strict=False):
+        log_all = step % EVERY == 0
+        if log_all:
+            for part, scores in _scores(model, scored, val).items():
+                for tag, value in scores.items():
+                    log(part, tag, value)
+        targets = (labels[batch] + 1) % 10 if step == spoiled_step else labels[batch]
+        loss = nn.functional.cross_entropy(model(pixels[batch]), targets)
+        log("train", "Batch loss", loss.item())
+        model.zero_grad()
+        loss.backward()
+        if step == STEPS:
+            break
+        before = [layer.weight.detach().clone() for layer in layers] if log_all else []
+        optimizer.step()
+        for number, (layer, old) in enumerate(zip(layers, before, strict=False), start=1):
+            log("train", f"Gradient/layer {number}", layer.weight.grad.norm().item())
+            change = relative_change(old, layer.weight.detach())
+            log("train", f"Update ratio/layer {number}", change)
+
+    with open_run(log_dir / "train") as train_log, open_run(log_dir / "val") as val_log:
+        writers = {"train": train_log, "val": val_log}
+        for part, *point in points:
+            writers[part].add_scalar(*point)
 
 
 def _images(data):
@@ -163,22 +200,23 @@ def _images(data):
 
 
 def _scores(model, train, val):
-    """Return {tag: value} of a model in its current state."""
+    """Return {"train": {tag: value}, "val": {tag: value}} of a model in its current state."""
     import torch
     from torch import nn
 
-    scores, alive = {}, []
+    parts = {}
     with torch.no_grad():
         for part, (pixels, labels) in (("train", train), ("val", val)):
-            x = pixels
+            x, alive = pixels, []
             for module in model.net:
                 x = module(x)
-                if isinstance(module, nn.ReLU) and x.shape[1] == HIDDEN and part == "val":
+                if isinstance(module, nn.ReLU) and x.shape[1] == HIDDEN:
                     alive.append((x > 0).any(dim=0))
-            scores[f"Loss/{part}"] = nn.functional.cross_entropy(x, labels).item()
-            scores[f"Accuracy/{part}"] = (x.argmax(dim=1) == labels).float().mean().item()
+            loss = nn.functional.cross_entropy(x, labels).item()
+            correct = (x.argmax(dim=1) == labels).float().mean().item()
+            parts[part] = {"Loss": loss, "Accuracy": correct}
     shares = torch.bincount(x.argmax(dim=1), minlength=10) / len(x)
-    scores["Dead units"] = 1 - torch.cat(alive).float().mean().item()
-    scores["Predicted/rarest"] = shares.min().item()
-    scores["Predicted/commonest"] = shares.max().item()
-    return scores
+    parts["val"]["Dead units"] = 1 - torch.cat(alive).float().mean().item()
+    parts["val"]["Predicted/rarest"] = shares.min().item()
+    parts["val"]["Predicted/commonest"] = shares.max().item()
+    return parts

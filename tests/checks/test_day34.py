@@ -25,6 +25,7 @@ ANSWERS = solutions.answers()
 @pytest.fixture(autouse=True)
 def no_hints_given():
     progress_store.forget("diagnose")
+    progress_store.forget("read_chart")
     progress_store.forget("update_ratio")
 
 
@@ -337,25 +338,67 @@ def test_random_answers_pass_only_if_true(answers):
     assert bool(checks.diagnose(answers)) == (answers == ANSWERS)
 
 
+@pytest.mark.parametrize("step", [faulty_runs.SPOILED_STEP, 255.0, np.int64(272)])
+@pytest.mark.parametrize("cause", ["bad-batch", "Bad batch", "BAD_BATCH"])
+def test_chart_read_as_exactly_as_the_axis_allows_passes(step, cause):
+    assert checks.read_chart({"step": step, "cause": cause})
+    assert checks.read_chart(solutions.reading())
+    assert checks.progress().passed["read_chart"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake", "phrase"),
+    [
+        (None, "not-attempted", "Your turn"),
+        ({"step": ..., "cause": "bad-batch"}, "not-attempted", "Your turn"),
+        ({"step": 263, "cause": ...}, "not-attempted", "Your turn"),
+        (263, "wrong-type", "a dictionary"),
+        ({"step": 263}, "wrong-type", "has no `cause`"),
+        ({"step": "263", "cause": "bad-batch"}, "wrong-type", "`step` should be a number"),
+        ({"step": 263, "cause": 1}, "wrong-type", "`cause` should be a string"),
+        ({"step": 0, "cause": "bad-batch"}, "start-of-the-run", "hardly learnt anything"),
+        ({"step": -5, "cause": "bad-batch"}, "start-of-the-run", "hardly learnt anything"),
+        ({"step": 1.7e9, "cause": "bad-batch"}, "off-the-axis", "*Relative*"),
+        ({"step": 280, "cause": "bad-batch"}, "nearby", "one every twenty steps"),
+        ({"step": 340, "cause": "bad-batch"}, "wrong", "You gave step 340."),
+        ({"step": math.nan, "cause": "bad-batch"}, "wrong", "You gave step nan."),
+        ({"step": 260, "cause": "bad batches"}, "wrong", "did you mean `bad-batch`"),
+        ({"step": 260, "cause": "No shuffle"}, "no-shuffle", "How many leaps"),
+        ({"step": 260, "cause": "overfitting"}, "overfitting", "comes on slowly"),
+        (
+            {"step": 260, "cause": "learning-rate-too-high"},
+            "learning-rate-too-high",
+            "Step 260 is right.",
+        ),
+    ],
+)
+def test_chart_read_wrongly_gets_its_own_hint(answer, mistake, phrase):
+    verdict = checks.read_chart(answer)
+    assert (verdict.passed, verdict.mistake) == (False, mistake), verdict
+    assert phrase in verdict.hint
+    assert "263" not in verdict.hint.replace("step 263", "")
+    assert checks.read_chart(answer).hint != verdict.hint, "a more direct hint"
+
+
 LOG_10 = np.log(10)
 
 
 def diagnosis(curves):
     """Find the cause from the curves alone, as a reader of the figures does."""
     tags = {tag: np.array(values) for tag, (_, values) in curves.items()}
-    if (tags["Gradient/layer 1"] == 0).all() and (tags["Dead units"] == 1).all():
+    if (tags["train/Gradient/layer 1"] == 0).all() and (tags["val/Dead units"] == 1).all():
         return "dead-at-start"
-    if tags["Update ratio/layer 1"][0] > 0.5:
+    if tags["train/Update ratio/layer 1"][0] > 0.5:
         return "learning-rate-too-high"
-    if tags["Update ratio/layer 1"][0] < 2e-3:
+    if tags["train/Update ratio/layer 1"][0] < 2e-3:
         return "learning-rate-too-low"
-    if tags["Accuracy/val"][-5:].mean() < 0.2 and tags["Loss/train"][-1] < 0.8 * LOG_10:
+    if tags["val/Accuracy"][-5:].mean() < 0.2 and tags["train/Loss"][-1] < 0.8 * LOG_10:
         return "labels-shuffled"
-    if tags["Loss/step"][-100:].std() > 0.4:
+    if tags["train/Batch loss"][-100:].std() > 0.4:
         return "no-shuffle"
-    if (tags["Predicted/rarest"][5:] == 0).all():
+    if (tags["val/Predicted/rarest"][5:] == 0).all():
         return "relu-on-logits"
-    if tags["Accuracy/train"][-1] == 1 and tags["Loss/val"][-1] > tags["Loss/val"].min() + 0.02:
+    if tags["train/Accuracy"][-1] == 1 and tags["val/Loss"][-1] > tags["val/Loss"].min() + 0.02:
         return "overfitting"
     return "healthy"
 
@@ -367,15 +410,29 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("diagnose")
     before = torch.get_rng_state(), torch.get_num_threads()
     names = faulty_runs.log_faulty_runs(load_mnist(), folder)
+    faulty_runs.log_spoiled_run(load_mnist(), folder / "oak")
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
     patch.undo()
-    return {name: read_scalars(folder / name) for name in names}
+    return {name: read_scalars(folder / name) for name in [*names, "oak"]}
 
 
 @pytest.mark.slow
 def test_every_injected_fault_shows_in_its_curves(runs):
-    assert {run: diagnosis(curves) for run, curves in runs.items()} == ANSWERS
+    assert {run: diagnosis(runs[run]) for run in ANSWERS} == ANSWERS
+
+
+@pytest.mark.slow
+def test_spoiled_batch_shows_in_its_step_only(runs):
+    losses = np.array(runs["oak"]["train/Batch loss"][1])
+    step = faulty_runs.SPOILED_STEP
+    assert losses.argmax() == step
+    assert losses[step] > 5 * losses[step + 1 : step + 4].max()
+    assert losses[step] > 2 * losses[:step].max()
+    healthy = runs[next(run for run, cause in ANSWERS.items() if cause == "healthy")]
+    np.testing.assert_array_equal(losses[:step], healthy["train/Batch loss"][1][:step])
+    after, before = (dict(zip(*runs["oak"]["val/Loss"], strict=True))[k] for k in (280, 260))
+    assert after < 2 * before
 
 
 @pytest.mark.slow
@@ -386,8 +443,8 @@ def test_runs_have_the_same_tags_and_steps(runs):
         for tag, (steps, values) in curves.items():
             assert steps == first[tag][0]
             assert np.isfinite(values).all(), tag
-    assert first["Loss/step"][0] == list(range(faulty_runs.STEPS + 1))
-    assert first["Loss/val"][0] == list(range(0, faulty_runs.STEPS + 1, faulty_runs.EVERY))
+    assert first["train/Batch loss"][0] == list(range(faulty_runs.STEPS + 1))
+    assert first["val/Loss"][0] == list(range(0, faulty_runs.STEPS + 1, faulty_runs.EVERY))
 
 
 @pytest.mark.slow
@@ -397,21 +454,21 @@ def test_curves_show_what_the_page_says(runs):
     def of(cause, tag):
         return np.array(curves[cause][tag][1])
 
-    assert np.abs(of("dead-at-start", "Loss/val") - LOG_10).max() < 0.05
-    assert of("learning-rate-too-high", "Loss/step")[:20].max() > 1.5 * LOG_10
-    assert of("learning-rate-too-high", "Dead units")[-1] > 0.3
-    assert of("labels-shuffled", "Loss/val")[-1] > of("labels-shuffled", "Loss/val")[0] + 0.4
-    assert of("overfitting", "Accuracy/val")[-1] > 0.4
-    slow = of("learning-rate-too-low", "Loss/val")
+    assert np.abs(of("dead-at-start", "val/Loss") - LOG_10).max() < 0.05
+    assert of("learning-rate-too-high", "train/Batch loss")[:20].max() > 1.5 * LOG_10
+    assert of("learning-rate-too-high", "val/Dead units")[-1] > 0.3
+    assert of("labels-shuffled", "val/Loss")[-1] > of("labels-shuffled", "val/Loss")[0] + 0.4
+    assert of("overfitting", "val/Accuracy")[-1] > 0.4
+    slow = of("learning-rate-too-low", "val/Loss")
     line = np.polyval(np.polyfit(np.arange(len(slow)), slow, 1), np.arange(len(slow)))
     assert np.abs(slow - line).max() < 0.05
     assert slow[-1] < slow[0] - 0.05
     for cause in faulty_runs.CAUSES:
         if cause != "dead-at-start":
-            assert of(cause, "Gradient/layer 1")[0] > 0
-            assert of(cause, "Dead units")[0] < 0.3
-    assert of("healthy", "Loss/val")[-1] == min(of(c, "Loss/val")[-1] for c in faulty_runs.CAUSES)
-    assert (of("healthy", "Predicted/rarest")[10:] > 0).all()
+            assert of(cause, "train/Gradient/layer 1")[0] > 0
+            assert of(cause, "val/Dead units")[0] < 0.3
+    assert of("healthy", "val/Loss")[-1] == min(of(c, "val/Loss")[-1] for c in faulty_runs.CAUSES)
+    assert (of("healthy", "val/Predicted/rarest")[10:] > 0).all()
 
 
 def test_names_of_runs_do_not_reveal_the_cause():

@@ -117,6 +117,11 @@ SETTINGS = {
         "the band its 95 % interval": "a confidence level",
         "seed by seed, with its 95 % interval": "a confidence level",
     },
+    34: {
+        "*Smoothing* starts at 0.6": "a default of TensorBoard",
+        "more than 1,000 points, TensorBoard shows a random 1,000 of them": "another default",
+        "a random 1,000 of the 20,000 points": "an invented run, in an answer",
+    },
     35: {
         "0.1 points above yours": "an invented difference, in a question",
         '"99 % sure"': "an invented confidence, in a question",

@@ -61,7 +61,7 @@ def test_same_seed_gives_the_same_bits_in_every_process():
 KILLS = '''
 import os, random, resource, signal, sys
 import torch
-from nnweek.tracking import open_run, read_scalars
+from nnweek.tracking import read_scalars
 from support.training import adam, curves, make_data, run_fit, with_dropout
 
 torch.set_num_threads(1)
@@ -73,8 +73,7 @@ def train(epochs, **options):
     history, *states = run_fit(data, with_dropout, adam, epochs=epochs, progress=False, **options)
     return repr((curves(history), states))
 
-with open_run(f"{folder}/warm-up") as writer:  # imports here spare each child the import
-    train(1, writer=writer)
+train(1, log_dir=f"{folder}/warm-up")  # imports here spare each child the import
 
 def in_a_child(name, prepare=lambda: None):
     """Train, or resume; return how the process ended. It writes its result to a file."""
@@ -84,9 +83,9 @@ def in_a_child(name, prepare=lambda: None):
         try:
             torch.manual_seed(os.getpid())
             prepare()
-            with open_run(f"{folder}/{name}/log") as writer:
-                result = train(EPOCHS, checkpoint=f"{folder}/{name}/state.pt", writer=writer)
-            with open(f"{folder}/{name}/result", "w") as file:
+            at = f"{folder}/{name}"
+            result = train(EPOCHS, checkpoint=f"{at}/state.pt", log_dir=f"{at}/log")
+            with open(f"{at}/result", "w") as file:
                 file.write(result)
             code = 0
         finally:

@@ -8,6 +8,7 @@ import os
 import re
 import runpy
 import shlex
+import urllib.request
 from types import SimpleNamespace
 
 import nbformat
@@ -19,6 +20,8 @@ from nbclient import NotebookClient
 
 from nnweek.models import MNISTMLP
 from nnweek.tracking import (
+    ALL_SCALARS,
+    PARTS,
     PICTURES,
     add_graph,
     add_projector,
@@ -66,9 +69,24 @@ def test_second_run_replaces_only_the_first(tmp_path):
     with open_run(tmp_path) as writer:
         writer.add_scalar("Loss", 2.0, 1)
 
-    assert read_scalars(tmp_path) == {"Loss": ([1], [2.0])}
     assert len(event_files(tmp_path)) == 1
     assert all(path.read_text() == "keep me" for path in others)
+    (tmp_path / "adam" / "events.out.tfevents.1").unlink()
+    assert read_scalars(tmp_path) == {"Loss": ([1], [2.0])}
+
+
+def test_runs_inside_a_folder_are_read_with_their_folder_in_the_tag(tmp_path):
+    for place, value in [("train", 1.0), ("val", 2.0), (".", 3.0)]:
+        with open_run(tmp_path / "mine" / place) as writer:
+            writer.add_scalar("Loss", value, 7)
+    (tmp_path / "mine" / "notes").mkdir()
+
+    assert read_scalars(tmp_path / "mine") == {
+        "Loss": ([7], [3.0]),
+        "train/Loss": ([7], [1.0]),
+        "val/Loss": ([7], [2.0]),
+    }
+    assert read_scalars(tmp_path / "mine" / "val") == {"Loss": ([7], [2.0])}
 
 
 def test_long_runs_are_read_back_completely(tmp_path):
@@ -260,8 +278,8 @@ def test_screenshot_has_a_caption(monkeypatch):
     assert "taken on" in caption.data
     assert (whole.alt, part.alt) == ("TensorBoard, scalars", "TensorBoard, graphs")
     width, height = (int.from_bytes(part.data[at : at + 4], "big") for at in (16, 20))
-    assert width < 700, "a phone shows all of it"
-    assert height < 757
+    assert width < 2 * 700, "a phone shows all of it"
+    assert height < 2 * 757
     assert linked.data.startswith(caption.data), "the same caption, and a link to the whole page"
     assert (ROOT / linked.data.split("/blob/main/")[1].rstrip(").")).is_file()
     with pytest.raises(ValueError, match="scalars"):
@@ -272,24 +290,72 @@ def test_screenshots_are_small_and_dated():
     from PIL import Image
 
     taken = sorted(PICTURES.glob("*.png"))
-    assert [path.stem for path in taken] == ["graphs", "histograms", "projector", "scalars"]
+    assert {path.stem for path in taken} == PARTS.keys() | {"scalars"}
     for path in taken:
-        assert path.stat().st_size < 100_000
+        assert path.stat().st_size < 120_000
         with Image.open(path) as picture:
-            assert picture.width <= 1400
+            assert picture.width == 2 * 1280
             assert re.search(
                 r"TensorBoard \d+\.\d+\.\d+ .*taken on \d+ \w+ 20\d\d", picture.info["Description"]
             )
 
 
-def test_folder_name_cannot_become_an_option(monkeypatch):
-    """Such as one that would serve other machines."""
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """The arguments with which TensorBoard would be started in a notebook."""
+    arguments = []
     notebook = importlib.import_module("tensorboard.notebook")  # not its lazy proxy
-    monkeypatch.setattr(notebook, "start", started.append)
+    monkeypatch.setattr(notebook, "start", arguments.append)
     monkeypatch.setattr("tensorboard.notebook", notebook)
+    for name in ("TENSORBOARD_BINARY", "TENSORBOARD_PROXY_URL", "JUPYTERHUB_SERVICE_PREFIX"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    return arguments
+
+
+def test_folder_name_cannot_become_an_option(started):
+    """Such as one that would serve other machines."""
     start_tensorboard("runs --bind_all 'x")
-    assert shlex.split(started[0]) == ["--logdir", "runs --bind_all 'x"]
+    folder = ["--logdir", "runs --bind_all 'x"]
+    assert shlex.split(started[0]) == [*folder, "--samples_per_plugin", ALL_SCALARS]
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "tensorboard.exe"])
+def test_executable_beside_python_is_found(name, started, tmp_path, monkeypatch):
+    """On Windows it has a suffix."""
+    (tmp_path / name).touch()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    start_tensorboard()
+    assert os.environ["TENSORBOARD_BINARY"] == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}, "/user/ada/proxy/%PORT%/"),
+        ({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/", "TENSORBOARD_PROXY_URL": "mine"}, "mine"),
+    ],
+)
+def test_tensorboard_on_a_hub_is_shown_through_its_proxy(given, expected, started, monkeypatch):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    start_tensorboard()
+    assert os.environ.get("TENSORBOARD_PROXY_URL") == expected
+
+
+@pytest.mark.slow
+def test_tensorboard_keeps_a_thousand_points_unless_asked_for_more(pictures, tmp_path):
+    with open_run(tmp_path / "runs" / "long") as writer:
+        for step in range(1200):
+            writer.add_scalar("Loss", 1.0, step)
+    kept = []
+    for options in ([], ["--samples_per_plugin", ALL_SCALARS]):
+        with pictures.tensorboard(tmp_path / "runs", *options) as address:
+            page = f"{address}/data/plugin/scalars/scalars?run=long&tag=Loss"
+            with urllib.request.urlopen(page, timeout=60) as answer:
+                kept.append(len(json.load(answer)))
+    assert kept == [1000, 1200]
 
 
 @pytest.mark.slow

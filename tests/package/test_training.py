@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nnweek.distributed import Share
-from nnweek.tracking import open_run, read_scalars
+from nnweek.tracking import read_scalars
 from nnweek.training import accuracy, evaluate, fit, train_one_epoch
 from support.training import (
     CLASSES,
@@ -209,37 +209,37 @@ def test_fit_alternates_training_and_evaluation(data):
     assert all(seconds > 0 for seconds in history.seconds)
 
 
-@pytest.mark.parametrize("extra", ["writer", "progress", "no progress", "checkpoint"])
+@pytest.mark.parametrize("extra", ["log", "progress", "no progress", "checkpoint"])
 def test_logging_progress_and_checkpoints_do_not_change_training(extra, data, tmp_path):
     without = run_fit(data, with_dropout)
-    with open_run(tmp_path / "run") as writer:
-        options = {
-            "writer": {"writer": writer},
-            "progress": {"progress": True},
-            "no progress": {"progress": False},
-            "checkpoint": {"checkpoint": tmp_path / "state.pt"},
-        }
-        result = run_fit(data, with_dropout, **options[extra])
+    options = {
+        "log": {"log_dir": tmp_path / "run"},
+        "progress": {"progress": True},
+        "no progress": {"progress": False},
+        "checkpoint": {"checkpoint": tmp_path / "state.pt"},
+    }
+    result = run_fit(data, with_dropout, **options[extra])
     assert curves(result[0]) == curves(without[0])
     assert result[1:] == without[1:]
 
 
-def test_logged_curves_share_the_step_axis(data, tmp_path):
-    with open_run(tmp_path) as writer:
-        history, _, _ = run_fit(data, writer=writer)
+def test_logged_curves_share_a_tag_and_the_step_axis(data, tmp_path):
+    """TensorBoard draws runs into one chart, but never tags."""
+    history, _, _ = run_fit(data, log_dir=tmp_path)
 
     logged = read_scalars(tmp_path)
 
     expected = {
-        "Loss/train": history.train_loss,
-        "Loss/val": history.val_loss,
-        "Accuracy/train": history.train_acc,
-        "Accuracy/val": history.val_acc,
+        "train/Loss": history.train_loss,
+        "val/Loss": history.val_loss,
+        "train/Accuracy": history.train_acc,
+        "val/Accuracy": history.val_acc,
     }
     assert logged.keys() == expected.keys()
     for tag, (steps, values) in logged.items():
         assert steps == [3, 6, 9], tag
         assert values == pytest.approx(expected[tag], rel=1e-6), tag
+    assert read_scalars(tmp_path / "train").keys() == read_scalars(tmp_path / "val").keys()
 
 
 @pytest.mark.skipif("TQDM_DISABLE" in os.environ, reason="TQDM_DISABLE hides every bar")
