@@ -601,18 +601,6 @@ Markdown(
 # %% tags=["remove-cell"]
 with text_says("both networks read digits"):
     assert min(final.values()) > (0.4 if data.is_stand_in else 0.96)
-    results.record(
-        "optimizer_validation_accuracy",
-        final,
-        dataset=data.name,
-        day=33,
-        settings={
-            "seed": SEED,
-            "epochs": EPOCHS,
-            "lr": RATES,
-            "batch_size": BATCH_SIZE,
-        },
-    )
 with text_says("Adam's validation loss starts lower"):
     assert runs["Adam"][1][0] < runs["SGD"][1][0]
 

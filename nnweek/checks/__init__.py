@@ -22,7 +22,7 @@ that Day 34 diagnoses, and `progress_store` keeps what has passed.
 import inspect
 
 from nnweek._console import printable
-from nnweek.checks import day29, day30, day31, day32, day33, day34, progress_store, solutions
+from nnweek.checks import day29, day30, day31, day32, day33, day34, day35, progress_store, solutions
 from nnweek.checks.day29 import (
     backward,
     backward3,
@@ -69,6 +69,7 @@ from nnweek.checks.day32 import (
 )
 from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
 from nnweek.checks.day34 import diagnose, read_chart, update_ratio
+from nnweek.checks.day35 import my_idea
 from nnweek.checks.verdict import Listing, Progress, Verdict
 
 __all__ = [
@@ -97,6 +98,7 @@ __all__ = [
     "lr_sweep",
     "mlp",
     "momentum_step",
+    "my_idea",
     "normalize",
     "numerical_gradient",
     "or_solution",
@@ -122,7 +124,7 @@ __all__ = [
     "wrong_rung",
 ]
 
-_DAYS = (day29, day30, day31, day32, day33, day34)
+_DAYS = (day29, day30, day31, day32, day33, day34, day35)
 EXERCISES = {exercise.name: exercise for day in _DAYS for exercise in day.EXERCISES}
 
 

@@ -14,6 +14,7 @@ _WITH_TORCH = (
     "evaluate",
     "fit_temperature",
     "mlp",
+    "my_idea",
     "seeded_loader",
     "to_tensors",
     "train_one_epoch",

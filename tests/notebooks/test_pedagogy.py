@@ -123,6 +123,8 @@ SETTINGS = {
         "a random 1,000 of the 20,000 points": "an invented run, in an answer",
     },
     35: {
+        "Seven intervals of 95 %": "a confidence level",
+        "the 95 % interval of one idea": "a confidence level",
         "0.1 points above yours": "an invented difference, in a question",
         '"99 % sure"': "an invented confidence, in a question",
         "Adam minus SGD is +0.1 points, interval −0.1 to +0.3.": "invented, in a question",
