@@ -95,20 +95,19 @@ def main():
     names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.exists() else []
     ratios = [one / other for one, other in pairs]
     ours = evaluate(model, val_loader, torch.nn.CrossEntropyLoss())[1]
+    start = compiling / statistics.median(pair[1] for pair in pairs)
     row = [
         f"{(names or [platform.processor()])[0]}, {torch.backends.cpu.get_cpu_capability()}",
         datetime.date.today().isoformat(),
-        jax.__version__,
-        torch.__version__.split("+")[0],
+        f"JAX {jax.__version__}, PyTorch {torch.__version__.split('+')[0]}",
         f"{statistics.median(ratios):.2f}",
         f"{ROUNDS} pairs, {min(ratios):.2f} to {max(ratios):.2f}",
-        f"{(answers == y).mean():.1%}",
-        f"{ours:.1%}",
+        f"{start:.1f} epochs",
+        f"{(answers == y).mean():.1%} and {ours:.1%}",
     ]
     with Path(__file__).with_suffix(".csv").open("a", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerow(row)
     print(row)
-    print(f"compiling took {compiling / statistics.median(pair[1] for pair in pairs):.1f} epochs")
 
 
 if __name__ == "__main__":

@@ -49,11 +49,13 @@ def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     return w - lr * m_hat / (v_hat**0.5 + eps), m, v
 
 
-def adamw_step(w, g, m, v, t, lr=0.001, weight_decay=0.01):
+def adamw_step(
+    w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01
+):  # fmt: skip
     """One step of AdamW: shrink the weights, then take Adam's step. Introduced on Day 33.
 
     Args:
-        w, g, m, v, t, lr: as in `adam_step`.
+        w, g, m, v, t, lr, beta1, beta2, eps: as in `adam_step`.
         weight_decay: the fraction of w that is subtracted, times lr.
 
     Returns:
@@ -61,7 +63,7 @@ def adamw_step(w, g, m, v, t, lr=0.001, weight_decay=0.01):
 
     Source: Loshchilov and Hutter (2019), *Decoupled weight decay regularization*.
     """
-    return adam_step(w - lr * weight_decay * w, g, m, v, t, lr)
+    return adam_step(w - lr * weight_decay * w, g, m, v, t, lr, beta1, beta2, eps)
 
 
 # Each optimizer's number of state arrays per parameter, and its step:

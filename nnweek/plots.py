@@ -39,7 +39,7 @@ SERIES = {
     "training": 0, "validation": 1, "test": 2,
     "SGD": 0, "Momentum": 1, "Adam": 2,
     "ReLU": 0, "sigmoid": 1, "tanh": 2,
-    "constant": 0, "warm-up": 1, "cosine": 2, "OneCycle": 3,
+    "warm-up": 3, "cosine": 4, "OneCycle": 5,
     "one-sided": 0, "centred": 1, "float64": 0, "float32": 1,
 }  # fmt: skip
 TITLE_LETTERS = 52  # in one line of a figure's width

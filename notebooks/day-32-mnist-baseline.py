@@ -199,7 +199,7 @@ AGREEMENT = 0.71  # correlation of two networks' mistakes, see *Another seed*
 scale = 1 / AGREEMENT - 1  # of the beta distribution with that correlation
 
 best, typical = [], []
-for _ in range(300):
+for _ in range(200):
     hard = rng.beta(
         (1 - TRUE_ACCURACY) * scale, TRUE_ACCURACY * scale, N_VALIDATION
     )
@@ -217,7 +217,7 @@ optimism_alone = 100 * (alone.max(axis=1).mean() / N_VALIDATION - TRUE_ACCURACY)
 Markdown(
     f"All {NETWORKS} are right for {TRUE_ACCURACY:.0%} of all images. On "
     f"{N_VALIDATION:,} of them, the best shows **{optimism:.2f} points** more than "
-    "it is worth, on average over 300 repetitions. The difference is luck. With "
+    "it is worth, on average over 200 repetitions. The difference is luck. With "
     "a validation set of its own for each, it would be "
     f"{optimism_alone:.2f} points: common images leave less room for luck."
 )
@@ -431,7 +431,7 @@ def milliseconds_per_batch(loader, batches=20):
 
 milliseconds_per_batch(train_loader)  # the first batches warm up
 turns = np.array(
-    [[milliseconds_per_batch(way) for way in ways.values()] for _ in range(4)]
+    [[milliseconds_per_batch(way) for way in ways.values()] for _ in range(3)]
 )
 slow, converted_once, fast = np.median(turns, axis=0)
 slowdown, slowdown_of_loader = np.median(turns[:, :2] / turns[:, 2:], axis=0)
@@ -543,7 +543,7 @@ with text_says("preparing images one by one outweighs all other stages"):
 
 # %% tags=["hide-input"]
 turns = []
-for _ in progress_bar(range(5), desc="turns"):
+for _ in progress_bar(range(3), desc="turns"):
     turn = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -1954,11 +1954,12 @@ def difference(one, other, n=n_test, n_other=10_000):
 
 
 larger = [hidden for hidden in PAPERS if hidden != SMALLEST]
-MORE_EPOCHS = 6  # for one more run, which is used further down
-jobs = [(build(h, nn.ReLU), "ours", best_rate["ours"], 2) for h in larger] + [
+MORE_EPOCHS = 4  # for one more run, which is used further down
+jobs = [
     (build(SMALLEST, nn.Tanh), "all three", best_rate["all three"], MORE_EPOCHS)
 ]
-*runs, longer = in_parallel(trained, *zip(*jobs, strict=True))
+jobs += [(build(h, nn.ReLU), "ours", best_rate["ours"], 2) for h in larger]
+longer, *runs = in_parallel(trained, *zip(*jobs, strict=True))
 shape_hits = {SMALLEST: hits["ours", best_rate["ours"]]}
 shape_hits |= {h: run[1] for h, run in zip(larger, runs, strict=True)}
 theirs, ours, gaps = {}, {}, {}

@@ -490,7 +490,7 @@ def recipe(lr, optimizer=SGD, network=perceptron, one_cycle=False, **options):
 def train(built, loader, seed, augment=None, epochs=epochs, show=None):
     network, optimizer, schedule = built
     generator = generator_of(seed)
-    network.train()
+    network.to(device).train()
     for _ in progress_bar(range(epochs), desc="epochs", show=show):
         for images, labels in loader:
             if augment:

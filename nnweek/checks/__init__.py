@@ -67,7 +67,14 @@ from nnweek.checks.day32 import (
     split,
     train_one_epoch,
 )
-from nnweek.checks.day33 import adam_step, lr_sweep, momentum_step
+from nnweek.checks.day33 import (
+    adam_step,
+    adamw_step,
+    lr_sweep,
+    mcnemar,
+    momentum_step,
+    paired_interval,
+)
 from nnweek.checks.day34 import diagnose, read_chart, update_ratio
 from nnweek.checks.day35 import my_idea
 from nnweek.checks.verdict import Listing, Progress, Verdict
@@ -78,6 +85,7 @@ __all__ = [
     "accumulate",
     "accuracy_interval",
     "adam_step",
+    "adamw_step",
     "backward",
     "backward3",
     "backward_deep",
@@ -96,12 +104,14 @@ __all__ = [
     "init_weights",
     "layer_backward",
     "lr_sweep",
+    "mcnemar",
     "mlp",
     "momentum_step",
     "my_idea",
     "normalize",
     "numerical_gradient",
     "or_solution",
+    "paired_interval",
     "progress",
     "read_autograd",
     "read_chart",

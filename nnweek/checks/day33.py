@@ -1,4 +1,4 @@
-"""The exercises of Day 33: two optimizers' steps by hand, and a fair search for learning rates.
+"""The exercises of Day 33: three optimizers' steps, a fair search, and two tests of a difference.
 
 The keyword-only arguments of a right answer are the steps that its mistakes replace.
 """
@@ -893,6 +893,561 @@ adam_step = Exercise(
 )
 
 
+# AdamW is Adam with one more line, so it shares Adam's mistakes. Their example lines are those of
+# another solution, and left out.
+_ADAM_MISTAKES = tuple(
+    replace(mistake, slip=()) for mistake in adam_step.mistakes if mistake.id != "wrong"
+)
+
+
+def _shrink(w, lr, decay):
+    return w - lr * decay * w
+
+
+def _unchanged(w, lr, decay):
+    return w
+
+
+def _adamw_step(
+    w,
+    g,
+    m,
+    v,
+    t,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weight_decay,
+    *,
+    shrink=_shrink,
+    gradient=lambda g, w, decay: g,
+    after=lambda new, w, lr, decay, below: new,
+    **adam,
+):
+    g = gradient(g, w, weight_decay)
+    shrunk = shrink(w, lr, weight_decay)
+    new, m, v = _adam_step(shrunk, g, m, v, t, lr, beta1, beta2, eps, **adam)
+    below = (v / (1 - beta2**t)) ** 0.5 + eps
+    return after(new, w, lr, weight_decay, below), m, v
+
+
+def _adamw_probes():
+    # A decay of 0.01 is what a function may contain in place of its argument.
+    for probe, decay in zip(_adam_probes(), (0.5, 0.7, 0.6, 0.4), strict=True):
+        args = (*probe.args, decay)
+        yield replace(probe, args=args, context=probe.context | {"weight_decay": decay})
+
+
+_DECAY = "w = w - lr * weight_decay * w"
+
+adamw_step = Exercise(
+    name="adamw_step",
+    day=33,
+    signature="adamw_step(w, g, m, v, t, lr, beta1, beta2, eps, weight_decay)",
+    task="returns (w, m, v) after step t of AdamW: the weight shrinks by the fraction "
+    "lr · weight_decay, and then takes Adam's step with the gradient g",
+    right=_adamw_step,
+    outputs=("w", "m", "v"),
+    probes=_adamw_probes,
+    may_change=("w", "m", "v"),
+    adapters=_ADAPTERS,
+    mistakes=(
+        Mistake(
+            "coupled",
+            "The decay was added to the gradient, so it went into m and v and was divided by √v̂. "
+            "That is Adam with an L2 penalty. AdamW *decouples* the two.",
+            "A weight has large gradients. By what is its decay divided in your function?",
+            "Leave g as it is. Subtract lr · weight_decay · w from the weight itself.",
+            variants=(
+                {"shrink": _unchanged, "gradient": lambda g, w, decay: g + decay * w},
+                {"gradient": lambda g, w, decay: g + decay * w},  # and decoupled as well
+            ),
+            finding=SOME_RIGHT,
+            slip=(_DECAY, "g = g + weight_decay * w"),
+        ),
+        Mistake(
+            "coupled",
+            "The decay was added to m̂, so it was divided by √v̂ with it: a weight with large "
+            "gradients is hardly decayed at all.",
+            "Two weights are equal, and one has gradients ten times as large. Do both shrink by "
+            "the same fraction in your function?",
+            "The decay stands outside of the quotient: subtract lr · weight_decay · w from the "
+            "weight itself.",
+            variants=(
+                {
+                    "shrink": _unchanged,
+                    "after": lambda new, w, lr, decay, below: new - lr * decay * w / below,
+                },
+            ),
+            finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "no-decay",
+            "This is Adam's step: the weight has not been decayed.",
+            "If every gradient were 0, what should happen to a weight?",
+            "Shrink the weight first, by the fraction lr · weight_decay.",
+            variants=({"shrink": _unchanged},),
+            finding=SOME_RIGHT,
+            slip=(_DECAY, "pass"),
+        ),
+        Mistake(
+            "decay-without-lr",
+            "The weight shrank by weight_decay alone. PyTorch's AdamW multiplies the decay by the "
+            "learning rate, so that a schedule reduces both.",
+            "If lr were 0, should this step change the weight?",
+            "The fraction is the product of the two: lr · weight_decay.",
+            variants=({"shrink": lambda w, lr, decay: w - decay * w},),
+            finding=SOME_RIGHT,
+            slip=("w - lr * weight_decay * w", "w - weight_decay * w"),
+        ),
+        Mistake(
+            "lr-twice",
+            "The learning rate is applied to the decay twice.",
+            "If lr were half as large, by what factor should the decay of one step become smaller?",
+            "The fraction is lr · weight_decay, with one lr.",
+            variants=({"shrink": lambda w, lr, decay: w - lr * lr * decay * w},),
+            finding=SOME_RIGHT,
+            slip=("w - lr * weight_decay * w", "w - lr * lr * weight_decay * w"),
+        ),
+        Mistake(
+            "decays-after",
+            "The decay came last, so it shrank Adam's step as well. AdamW decays the weight that "
+            "it was given.",
+            "Which w should be multiplied by 1 − lr · weight_decay: the one before Adam's step, or "
+            "the one after it?",
+            "Shrink w first, then call Adam's step with the shrunk weight.",
+            variants=(
+                {
+                    "shrink": _unchanged,
+                    "after": lambda new, w, lr, decay, below: new - lr * decay * new,
+                },
+            ),
+            finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "grows",
+            "The decay was added: at each step the weight grows.",
+            "If every gradient were 0, should a weight of 1 become larger or smaller?",
+            "Subtract lr · weight_decay · w.",
+            variants=({"shrink": lambda w, lr, decay: w + lr * decay * w},),
+            finding=SOME_RIGHT,
+            slip=("w - lr * weight_decay * w", "w + lr * weight_decay * w"),
+        ),
+        Mistake(
+            "not-proportional",
+            "The same amount was subtracted from every weight, whatever its size; negative "
+            "weights then grow.",
+            "By how much should a weight of 0 decay?",
+            "Subtract a fraction of the weight: lr · weight_decay · w.",
+            variants=(
+                {"shrink": lambda w, lr, decay: w - lr * decay},
+                {"shrink": lambda w, lr, decay: w - lr * decay * np.sign(w)},
+            ),
+            finding=SOME_RIGHT,
+            slip=("w - lr * weight_decay * w", "w - lr * weight_decay"),
+        ),
+        Mistake(
+            "typed-decay",
+            "The weight shrinks by the same fraction whatever weight_decay is passed in: the "
+            "decay is a number typed into your function.",
+            "Where does your function use `weight_decay`?",
+            "Use the argument `weight_decay`, not a number such as 0.01.",
+            variants=(
+                {"shrink": lambda w, lr, decay: w - lr * 0.01 * w},
+                {"shrink": lambda w, lr, decay: w - lr * w},
+            ),
+            finding=SOME_RIGHT,
+            slip=("w - lr * weight_decay * w", "w - lr * 0.01 * w"),
+        ),
+        *_ADAM_MISTAKES,
+    ),
+    hints=(
+        "Two lines: the weight shrinks a little, then your `adam_step` does the rest.",
+        "The weight shrinks to w − lr · weight_decay · w. Call `adam_step` with it, and with the "
+        "gradient as it is.",
+    ),
+)
+
+
+def _student(share, degrees):
+    from scipy.special import stdtrit  # comes with scikit-learn
+
+    return stdtrit(degrees, share)
+
+
+def _deviation(a, b, ddof):
+    return np.std(a - b, ddof=ddof)
+
+
+def _two_deviations(a, b, ddof):
+    return np.hypot(np.std(a, ddof=ddof), np.std(b, ddof=ddof))
+
+
+def _welch(n, a, b):
+    va, vb = np.var(a, ddof=1), np.var(b, ddof=1)
+    return (va + vb) ** 2 / (va**2 + vb**2) * (n - 1)
+
+
+def _paired_interval(
+    a,
+    b,
+    *,
+    difference=np.subtract,
+    deviation=_deviation,
+    ddof=1,
+    degrees=lambda n, a, b: n - 1,
+    share=0.975,
+    quantile=_student,
+    divisor=np.sqrt,
+    order=identity,
+):
+    n = len(a)
+    mean = difference(a, b).mean()
+    half = quantile(share, degrees(n, a, b)) * deviation(a, b, ddof) / divisor(n)
+    return order((mean, mean - half, mean + half))
+
+
+def _paired_probes():
+    rng = np.random.default_rng(38)
+    # Not five pairs: a quantile that is typed into the function would be right.
+    for n, gap in ((3, 2.5), (8, 2.0), (12, 1.5), (2, 3.0)):
+        luck = rng.standard_normal(n)
+        a = gap + luck + 0.5 * rng.standard_normal(n)
+        yield Probe((a, luck + 0.3 * rng.standard_normal(n)), {"n": n})
+
+
+paired_interval = Exercise(
+    name="paired_interval",
+    day=33,
+    signature="paired_interval(a, b)",
+    task="returns (mean, low, high): the mean of the differences a − b over n pairs, and its 95 % "
+    "interval by Student's t",
+    right=_paired_interval,
+    outputs=("mean", "low", "high"),
+    probes=_paired_probes,
+    mistakes=(
+        Mistake(
+            "unpaired",
+            "The width is that of two independent groups: the pairs were not used. What both runs "
+            "of a pair share has not cancelled.",
+            "Whose standard deviation is in your formula: that of the differences, or those of a "
+            "and of b?",
+            "Compute d = a − b first. Everything else comes from d alone.",
+            variants=(
+                {"deviation": _two_deviations},
+                {"deviation": _two_deviations, "degrees": lambda n, a, b: 2 * n - 2},
+                {"deviation": _two_deviations, "degrees": _welch},
+                {"deviation": lambda a, b, ddof: np.std(a, ddof=ddof) + np.std(b, ddof=ddof)},
+            ),
+            finding=SOME_RIGHT,
+            slip=("d.std(ddof=1)", "np.hypot(np.std(a, ddof=1), np.std(b, ddof=1))"),
+        ),
+        Mistake(
+            "normal-quantile",
+            "The quantile is that of the normal distribution, about 2 for any number of pairs. It "
+            "would be right if the deviation were known; from few pairs it is only estimated, and "
+            "the interval comes out too narrow.",
+            "From how many differences was the standard deviation estimated? Does your quantile "
+            "know?",
+            "Take Student's quantile with n − 1 degrees of freedom: `stdtrit(n - 1, 0.975)`.",
+            variants=(
+                {"quantile": lambda share, degrees: 1.959964},
+                {"quantile": lambda share, degrees: 1.96},
+                {"quantile": lambda share, degrees: 2},
+            ),
+            finding=SOME_RIGHT,
+            slip=("stdtrit(n - 1, 0.975)", "1.96"),
+        ),
+        Mistake(
+            "typed-quantile",
+            "The quantile is that of five pairs, whatever n is.",
+            "Where does 2.776 come from, and for how many pairs is it right?",
+            "Student's quantile depends on n: `stdtrit(n - 1, 0.975)`.",
+            variants=tuple(
+                {"quantile": lambda share, degrees, typed=typed: typed}
+                for typed in (2.7764451, 2.776, 2.78)
+            ),
+            finding=SOME_RIGHT,
+            slip=("stdtrit(n - 1, 0.975)", "2.776"),
+        ),
+        Mistake(
+            "n-degrees",
+            "Student's t was taken with n degrees of freedom. One of the n is used up, because the "
+            "deviation is measured from the mean of the same n differences.",
+            "From a single difference, how much can you learn about the spread?",
+            "n pairs have n − 1 degrees of freedom.",
+            variants=(
+                {"degrees": lambda n, a, b: n},
+                {"degrees": lambda n, a, b: 2 * n - 2},
+            ),
+            finding=SOME_RIGHT,
+            slip=("stdtrit(n - 1, 0.975)", "stdtrit(n, 0.975)"),
+        ),
+        Mistake(
+            "divides-by-n",
+            "The standard deviation divides the squares by n, NumPy's default. That is too small "
+            "on average, because the mean comes from the same differences.",
+            "What is `ddof` in NumPy's `std`, and what is its default?",
+            "Use `ddof=1`, which divides by n − 1.",
+            variants=({"ddof": 0},),
+            finding=SOME_RIGHT,
+            slip=("d.std(ddof=1)", "d.std()"),
+        ),
+        Mistake(
+            "no-root",
+            "The width does not shrink with √n: it says how far single differences are apart, not "
+            "how uncertain their mean is.",
+            "With four times as many pairs, how much narrower should the interval become?",
+            "Divide the standard deviation by the root of n.",
+            variants=({"divisor": one}, {"divisor": identity}),
+            finding=SOME_RIGHT,
+            slip=("np.sqrt(n)", "1"),
+        ),
+        Mistake(
+            "one-sided",
+            "This leaves 5 % on each side, so it is a 90 % interval.",
+            "If 95 % is to be inside, how much is left for each side?",
+            "Half of the 5 % lies above the interval: take the quantile at 0.975.",
+            variants=({"share": 0.95},),
+            finding=SOME_RIGHT,
+            slip=("0.975", "0.95"),
+        ),
+        Mistake(
+            "sign",
+            "The differences are b − a.",
+            "If a is higher in every pair, should the mean be positive or negative?",
+            "Subtract b from a.",
+            variants=({"difference": lambda a, b: b - a},),
+            slip=("np.asarray(a) - np.asarray(b)", "np.asarray(b) - np.asarray(a)"),
+        ),
+        Mistake(
+            "wrong",
+            "The variance stands where the standard deviation should: it has another unit, squared "
+            "points.",
+            "If all numbers were ten times as large, how much wider should the interval become?",
+            "Take the root of the variance.",
+            variants=({"deviation": lambda a, b, ddof: np.var(a - b, ddof=ddof)},),
+            finding=SOME_RIGHT,
+            slip=("d.std(ddof=1)", "d.var(ddof=1)"),
+        ),
+        Mistake(
+            "wrong",
+            "All three numbers are right, but in the wrong order.",
+            "In which order does the task ask for the three?",
+            "Return the mean first, then the lower end, then the upper one.",
+            variants=(
+                {"order": lambda r: (r[1], r[0], r[2])},
+                {"order": lambda r: (r[0], r[2], r[1])},
+                {"order": lambda r: (r[1], r[2], r[0])},
+            ),
+        ),
+        Mistake(
+            "wrong",
+            "You returned the half width, not the two ends of the interval.",
+            "Between which two numbers does the interval lie?",
+            "The ends are mean − half width and mean + half width.",
+            variants=(
+                {"order": lambda r: (r[0], r[0] - r[1], r[2] - r[0])},
+                {"order": lambda r: (r[0], r[1] - r[0], r[2] - r[0])},
+            ),
+        ),
+    ),
+    hints=(
+        "Everything comes from the differences d = a − b: their mean, their standard deviation "
+        "and their number.",
+        "The half width is Student's quantile with n − 1 degrees of freedom, times the standard "
+        "deviation of d, divided by the root of n. Return the mean, and the mean minus and plus "
+        "the half width.",
+    ),
+)
+
+
+def _disagreements(a, b):
+    return (a & ~b).sum(), (b & ~a).sum()
+
+
+def _at_most(k, n):
+    return sum(math.comb(int(n), i) for i in range(int(k) + 1)) / 2 ** int(n)
+
+
+def _by_chi_square(correction):
+    def p(x, y):
+        n = max(1, x + y)
+        statistic = max(0, abs(int(x) - int(y)) - correction) ** 2 / n
+        return math.erfc(math.sqrt(statistic / 2))
+
+    return p
+
+
+def _mcnemar(
+    hits_a,
+    hits_b,
+    *,
+    counts=_disagreements,
+    compared=lambda counts, a, b: counts,
+    trials=lambda x, y, a: x + y,
+    fewer=min,
+    tail=_at_most,
+    sides=2,
+    p_value=None,
+    cap=lambda p: min(1.0, p),
+    order=identity,
+):
+    a, b = np.asarray(hits_a, dtype=bool), np.asarray(hits_b, dtype=bool)
+    found = counts(a, b)
+    x, y = compared(found, a, b)
+    p = p_value(x, y) if p_value else sides * tail(fewer(x, y), trials(x, y, a))
+    return order((*found, cap(p)))
+
+
+def _mcnemar_probes():
+    rng = np.random.default_rng(39)
+
+    def probe(both, only_a, only_b, neither, **more):
+        a = np.repeat([True, True, False, False], [both, only_a, only_b, neither])
+        b = np.repeat([True, False, True, False], [both, only_a, only_b, neither])
+        mixed = rng.permutation(len(a))
+        return Probe((a[mixed], b[mixed]), {"only_a": only_a, "only_b": only_b}, **more)
+
+    yield probe(30, 9, 3, 8)
+    yield probe(41, 4, 11, 7)
+    yield probe(25, 2, 8, 14)
+    yield probe(40, 6, 6, 9, targets="over-one")
+    yield probe(20, 0, 0, 5, targets="over-one")
+
+
+mcnemar = Exercise(
+    name="mcnemar",
+    day=33,
+    signature="mcnemar(hits_a, hits_b)",
+    task="returns (only_a, only_b, p): how many images only the one network reads, how many only "
+    "the other, and McNemar's exact two-sided p",
+    right=_mcnemar,
+    outputs=("only_a", "only_b", "p"),
+    probes=_mcnemar_probes,
+    mistakes=(
+        Mistake(
+            "agreements",
+            "You counted the images on which the networks agree. These say nothing about which of "
+            "the two is better.",
+            "If both networks read an image, which of them does it speak for?",
+            "Count where one is right and the other wrong: `hits_a & ~hits_b`, and the reverse.",
+            variants=(
+                {"counts": lambda a, b: ((a & b).sum(), (~a & ~b).sum())},
+                {"counts": lambda a, b: ((a == b).sum(), (a != b).sum())},
+            ),
+            finding=SOME_RIGHT,
+            slip=("(hits_a & ~hits_b).sum()", "(hits_a & hits_b).sum()"),
+        ),
+        Mistake(
+            "uses-accuracies",
+            "These are the numbers of right answers of each network, or p was computed from them. "
+            "Most images are read by both, and count for neither.",
+            "Of the images that network a reads, how many does b read as well?",
+            "Count the images that only one of the two reads; p comes from these two counts alone.",
+            variants=(
+                {"counts": lambda a, b: (a.sum(), b.sum())},
+                {"counts": lambda a, b: ((~a).sum(), (~b).sum())},
+                {"compared": lambda counts, a, b: (a.sum(), b.sum())},
+                {"compared": lambda counts, a, b: ((~a).sum(), (~b).sum())},
+            ),
+            finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "one-sided",
+            "p counts only one side: results at least as far from equal in *this* direction.",
+            "Before you looked, could the other network have been ahead as well?",
+            "Double the probability of the smaller count or fewer.",
+            variants=({"sides": 1},),
+            finding=SOME_RIGHT,
+            slip=("2 * at_most", "at_most"),
+        ),
+        Mistake(
+            "chi-square",
+            "This p comes from the χ² approximation of McNemar's test. With many disagreements it "
+            "is close to the exact one; here the exact p was asked for, which needs no such "
+            "condition.",
+            "With 12 disagreements, how many values can the smaller count have? Is a smooth curve "
+            "a good description of it?",
+            "Add up the probabilities of a fair coin: `math.comb(n, k) / 2**n` for every k up to "
+            "the smaller count.",
+            variants=({"p_value": _by_chi_square(0)}, {"p_value": _by_chi_square(1)}),
+            finding=SOME_RIGHT,
+        ),
+        Mistake(
+            "not-the-tail",
+            "This is the probability of exactly these counts. p is the probability of a result at "
+            "least as far from equal.",
+            "With many images every single result is improbable. Which other results would have "
+            "been even stronger evidence?",
+            "Sum over every k from 0 to the smaller count.",
+            variants=({"tail": lambda k, n: math.comb(int(n), int(k)) / 2 ** int(n)},),
+            finding=SOME_RIGHT,
+            slip=(
+                "sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))",
+                "math.comb(n, min(only_a, only_b))",
+            ),
+        ),
+        Mistake(
+            "not-the-tail",
+            "The sum stops one term too early: the smaller count itself is missing.",
+            "What is the last k in `range(3)`?",
+            "Sum over every k from 0 to the smaller count, and include it.",
+            variants=({"tail": lambda k, n: _at_most(k - 1, n)},),
+            finding=SOME_RIGHT,
+            slip=("min(only_a, only_b) + 1", "min(only_a, only_b)"),
+        ),
+        Mistake(
+            "all-images",
+            "The coin was tossed once per image. It is tossed only where the networks disagree.",
+            "For which images does the question *which of the two is right?* have an answer?",
+            "The number of tosses is only_a + only_b.",
+            variants=({"trials": lambda x, y, a: len(a)},),
+            finding=SOME_RIGHT,
+            slip=("n = only_a + only_b", "n = len(hits_a)"),
+        ),
+        Mistake(
+            "larger-tail",
+            "The sum ran up to the larger count, which covers most of what can happen.",
+            "The two counts are 1 and 9. Which results are at least as far from equal?",
+            "Sum up to the smaller of the two counts.",
+            variants=(
+                {"fewer": max},
+                {"fewer": lambda x, y: x},
+                {"fewer": lambda x, y: y},
+            ),
+            finding=SOME_RIGHT,
+            slip=("min(only_a, only_b)", "max(only_a, only_b)"),
+        ),
+        Mistake(
+            "over-one",
+            "If the two counts are equal, both sides contain the middle, and their sum exceeds 1. "
+            "p is a probability.",
+            "What should p be if both networks win equally often?",
+            "Return at most 1: `min(1, …)`.",
+            variants=({"cap": identity},),
+            slip=("min(1, 2 * at_most)", "2 * at_most"),
+        ),
+        Mistake(
+            "swapped",
+            "The two counts are swapped.",
+            "Which images does the first count contain: those that only a reads, or only b?",
+            "`only_a` counts where hits_a is True and hits_b is False.",
+            variants=({"order": lambda r: (r[1], r[0], r[2])},),
+            finding=SOME_RIGHT,
+        ),
+    ),
+    hints=(
+        "Count the images on which exactly one of the two is right. If the networks were equally "
+        "good, each of these would be like a toss of a fair coin.",
+        "only_a = (hits_a & ~hits_b).sum(). With n = only_a + only_b tosses, k heads have the "
+        "probability math.comb(n, k) / 2**n. Sum up to the smaller count, double it, and return "
+        "at most 1.",
+    ),
+)
+
+
 def _number(value):
     """Return `value` as a float, or None if it is not a number."""
     if isinstance(value, (str, bytes, bool, np.bool_, list, tuple)):
@@ -1132,4 +1687,4 @@ lr_sweep = _Sweep(
     ),
 )
 
-EXERCISES = (momentum_step, adam_step, lr_sweep)
+EXERCISES = (momentum_step, adam_step, adamw_step, lr_sweep, paired_interval, mcnemar)

@@ -1,9 +1,12 @@
 """Reference solutions, under the names of the exercises.
 
-`nnweek.checks.solution(name)` shows one. Each is self-contained: it needs only NumPy and, if a
-day builds on the one before, a function further up in this file. The solutions that need PyTorch
-are in `solutions_torch.py`, which is imported when one of them is looked up.
+`nnweek.checks.solution(name)` shows one. Each is self-contained: it needs only NumPy (for
+Student's t also SciPy) and, if a day builds on the one before, a function further up in this
+file. The solutions that need PyTorch are in `solutions_torch.py`, which is imported when one of
+them is looked up.
 """
+
+import math
 
 import numpy as np
 
@@ -292,9 +295,33 @@ def adam_step(w, g, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     return w - lr * m_hat / (v_hat**0.5 + eps), m, v
 
 
+def adamw_step(w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
+    w = w - lr * weight_decay * w  # the decay, outside of Adam's quotient
+    return adam_step(w, g, m, v, t, lr, beta1, beta2, eps)
+
+
 def best_rates(scores):
     # scores[name][rate] is the validation accuracy of one run.
     return {name: max(by_rate, key=by_rate.get) for name, by_rate in scores.items()}
+
+
+def paired_interval(a, b):
+    from scipy.special import stdtrit  # quantiles of Student's t
+
+    d = np.asarray(a) - np.asarray(b)
+    n = len(d)
+    half_width = stdtrit(n - 1, 0.975) * d.std(ddof=1) / np.sqrt(n)
+    return d.mean(), d.mean() - half_width, d.mean() + half_width
+
+
+def mcnemar(hits_a, hits_b):
+    only_a = int((hits_a & ~hits_b).sum())
+    only_b = int((hits_b & ~hits_a).sum())
+
+    # If the networks were equally good, each disagreement would be a fair coin.
+    n = only_a + only_b
+    at_most = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1)) / 2**n
+    return only_a, only_b, min(1, 2 * at_most)  # both sides
 
 
 def split(n, val_ratio, seed):

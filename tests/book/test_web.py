@@ -200,6 +200,13 @@ def test_check_is_the_one_of_a_notebook(kernel):
     assert kernel.run(cells, "checks.softmax(softmax)")["html"] == again["html"]
 
 
+def test_run_shows_what_the_package_returns(kernel):
+    show = "from nnweek import checks\nchecks.{}"
+    assert "def softmax(" in kernel.run([{"source": show.format("solution('softmax')")}])["text"]
+    assert "exercises" in kernel.run([{"source": show.format("progress()")}])["html"]
+    assert "not yet" in kernel.run([{"source": show.format("Verdict('a', False, 'sign')")}])["html"]
+
+
 def test_run_leaves_the_check_out(kernel):
     cells = [IMPORTS, answer("softmax", f"{SOFTMAX}\nchecks.softmax(softmax)")]
     assert kernel.run(cells)["html"] == ""

@@ -6,7 +6,9 @@ inject; the styles are arrays, loops over numbers, PyTorch's in-place calls and 
 
 import decimal
 import fractions
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ import torch
 import torch._dynamo  # else the first optimizer's step imports it, which may take seconds
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from nnweek import checks
 from nnweek.checks import solutions
+from nnweek.statistics import mcnemar as package_mcnemar
+from nnweek.statistics import paired_difference
 from support.promises import cases, only_right_answers_pass, promises
 from support.submissions import first_verdict, style
 
@@ -26,7 +31,15 @@ IDS = {
     "adam_step": "no-bias-correction v-of-g no-root eps-inside-root swapped-betas ascent "
     "corrects-stored-moments only-m-corrected only-v-corrected off-by-one-t old-moment-lost "
     "root-of-beta",
+    "adamw_step": "coupled no-decay decay-without-lr lr-twice decays-after grows not-proportional "
+    "typed-decay no-bias-correction v-of-g no-root eps-inside-root swapped-betas ascent "
+    "corrects-stored-moments only-m-corrected only-v-corrected off-by-one-t old-moment-lost "
+    "root-of-beta",
     "lr_sweep": "edge-of-grid shared-lr not-the-best chosen-by-test",
+    "paired_interval": "unpaired normal-quantile typed-quantile n-degrees divides-by-n no-root "
+    "one-sided sign",
+    "mcnemar": "agreements uses-accuracies one-sided chi-square not-the-tail all-images "
+    "larger-tail over-one swapped",
 }
 IDS = {name: ids.split() for name, ids in IDS.items()}
 
@@ -228,11 +241,185 @@ def adam_folded(bugs, w, g, m, v, t, lr, beta1, beta2, eps):
     return (w, m / c1, v / c2) if "corrects-stored-moments" in bugs else (w, m, v)
 
 
+def decayed(bugs, w, g, lr, decay):
+    """Return the weight and the gradient that Adam's step gets."""
+    decay = 0.01 if "typed-decay" in bugs else decay
+    rate = {"decay-without-lr": 1, "lr-twice": lr * lr}.get(
+        next(iter(bugs & {"decay-without-lr", "lr-twice"}), ""), lr
+    )
+    if "coupled" in bugs:
+        return w, g + decay * w
+    if bugs & {"no-decay", "decays-after"}:
+        return w, g
+    amount = rate * decay * (1 if "not-proportional" in bugs else w)
+    return (w + amount if "grows" in bugs else w - amount), g
+
+
+@style
+def adamw_shrinks_first(bugs, w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
+    w, g = decayed(bugs, w, g, lr, weight_decay)
+    w, m, v = adam_arrays(bugs)(w, g, m, v, t, lr, beta1, beta2, eps)
+    return (w - lr * weight_decay * w if "decays-after" in bugs else w), m, v
+
+
+@style
+def adamw_in_one_sum(bugs, w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
+    """As in the paper: Adam's step and the decay of the old weight are subtracted together."""
+    shrunk, g = decayed(bugs, w, g, lr, weight_decay)
+    moved, m, v = adam_folded(bugs)(w, g, m, v, t, lr, beta1, beta2, eps)
+    if "decays-after" in bugs:
+        return moved * (1 - lr * weight_decay), m, v
+    return moved + (shrunk - w), m, v
+
+
+@style
+def adamw_tensors(bugs, w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
+    """In place, as PyTorch does it."""
+    shrunk, g = decayed(bugs, w.clone(), g, lr, weight_decay)
+    w.copy_(shrunk)
+    w, m, v = adam_tensors(bugs)(w, g, m, v, t, lr, beta1, beta2, eps)
+    return (w.mul_(1 - lr * weight_decay) if "decays-after" in bugs else w), m, v
+
+
+@style
+def paired_arrays(bugs, a, b):
+    d = b - a if "sign" in bugs else a - b
+    n = len(d)
+    ddof = 0 if "divides-by-n" in bugs else 1
+    s = np.std(d, ddof=ddof)
+    if "unpaired" in bugs:
+        s = (np.var(a, ddof=ddof) + np.var(b, ddof=ddof)) ** 0.5
+    share = 0.95 if "one-sided" in bugs else 0.975
+    t = stats.t.ppf(share, n if "n-degrees" in bugs else n - 1)
+    if "normal-quantile" in bugs:
+        t = stats.norm.ppf(share)
+    if "typed-quantile" in bugs:
+        t = 2.776
+    half = t * s / (1 if "no-root" in bugs else math.sqrt(n))
+    return d.mean(), d.mean() - half, d.mean() + half
+
+
+@style
+def paired_lists(bugs, a, b):
+    """Numbers and the standard library, and a table of Student's t."""
+    first, second = a.tolist(), b.tolist()
+    if "sign" in bugs:
+        first, second = second, first
+    d = [x - y for x, y in zip(first, second, strict=True)]
+    n = len(d)
+    deviation = statistics.pstdev if "divides-by-n" in bugs else statistics.stdev
+    error = deviation(d) / (1 if "no-root" in bugs else n**0.5)
+    if "unpaired" in bugs:
+        error = math.hypot(deviation(first), deviation(second))
+        error /= 1 if "no-root" in bugs else n**0.5
+    table = {1: 12.7062, 2: 4.30265, 3: 3.18245, 7: 2.36462, 8: 2.306, 11: 2.20099, 12: 2.17881}
+    if "one-sided" in bugs:
+        table = {
+            1: 6.31375,
+            2: 2.91999,
+            3: 2.35336,
+            7: 1.89458,
+            8: 1.85955,
+            11: 1.79588,
+            12: 1.78229,
+        }
+    t = table[n if "n-degrees" in bugs else n - 1]
+    if "normal-quantile" in bugs:
+        t = 1.96 if "one-sided" not in bugs else 1.645
+    t = 2.7764 if "typed-quantile" in bugs else t
+    mean = sum(d) / n
+    return [mean, mean - t * error, mean + t * error]
+
+
+@style
+def paired_by_scipy(bugs, a, b):
+    d = np.subtract(b, a) if "sign" in bugs else np.subtract(a, b)
+    n = d.shape[0]
+    scale = d.std() / (n - (0 if "divides-by-n" in bugs else 1)) ** 0.5
+    if "unpaired" in bugs:
+        scale = math.hypot(stats.sem(a), stats.sem(b))
+        scale *= ((n - 1) / n) ** 0.5 if "divides-by-n" in bugs else 1
+    scale *= n**0.5 if "no-root" in bugs else 1
+    level = 0.9 if "one-sided" in bugs else 0.95
+    if "normal-quantile" in bugs:
+        return (d.mean(), *stats.norm.interval(level, loc=d.mean(), scale=scale))
+    df = 4 if "typed-quantile" in bugs else n if "n-degrees" in bugs else n - 1
+    return (d.mean(), *stats.t.interval(level, df, loc=d.mean(), scale=scale))
+
+
+@style
+def mcnemar_masks(bugs, hits_a, hits_b):
+    only_a, only_b = np.sum(hits_a & ~hits_b), np.sum(hits_b & ~hits_a)
+    if "agreements" in bugs:
+        only_a, only_b = np.sum(hits_a & hits_b), np.sum(~hits_a & ~hits_b)
+    if "uses-accuracies" in bugs:
+        only_a, only_b = hits_a.sum(), hits_b.sum()
+    n = len(hits_a) if "all-images" in bugs else only_a + only_b
+    k = max(only_a, only_b) if "larger-tail" in bugs else min(only_a, only_b)
+    p = stats.binom.pmf(k, n, 0.5) if "not-the-tail" in bugs else stats.binom.cdf(k, n, 0.5)
+    p *= 1 if "one-sided" in bugs else 2
+    if "chi-square" in bugs:
+        p = stats.chi2.sf((only_a - only_b) ** 2 / max(1, n), 1)
+    p = p if "over-one" in bugs else min(p, 1.0)
+    return (only_b, only_a, p) if "swapped" in bugs else (only_a, only_b, p)
+
+
+@style
+def mcnemar_loop(bugs, hits_a, hits_b):
+    x = y = 0
+    for a, b in zip(hits_a.tolist(), hits_b.tolist(), strict=True):
+        if "agreements" in bugs:
+            x, y = x + (a == b), y + (a != b)
+        elif "uses-accuracies" in bugs:
+            x, y = x + (not a), y + (not b)
+        elif a != b:
+            x, y = x + a, y + b
+    n = len(hits_b) if "all-images" in bugs else x + y
+    up_to = max(x, y) if "larger-tail" in bugs else min(x, y)
+    first = up_to if "not-the-tail" in bugs else 0
+    p = sum(math.comb(n, k) for k in range(first, up_to + 1)) * 0.5**n
+    if "chi-square" in bugs:
+        p = stats.chi2.sf((abs(x - y) - 1) ** 2 / n if x != y else 0, 1)
+    elif "one-sided" not in bugs:
+        p = 2 * p
+    p = p if "over-one" in bugs or p < 1 else 1
+    return [y, x, p] if "swapped" in bugs else [x, y, p]
+
+
+@style
+def mcnemar_differences(bugs, hits_a, hits_b):
+    """Signed differences, and SciPy's test."""
+    difference = hits_a.astype(int) - hits_b.astype(int)
+    x, y = int((difference > 0).sum()), int((difference < 0).sum())
+    if "agreements" in bugs:
+        x, y = int((hits_a * hits_b).sum()), int((~(hits_a | hits_b)).sum())
+    if "uses-accuracies" in bugs:
+        x, y = np.count_nonzero(hits_a), np.count_nonzero(hits_b)
+    n = hits_a.size if "all-images" in bugs else x + y
+    k = max(x, y) if "larger-tail" in bugs else min(x, y)
+    side = "less" if "one-sided" in bugs else "two-sided"
+    p = stats.binomtest(k, n, alternative=side).pvalue if n else 1.0
+    if "larger-tail" in bugs:
+        p = min(1.0, 2 * stats.binom.cdf(k, n, 0.5))
+    if "not-the-tail" in bugs:
+        p = min(1, 2 * stats.binom.cdf(k - 1, n, 0.5))
+    if "chi-square" in bugs:
+        p = stats.chi2.sf((x - y) ** 2 / n, 1) if n else 1.0
+    if "over-one" in bugs:
+        p = 2 * stats.binom.cdf(k, n, 0.5)
+    return (y, x, p) if "swapped" in bugs else (x, y, p)
+
+
 STYLES = {
     "momentum_step": (momentum_arrays, momentum_in_place, momentum_loops, momentum_tensors),
     "adam_step": (adam_arrays, adam_loops, adam_tensors, adam_folded),
+    "adamw_step": (adamw_shrinks_first, adamw_in_one_sum, adamw_tensors),
+    "paired_interval": (paired_arrays, paired_lists, paired_by_scipy),
+    "mcnemar": (mcnemar_masks, mcnemar_loop, mcnemar_differences),
 }
 # These contradict each other, or undo each other, within one style.
+_DECAYS = IDS["adamw_step"][:8]
+_QUANTILES = "normal-quantile", "typed-quantile", "n-degrees", "one-sided"
 NOT_BOTH = (
     {"only-m-corrected", "only-v-corrected"},
     {"no-bias-correction", "off-by-one-t"},  # no correction that could be off by one
@@ -243,6 +430,13 @@ NOT_BOTH = (
     {"v-of-g", "swapped-betas"},
     # What the denominator contains does not matter if it is not used.
     {"root-of-beta", "only-v-corrected"},
+    {"coupled", "old-moment-lost"},  # m is no multiple of g
+    # There is one decay, and it is in one place.
+    *map(set, itertools.combinations(_DECAYS, 2)),
+    # There is one quantile.
+    *map(set, itertools.combinations(_QUANTILES, 2)),
+    # p, or the counts that it comes from, is replaced.
+    *map(set, itertools.combinations(IDS["mcnemar"], 2)),
 )
 
 
@@ -302,7 +496,7 @@ def adam(
 
 def written(arguments, *lines):
     """Return a function made of these arguments and lines."""
-    names = {"np": np, "math": math, "torch": torch}
+    names = {"np": np, "math": math, "torch": torch, "adam_step": solutions.adam_step}
     exec(f"def step({arguments}):\n " + "\n ".join(lines), names)
     return names["step"]
 
@@ -360,6 +554,68 @@ def adam_in_the_arguments(w, g, m, v, t, lr, b1, b2, eps=1e-8):
     v[:] = b2 * v + (1 - b2) * np.square(g)
     w -= lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
     return [w, m, v]
+
+
+def adamw_by_torch(Optimizer):
+    def adamw_step(w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
+        p = torch.nn.Parameter(torch.tensor(w))
+        p.grad = torch.tensor(g)
+        optimizer = Optimizer([p], lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+        optimizer.state[p] = {
+            "step": torch.tensor(float(t - 1)),
+            "exp_avg": torch.tensor(m),
+            "exp_avg_sq": torch.tensor(v),
+        }
+        optimizer.step()
+        return p, optimizer.state[p]["exp_avg"], optimizer.state[p]["exp_avg_sq"]
+
+    return adamw_step
+
+
+def adamw(first, after="w"):
+    """AdamW with its decay written in another way, before or after Adam's step."""
+    return written(
+        "w, g, m, v, t, lr, b1, b2, eps, decay",
+        first,
+        "w, m, v = adam_step(w, g, m, v, t, lr, b1, b2, eps)",
+        f"return {after}, m, v",
+    )
+
+
+def paired_difference_as_tuple(a, b):
+    found = paired_difference(a, b)
+    return found.mean, found.low, found.high
+
+
+def interval(a, b, df=None, s=None, t=None, root=None):
+    """A paired interval with some of its parts replaced."""
+    d = np.asarray(a - b, dtype=float)
+    t = stats.t.ppf(0.975, df or len(d) - 1) if t is None else t
+    half = t * (d.std(ddof=1) if s is None else s) / (root or len(d) ** 0.5)
+    return d.mean(), d.mean() - half, d.mean() + half
+
+
+def welch(a, b):
+    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    return (a - b).mean(), low, high
+
+
+def by_ttest(a, b):
+    low, high = stats.ttest_rel(a, b).confidence_interval()
+    return np.mean(a) - np.mean(b), low, high
+
+
+def by_counts(x, y):
+    return x, y, min(1.0, 2 * stats.binom.cdf(min(x, y), x + y, 0.5))
+
+
+def mcnemar_by_chi_square(correction):
+    def mcnemar(a, b):
+        x, y = sum(a & ~b), sum(b & ~a)
+        statistic = max(0, abs(int(x) - int(y)) - correction) ** 2 / max(1, x + y)
+        return x, y, stats.chi2.sf(statistic, 1)
+
+    return mcnemar
 
 
 FOLDED = "w - lr * math.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps)"
@@ -498,6 +754,84 @@ UNUSUAL = {
     ],
     ("adam_step", "wrong-type"): [adam(answer="w")],
     ("adam_step", "modifies-input"): [adam(answer="w, m, (v, g.fill(0))[0]")],
+    ("adamw_step", None): [
+        adamw_by_torch(torch.optim.AdamW),
+        adamw("w -= lr * decay * w"),
+        adamw("w = w * (1 - lr * decay)"),
+        adamw("old = w", after="w - lr * decay * old"),
+    ],
+    ("adamw_step", "coupled"): [
+        adamw_by_torch(torch.optim.Adam),
+        adamw("g = g + decay * w"),
+        adamw("old = w", after="w - lr * decay * old / (np.sqrt(v / (1 - b2**t)) + eps)"),
+        adamw("g = g + decay * w; w = w - lr * decay * w"),
+    ],
+    ("adamw_step", "no-decay"): [adamw("pass")],
+    ("adamw_step", "decays-after"): [adamw("pass", after="w * (1 - lr * decay)")],
+    ("adamw_step", "not-proportional"): [adamw("w = w - lr * decay * np.sign(w)")],
+    ("adamw_step", "typed-decay"): [adamw("w = w * (1 - lr * 0.01)"), adamw("w = w - lr * w")],
+    ("adamw_step", "modifies-input"): [adamw("w = w - lr * decay * w", after="(w, g.fill(0))[0]")],
+    ("adamw_step", "wrong-shape"): [adamw("w = w - lr * decay * w", after="w.ravel()")],
+    ("adamw_step", "wrong-type"): [adamw("return w - lr * decay * w")],
+    ("adamw_step", "wrong"): [adamw("w = w - lr * decay * w / 2"), adamw("w = w - decay")],
+    ("paired_interval", None): [
+        lambda a, b: paired_difference_as_tuple(a, b),
+        lambda a, b: tuple(map(torch.tensor, paired_difference_as_tuple(a, b))),
+        by_ttest,
+    ],
+    ("paired_interval", "unpaired"): [
+        welch,
+        lambda a, b: interval(a, b, s=a.std(ddof=1) + b.std(ddof=1)),
+        lambda a, b: interval(a, b, df=2 * len(a) - 2, s=np.hypot(a.std(ddof=1), b.std(ddof=1))),
+    ],
+    ("paired_interval", "normal-quantile"): [lambda a, b: interval(a, b, t=2)],
+    ("paired_interval", "no-root"): [
+        lambda a, b: interval(a, b, root=1),
+        lambda a, b: interval(a, b, root=len(a)),
+    ],
+    ("paired_interval", "n-degrees"): [lambda a, b: interval(a, b, df=2 * len(a) - 2)],
+    ("paired_interval", "wrong"): [
+        lambda a, b: interval(a, b, s=np.var(a - b, ddof=1)),
+        lambda a, b: [interval(a, b)[i] for i in (1, 0, 2)],
+        lambda a, b: [interval(a, b)[i] for i in (0, 2, 1)],
+        lambda a, b: (np.mean(a - b), *2 * [interval(a, b)[2] - np.mean(a - b)]),
+        lambda a, b: ((a - b).mean(), (a - b).min(), (a - b).max()),
+        lambda a, b: interval(a, b, t=3),
+    ],
+    ("paired_interval", "wrong-shape"): [
+        lambda a, b: ((a - b).mean(), 1.0),
+        lambda a, b: (a - b, a - b, a - b),
+    ],
+    ("paired_interval", "wrong-type"): [lambda a, b: (a - b).mean()],
+    ("paired_interval", "not-finite"): [lambda a, b: (np.nan,) * 3],
+    ("paired_interval", "modifies-input"): [
+        lambda a, b: interval(np.array(a), np.array(b)) + (a.fill(0), ())[1],
+    ],
+    ("mcnemar", None): [
+        lambda a, b: tuple(vars(package_mcnemar(a, b)).values()),
+        lambda a, b: (x := sum(a & ~b), y := sum(~a & b), stats.binomtest(int(x), int(x + y)).pvalue
+                      if x + y else 1),
+    ],
+    ("mcnemar", "chi-square"): [mcnemar_by_chi_square(0), mcnemar_by_chi_square(1)],
+    ("mcnemar", "uses-accuracies"): [
+        lambda a, b: (*by_counts(a.sum(), b.sum()),),
+        lambda a, b: (sum(a & ~b), sum(b & ~a), by_counts(a.sum(), b.sum())[2]),
+    ],
+    ("mcnemar", "agreements"): [lambda a, b: by_counts((a == b).sum(), (a != b).sum())],
+    ("mcnemar", "not-the-tail"): [
+        lambda a, b: (x := sum(a & ~b), y := sum(b & ~a),
+                      min(1, 2 * stats.binom.cdf(min(x, y) - 1, x + y, 0.5))),
+    ],
+    ("mcnemar", "larger-tail"): [
+        lambda a, b: (x := sum(a & ~b), y := sum(b & ~a), min(1, 2 * stats.binom.cdf(x, x + y, 0.5))),
+    ],
+    ("mcnemar", "raised"): [lambda a, b: by_counts((a - b > 0).sum(), (a - b < 0).sum())],
+    ("mcnemar", "wrong"): [
+        lambda a, b: (sum(a & ~b), sum(b & ~a), 0.05),
+        lambda a, b: (sum(a & ~b), sum(b & ~a), stats.ttest_rel(a * 1.0, b * 1.0).pvalue if any(a != b) else 1),
+    ],
+    ("mcnemar", "wrong-shape"): [lambda a, b: (sum(a & ~b), sum(b & ~a))],
+    ("mcnemar", "wrong-type"): [lambda a, b: 0.04],
 }  # fmt: skip
 
 
@@ -572,6 +906,14 @@ def test_third_hint_shows_the_line_that_is_wrong(name, function, line):
     third = checks.EXERCISES[name](function)
     assert first.mistake == third.mistake
     assert line in " ".join(third.hint.split()), third
+
+
+def test_adamw_that_calls_an_unsolved_adam_is_judged_alone():
+    names = {}
+    exec("def adam_step(*args): ...\n" + checks.solution("adamw_step").text, names)
+    verdict = first_verdict("adamw_step", names["adamw_step"])
+    assert not verdict.passed
+    assert "with a right one, `adamw_step` passes" in verdict.hint
 
 
 def test_copied_beta_explains_everything():

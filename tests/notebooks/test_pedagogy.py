@@ -114,8 +114,12 @@ SETTINGS = {
     33: {
         "at a learning rate of 0.001": "a learning rate, in a question",
         "| usual first guess | 0.1 | 0.01 | 0.001 |": "learning rates",
+        "a 95 % interval still excludes zero": "a confidence level",
+        "one pair per seed, with its 95 % interval": "a confidence level",
         "the band its 95 % interval": "a confidence level",
-        "seed by seed, with its 95 % interval": "a confidence level",
+        "the 97.5 % quantile": "a quantile",
+        "replaces the 1.96 of": "a quantile",
+        "the two ends of its 95 % interval": "a confidence level",
     },
     34: {
         "*Smoothing* starts at 0.6": "a default of TensorBoard",

@@ -1,9 +1,12 @@
 """Code that a notebook writes out computes what the package computes."""
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from scipy.special import stdtrit
 from sklearn.calibration import calibration_curve
 from torch import nn
 
@@ -239,22 +242,37 @@ def test_day_32_temperature_recovers_the_scale_of_the_logits(T):
     assert solutions.fit_temperature(T * logits, labels) == pytest.approx(T, rel=0.1)
 
 
-def test_day_33_steps_match_the_package():
-    """The package's tests compare its steps with torch's."""
-    names = ("sgd_step", "momentum_step", "adam_step", "adamw_step")
-    steps = dict(zip(names, written_out(33, *names), strict=True))
+def test_day_33_solutions_match_the_package():
+    """The page shows the solutions; the package's tests compare its steps with torch's."""
     w, g, m = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
     v = m**2
-    assert torch.equal(steps["sgd_step"](w, g, 0.3), optimizers.STEPS["SGD"][1](w, g, 2, 0.3)[0])
     for name, state, options in (
-        ("momentum_step", (m,), ((0.3,), (0.3, 0.8))),
-        ("adam_step", (m, v, 2), ((), (0.3,), (0.3, 0.8, 0.99, 1e-3))),
-        ("adamw_step", (m, v, 2), ((), (0.3,), (0.3, 0.5))),
+        ("momentum_step", (m,), (0.3, 0.8)),
+        ("adam_step", (m, v, 2), ()),
+        ("adam_step", (m, v, 2), (0.3, 0.8, 0.99, 1e-3)),
+        ("adamw_step", (m, v, 2), (0.3, 0.8, 0.99, 1e-3, 0.5)),
     ):
-        for more in options:
-            ours = steps[name](w, g, *state, *more)
-            theirs = getattr(optimizers, name)(w, g, *state, *more)
-            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)), (name, more)
+        shown = getattr(solutions, name)(w, g, *state, *options)
+        packaged = getattr(optimizers, name)(w, g, *state, *options)
+        assert all(torch.equal(a, b) for a, b in zip(shown, packaged, strict=True)), name
+
+
+def test_day_33_schedules_end_where_they_should():
+    half_wave, one_cycle = written_out(33, "half_wave", "one_cycle", np=np)
+    assert close(half_wave(1, 0, np.array([0, 0.5, 1])), [1, 0.5, 0])
+    factors = one_cycle(200)
+    assert factors.argmax() == 59
+    assert close(factors[[0, 59, -1]], [1 / 25, 1, 1 / 250_000])
+
+
+def test_day_33_number_of_pairs_shows_the_difference_in_four_of_five_experiments():
+    (pairs_needed,) = written_out(33, "pairs_needed", math=math, stdtrit=stdtrit)
+    rng = np.random.default_rng(0)
+    for spread, difference in ((1.1, 1.2), (1.0, 0.5)):
+        n = pairs_needed(spread, difference)
+        d = rng.normal(difference, spread, (4000, n))
+        half = stdtrit(n - 1, 0.975) * d.std(axis=1, ddof=1) / np.sqrt(n)
+        assert 0.77 < (d.mean(axis=1) > half).mean() < 0.86
 
 
 @pytest.mark.parametrize("optimizer", optimizers.STEPS)

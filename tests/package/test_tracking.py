@@ -33,6 +33,7 @@ from nnweek.tracking import (
     read_scalars,
     show_screenshot,
     start_tensorboard,
+    steps_shown,
 )
 from support import ROOT
 
@@ -349,6 +350,7 @@ def test_tensorboard_keeps_a_thousand_points_unless_asked_for_more(pictures, tmp
     with open_run(tmp_path / "runs" / "long") as writer:
         for step in range(1200):
             writer.add_scalar("Loss", 1.0, step)
+    assert len(steps_shown(tmp_path / "runs" / "long", "Loss")) == 1000
     kept = []
     for options in ([], ["--samples_per_plugin", ALL_SCALARS]):
         with pictures.tensorboard(tmp_path / "runs", *options) as address:

@@ -35,6 +35,7 @@ WORDS = [
 
 PLACES = [
     "nnweek/**/*.py", "book/*.md", "book/_ext/*", "book/_static/*.css", "book/_static/*.js",
+    "book/web/*.*", "book/web/src/*", "book/web/test/*",
     "tests/**/*.py", ".ci/*", ".github/**/*", "Makefile", "*.md", "*.toml", "*.txt", "_*.yml",
 ]  # fmt: skip
 NOT_PROSE = {"package-lock.json", "test_style.py"}  # the words above are in this file

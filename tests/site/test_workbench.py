@@ -293,7 +293,7 @@ def test_page_answers_to_whatever_is_written(fresh, what):
     code, expected = HARMLESS[what]
     workers = fresh.evaluate("workers.length")
     assert expected in check(fresh, "forward", code)
-    assert fresh.evaluate("workers.length") == workers, "Python was started anew"
+    assert fresh.evaluate("workers.length") == workers, "Python was started again"
     assert "forward: passed" in check(fresh, "forward", FORWARD)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from nnweek import checks
 from nnweek.checks import progress_store, sandbox
-from nnweek.checks.verdict import Listing, Progress, Verdict
+from nnweek.checks.verdict import Progress, Verdict
 
 CHARACTERS = 20_000  # that a run may print
 
@@ -86,7 +86,7 @@ def execute(above, own, check):
     exec(compile(ast.Module(statements, []), tree.name, "exec"), namespace)
     if last:
         value = eval(compile(last, tree.name, "eval"), namespace)
-        if isinstance(value, (Verdict, Listing, Progress)):
+        if isinstance(value, (Verdict, Progress)):
             return {"html": as_html(value)}
         if value is not None:
             print(repr(value))
