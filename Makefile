@@ -43,11 +43,11 @@ book: update ## build the site and show the file to open
 	jupyter-book build book -W --keep-going
 
 test: $(READY) lint ## lint, run all tests and execute the notebooks
-	pytest tests
+	pytest -p no:nbmake tests
 	pytest --nbmake notebooks
 
 check: $(READY) lint ## lint and run the fast tests, without notebooks and browser
-	pytest tests --ignore tests/notebooks --ignore tests/site -m "not slow"
+	pytest -p no:nbmake tests --ignore tests/notebooks --ignore tests/site -m "not slow"
 
 lint: $(READY) ## check style and formatting
 	ruff check .

@@ -18,8 +18,8 @@ WHOLE = "https://github.com/nnweek/week5-neural-networks/blob/main/nnweek/pictur
 # What the text speaks of: left, top, right, bottom in pixels of the page, of which the screenshot
 # has two for each.
 PARTS = {
-    "losses": (258, 112, 1280, 712),
-    "all-points": (258, 112, 1280, 712),
+    "losses": (258, 112, 1280, 703),
+    "all-points": (258, 112, 1280, 703),
     "graphs": (340, 66, 810, 757),
     "histograms": (320, 120, 1000, 680),
     "spikes": (325, 115, 1010, 445),
@@ -340,4 +340,5 @@ def show_screenshot(tab):
     if tab in PARTS:
         caption += f" [The whole page]({WHOLE}/{tab}.png)."
     alt = alt_text(get_ipython()) or f"TensorBoard, {tab}"
-    display(Image(file.getvalue(), alt=alt, retina=True), Markdown(caption))
+    note = Markdown(f"<small>{caption}</small>")  # a record of the picture, not text of the lesson
+    display(Image(file.getvalue(), alt=alt, retina=True), note)

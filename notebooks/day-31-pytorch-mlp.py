@@ -20,7 +20,7 @@
 # - check a backward pass that you wrote yourself with `gradcheck`, and say what the check forgives;
 # - take one training step, and one step from several batches;
 # - turn arrays into tensors, and tensors into batches whose order follows from a seed;
-# - define a network as an `nn.Module`, count its parameters, and write its training and evaluation loops;
+# - define a network as an `nn.Module`, count its parameters, and read its training and evaluation loops;
 # - read the six error messages that every beginner meets;
 # - tell `train()`, `eval()` and `no_grad()` apart by what they do;
 # - recognise a ReLU on the logits by a direct test, and say why its symptom is not overfitting.
@@ -103,7 +103,8 @@ device = get_device()
 # The lowest rung is Day 29's network, whose gradients were checked against finite differences. It sees eight examples,
 # and we keep three things of it: the loss, the four gradients, and the four parameters after one step. All sizes are
 # different, so that no transposed array matches by accident, and everything is in 64 bits, so that rounding cannot hide
-# a mistake.
+# a mistake. In the tables of the ladder, Δ is the largest difference from the lowest rung, first of the gradients
+# (*grads*), then of the parameters after the step (*params*).
 
 # %%
 rng = np.random.default_rng(0)
@@ -128,19 +129,15 @@ def in_numpy(values):
 def table(ladder, rungs=None):
     """How far each rung is from the lowest of its ladder."""
     lowest = next(iter(ladder.values()))
-    lines = [
-        "| rung | loss | gradients differ by | after a step, parameters differ by |",
-        "|---|---|---|---|",
-    ]
+    lines = ["| rung | loss | Δ grads | Δ params |", "|---|---|---|---|"]
     for rung in rungs or ladder:
         loss, *arrays = ladder[rung]
         apart = [
             max(np.abs(a - b).max() for a, b in zip(mine, first, strict=True))
             for mine, first in zip(arrays, lowest[1:], strict=True)
         ]
-        lines.append(
-            f"| {rung} | {loss:.12f} | {apart[0]:.0e} | {apart[1]:.0e} |"
-        )
+        grads, moved = (f"{a:.0e}" if a else "0" for a in apart)
+        lines.append(f"| {rung} | {loss:.10f} | {grads} | {moved} |")
     return Markdown("\n".join(lines))
 
 
@@ -161,8 +158,9 @@ climb("0 NumPy", loss, gradients, stepped)
 #
 # A *tensor* is PyTorch's array. Most of what you know from NumPy carries over, with `dim` for `axis` here and there. Of
 # a tensor you need to know three things: its *shape*; its *dtype*, which is the type of its numbers; and its *device*,
-# which is where they are, on the CPU or on a GPU. Two tensors that meet in an operation must match in all three, and
-# where they do not, you get an error message. You will read the common ones below.
+# which is where they are, on the CPU or on a GPU. Two tensors that meet in an operation must be on one device, and their
+# shapes must match as in NumPy. A sum of two dtypes is converted, as in NumPy, but a matrix product of two dtypes is an
+# error. You will read the common error messages below.
 #
 # *Predict before you run:* what are the dtypes of these four tensors?
 
@@ -178,14 +176,15 @@ with text_says("PyTorch makes 32-bit floats, and NumPy's arrays keep 64 bits"):
     assert from_floats.dtype == torch.float32
     assert from_integers.dtype == torch.int64
     assert from_array.dtype == torch.float64
+with text_says("a sum of two dtypes is converted"):
+    assert (from_floats + from_array).dtype == torch.float64
 
 # %% [markdown]
 # PyTorch's own floats have 32 bits, and an array from NumPy keeps its 64. Whole numbers have 64 bits, which is what
 # labels need. `.float()`, `.double()` and `.long()` convert.
 #
 # Three calls that you will meet: `t.reshape(2, 3)` arranges the same numbers in another shape, and `t.view(2, 3)`
-# does the same but never copies, so it refuses if the numbers are not in one piece. `t.unsqueeze(1)` adds an axis of
-# length 1.
+# does the same but never copies, so it refuses where a copy would be needed. `t.unsqueeze(1)` adds an axis of length 1.
 #
 # So the first rung is Day 29 line by line, in another library.
 
@@ -211,18 +210,18 @@ stepped = [p - LR * g for p, g in zip([W1, b1, W2, b2], gradients, strict=True)]
 climb("1 tensors", loss.item(), gradients, stepped)
 
 # %% [markdown]
-# Both columns of differences are measured from the lowest rung. Differences around $10^{-16}$ are the last digit of a
-# 64-bit float: the two libraries may add in another order. That is what *the same* will mean from here on.
+# Differences around $10^{-16}$ are the last digit of a 64-bit float: the two libraries may add in another order. That
+# is what *the same* will mean from here on.
 #
 # ### Rung 2: autograd
 #
 # Now the part that took us most of Day 29. Five words first.
 #
-# - `requires_grad=True` asks for a gradient with respect to this tensor. Every operation on it is then recorded, and the
+# - `requires_grad=True` requests a gradient with respect to this tensor. Every operation on it is then recorded, and the
 #   result requires a gradient, too.
 # - A *leaf* is a tensor that no recorded operation has made. Parameters are leaves; scores and losses are not.
-# - `loss.backward()` goes through the record from the loss to the leaves, and puts the gradient of each leaf that asked
-#   for one into its `.grad`.
+# - `loss.backward()` goes through the record from the loss to the leaves, and puts the gradient of each leaf that
+#   requires one into its `.grad`.
 # - Inside `with torch.no_grad():` nothing is recorded. A step belongs there, because it is not part of the network.
 # - `t.detach()` is a tensor with the same numbers and no record behind it; `t.item()` is the number in a tensor that has
 #   only one.
@@ -258,7 +257,11 @@ climb("2 autograd", loss.item(), gradients, stepped)
 # It has one habit that surprises everyone.
 #
 # *Predict before you run:* compute the loss and call `backward()` once more, on the same parameters. What is in `.grad`
-# now: the same, twice as much, or an error?
+# now?
+#
+# - a) The same as after the first call.
+# - b) Twice as much.
+# - c) Nothing: the second call is an error.
 
 # %%
 parameters = fresh_parameters()
@@ -280,8 +283,8 @@ with text_says("a second `backward()` adds its gradient to `.grad`"):
 #
 # ### Rung 3: the loss from the library
 #
-# `nn.functional.cross_entropy` takes the *scores*. Softmax, logarithm and mean are inside. A softmax of your own in
-# front of it would be applied twice.
+# `nn.functional.cross_entropy` takes the *scores*, which PyTorch calls *logits*. Softmax, logarithm and mean are inside.
+# If you put a softmax of your own in front of it, two are applied.
 
 
 # %%
@@ -459,7 +462,7 @@ with plt.rc_context(STYLE):
 #
 # Compare with the backward pass that you derived. $dW_2 = a_1^\top ds$ and $da_1 = ds\, W_2^\top$ need $a_1$ and $W_2$:
 # the upper product keeps both. $dW_1 = X^\top dz_1$ needs $X$; $W_1$ would be needed only for the gradient of $X$,
-# which is not needed. And ReLU keeps its *output* instead of its input, because $a_1 > 0$ just where $z_1 > 0$. This
+# which is not needed. And ReLU keeps its *output* instead of its input, because $a_1 > 0$ exactly where $z_1 > 0$. This
 # is your cache, found by the library.
 #
 # After `backward()` the kept values are released, so a second `backward()` of this loss is an error; compute the
@@ -559,7 +562,11 @@ class ForgetsTheMask(ReLU):
 # The forward passes of both are right, so no output tells them apart. `torch.autograd.gradcheck` does what you did: it
 # compares with finite differences, entry by entry.
 #
-# *Predict before you run:* at $z = (1.5, -0.5)$, which entry will it complain about?
+# *Predict before you run:* at $z = (1.5, -0.5)$, about which of the two entries will it complain?
+#
+# - a) About $1.5$.
+# - b) About $-0.5$.
+# - c) About both.
 
 # %%
 z = torch.tensor([1.5, -0.5], dtype=torch.float64, requires_grad=True)
@@ -657,6 +664,10 @@ climb("4 nn.Module", loss.item(), gradients, model.parameters())
 # A weight matrix with its bias is so common that it has a class of its own, `nn.Linear`.
 #
 # *Predict before you run:* what is the shape of its weight, in a layer from three inputs to five units?
+#
+# - a) $(3, 5)$
+# - b) $(5, 3)$
+# - c) $(4, 5)$
 
 # %%
 layer = nn.Linear(D, H)
@@ -721,7 +732,7 @@ transposed = np.abs(square(torch.tensor(x)).detach().numpy() - x @ W).max()
 # %% tags=["hide-input"]
 Markdown(
     "No error. With the transpose forgotten, the outputs are off by up to "
-    f"**{forgotten:.1f}**; with it, by {transposed:.0e}."
+    f"**{forgotten:.1f}**; with the transpose, by {transposed:.1g}."
 )
 
 # %% tags=["remove-cell"]
@@ -1056,13 +1067,14 @@ checks.to_tensors(to_tensors)
 #
 # Next, the batches. In PyTorch this takes two objects. A `torch.utils.data.Dataset` knows how many examples there are
 # (`__len__`) and returns one of them (`__getitem__`, for `dataset[i]`). A `DataLoader` picks examples in some order and
-# joins them to batches: `DataLoader(dataset, batch_size, shuffle=True)`. With `shuffle=True` the order is new in each
-# epoch. It comes from PyTorch's global random generator, from which first weights and dropout are drawn as well: a
-# network with one layer more would see its batches in another order. If two networks are to be compared, the order must
-# depend on a seed and on nothing else.
+# joins them into batches: `DataLoader(dataset, batch_size, shuffle=True)`. With `shuffle=True` the order is new in each
+# *epoch*, which is one pass over all examples. It comes from PyTorch's global random generator, from which first weights
+# are drawn as well: a network with one layer more would see its batches in another order. If two networks are to be
+# compared, the order must depend on a seed and on nothing else.
 #
-# **Exercise 6.** *(about 12 minutes, medium)* Write a `Dataset` of your own, and return a `DataLoader` whose order
-# follows from `seed`, whatever else has drawn random numbers. `DataLoader` takes a `torch.Generator` as `generator=`.
+# **Exercise 6.** *(about 12 minutes, medium)* Write a `Dataset` of your own around two tensors, images and labels, and
+# return a `DataLoader` whose order follows from `seed`, whatever else has drawn random numbers. `DataLoader` takes a
+# `torch.Generator` as `generator=`.
 
 
 # %%
@@ -1106,9 +1118,10 @@ checks.seeded_loader(seeded_loader)
 # </details>
 #
 # From here on we use the package's own loaders. Besides batching, they do two things. They put part of the training set
-# aside for *validation*. And they bring the pixels to mean 0 and standard deviation 1 over the training set, because a
-# network learns faster from numbers around one. The data fits into memory, so they pick a batch with one look-up
-# instead of one per image.
+# aside for *validation*: the network does not learn from these images, and choices are made on them, so that the test
+# images remain unused until the end. And the loaders bring the pixels to mean 0 and standard deviation 1 over the
+# training set, because a network learns faster from inputs of that size. The data fits into memory, so they pick a
+# batch with one look-up instead of one per image.
 
 # %%
 to_tensors, seeded_loader = checks.or_solution(to_tensors, seeded_loader)
@@ -1133,7 +1146,8 @@ print(
 )
 
 # %% [markdown]
-# *Predict before you run:* how much longer does an epoch of your loader take, without any training?
+# *Predict before you run:* without any training, how many times as long does a batch of your loader take as one of the
+# package's? *(a number)*
 
 # %%
 some = to_tensors(data.train_images[:6000], data.train_labels[:6000], device)
@@ -1168,10 +1182,11 @@ with text_says("labels are 64-bit integers, and images 32-bit floats"):
     assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
 
 # %% [markdown]
-# Yours is the usual way, and the only one if the data does not fit into memory. A `Dataset` that reads and decodes a
+# Yours is the usual way, and it still works if the data does not fit into memory. A `Dataset` that reads and decodes a
 # file per image takes longer still, and then `num_workers=4` lets four other processes prepare the next batches. Day 32
 # measures, in a complete training run, what the usual loader of the tutorials costs, which converts and normalises each
 # image.
+#
 # ## The model
 #
 # Ours flattens an image to 784 numbers and sends it through two hidden layers of 256 ReLU units. The output is ten
@@ -1241,11 +1256,11 @@ class MNISTMLP(nn.Module):
 
 
 # %% [markdown]
-# *Predict before you run:* how many parameters does it have? Each linear layer has one weight per pair of input and
-# output, and one bias per output.
+# *Predict before you run:* each linear layer has one weight per pair of input and output, and one bias per output. How
+# many parameters does the network have? *(a number)*
 
 # %%
-torch.manual_seed(SEED)  # the same weights, also if you run this cell again
+torch.manual_seed(SEED)  # the same weights, even if you run this cell again
 network = MNISTMLP().to(device)
 total = sum(parameter.numel() for parameter in network.parameters())
 
@@ -1286,7 +1301,7 @@ with text_says("their variance is a sixth of He's"):
 # %% [markdown]
 # ## Two loops
 #
-# Training repeats the five lines of your `train_step`. An *epoch* is one such step for every batch. The two loops below
+# Training repeats the five lines of your `train_step`. An epoch takes one such step for every batch. The two loops below
 # are those of the package. Both average over the *images*, not over the batches, since the last batch is smaller than
 # the others.
 
@@ -1381,7 +1396,7 @@ with text_says("the messages name dtypes, shapes, devices and the graph"):
 # For each: which tensor is meant, what is it, and what should it be? Write it down before you open the answer.
 #
 # <details>
-# <summary>1: mat1 and mat2 must have the same dtype</summary>
+# <summary>Message 1</summary>
 #
 # `Double` is `float64`, `Float` is `float32`. The first matrix is the images, which came from NumPy with 64 bits; the
 # second is the layer's weight. Convert the images with `.float()`. Converting the model with `.double()` would also
@@ -1389,14 +1404,15 @@ with text_says("the messages name dtypes, shapes, devices and the graph"):
 # </details>
 #
 # <details>
-# <summary>2: expected target dtype to be Long</summary>
+# <summary>Message 2</summary>
 #
 # The *target* is the labels, and `Long` is `int64`. A cross-entropy uses a label as an index, and a float is not one.
 # Probably the labels were converted together with the images. Use `.long()`, and find out where the floats come from.
+# (`Byte` is `uint8`, which this loss takes as well.)
 # </details>
 #
 # <details>
-# <summary>3: mat1 and mat2 shapes cannot be multiplied</summary>
+# <summary>Message 3</summary>
 #
 # `784x10` is the layer, with 784 inputs. `168x28` is what the images look like to it: a layer takes the last axis for
 # its inputs, here the 28 columns, and everything else for examples, here $6 \cdot 1 \cdot 28 = 168$ rows of pixels.
@@ -1404,7 +1420,7 @@ with text_says("the messages name dtypes, shapes, devices and the graph"):
 # </details>
 #
 # <details>
-# <summary>4: Tensor on device cpu is not on the expected device meta</summary>
+# <summary>Message 4</summary>
 #
 # Two devices in one operation. Which tensor stayed behind? Here the images were moved and the layer was not. On a
 # machine with a GPU the message says `cuda:0` and `cpu`. (Tensors on `meta` have a shape and no numbers; that is why
@@ -1412,7 +1428,7 @@ with text_says("the messages name dtypes, shapes, devices and the graph"):
 # </details>
 #
 # <details>
-# <summary>5: element 0 of tensors does not require grad</summary>
+# <summary>Message 5</summary>
 #
 # *Element 0* is the loss. It has no `grad_fn`: nothing was recorded on the way to it, so there is nothing to go back
 # through. Look for `no_grad()`, `detach()`, `.item()`, `argmax` or `torch.tensor(…)` between the parameters and the
@@ -1420,7 +1436,7 @@ with text_says("the messages name dtypes, shapes, devices and the graph"):
 # </details>
 #
 # <details>
-# <summary>6: Trying to backward through the graph a second time</summary>
+# <summary>Message 6</summary>
 #
 # The first `backward()` has released what the graph had kept. Usually something from an earlier step is still part of
 # the loss, such as a sum of losses that was never turned into a number, or `backward()` is called in a loop that
@@ -1433,7 +1449,7 @@ with text_says("the messages name dtypes, shapes, devices and the graph"):
 
 # %%
 torch.manual_seed(SEED)
-network = MNISTMLP().to(device)  # from scratch, also if run again
+network = MNISTMLP().to(device)  # from scratch, even if run again
 train_loader.epoch = 0
 criterion = nn.CrossEntropyLoss()
 loss_before, acc_before = evaluate(network, val_loader, criterion)
@@ -1446,11 +1462,10 @@ loss_after, acc_after = evaluate(network, val_loader, criterion)
 
 # %% tags=["hide-input"]
 Markdown(
-    f"| when | validation loss | validation accuracy |\n|---|---|---|\n"
-    f"| before training | {loss_before:.3f} (log 10 = {np.log(10):.3f}) "
-    f"| {acc_before:.1%} |\n"
+    f"| validation | loss | accuracy |\n|---|---|---|\n"
+    f"| before training | {loss_before:.3f} | {acc_before:.1%} |\n"
     f"| after one epoch | {loss_after:.3f} | {acc_after:.1%} |\n\n"
-    f"On the way through the epoch, the training images had a mean loss of "
+    f"(log 10 is {np.log(10):.3f}.) On the way through the epoch, the training images had a mean loss of "
     f"{train_loss:.3f}, and {train_acc:.1%} of them were right."
 )
 
@@ -1498,10 +1513,10 @@ with text_says("the two networks are close to each other"):
     assert abs(acc_own - acc_after) < (0.5 if data.is_stand_in else 0.02)
 
 # %% [markdown]
-# They are close. (More than one thing differs: Day 29's weights follow He's rule and begin larger.) A second hidden
-# layer alone does not gain much on this data, and PyTorch computes the same gradients as you did. What it saves is your
-# work: with three layers, ten or a hundred, the backward pass is still one call. Whether a difference as small as this
-# one means anything is a question for Day 32.
+# They are close. (More than one thing differs: Day 29's weights follow He's rule and begin larger.) PyTorch computes the
+# same gradients as you did. What it saves is your work: with three layers, ten or a hundred, the backward pass is still
+# one call. Whether the second hidden layer gains anything, one epoch with one seed cannot show: Day 32 asks what a
+# difference as small as this one means.
 #
 # Here are six validation images that the network gets right, and six of its mistakes:
 
@@ -1610,8 +1625,7 @@ happens = {
 
 # %% tags=["hide-input"]
 lines = [
-    "| mode | recording | passes agree | network changed | graph | kept "
-    "| a pass takes |",
+    "| mode | record | agree | change | graph | kB | ms |",
     "|---|---|---|---|---|---|---|",
 ]
 for (mode, recording), seen in happens.items():
@@ -1621,8 +1635,8 @@ for (mode, recording), seen in happens.items():
     ]
     lines.append(
         f"| `{mode}` | {'on' if recording else '`no_grad()`'} "
-        f"| {' | '.join(yes_or_no)} | {seen['bytes'] / 1024:,.0f} kB "
-        f"| {1000 * seen['seconds']:.2f} ms |"
+        f"| {' | '.join(yes_or_no)} | {seen['bytes'] / 1024:,.0f} "
+        f"| {1000 * seen['seconds']:.2f} |"
     )
 Markdown("\n".join(lines))
 
@@ -1644,11 +1658,22 @@ with text_says("the scores are the same with `no_grad()` and without it"):
         happens["eval()", False]["scores"],
         atol=1e-5,
     )
+with text_says("no graph can keep a result of `inference_mode()`"):
+    with torch.inference_mode():
+        numbers = torch.ones(2)
+    weight = torch.ones(2, requires_grad=True)
+    (numbers + weight).sum().backward()  # a sum keeps nothing
+    try:
+        (numbers * weight).sum().backward()
+        kept_result = "no error"
+    except RuntimeError as error:
+        kept_result = str(error)
+    assert "Inference tensors cannot be saved" in kept_result
 
 # %% [markdown]
-# Read the first two columns of answers: they follow the *mode* alone. Whether a graph is there follows the *recording*
-# alone. So neither switch does the other's work. (*How much* the graph keeps depends on the mode, too: in training mode
-# there is a dropout mask to keep, and the statistics of the batch.)
+# The columns answer the questions in their order. Read the first two: they follow the *mode* alone. Whether a graph is
+# there follows the *recording* alone. So neither switch does the other's work. (*How much* the graph keeps depends on
+# the mode, too: in training mode there is a dropout mask to keep, and the statistics of the batch.)
 #
 # - `train()` and `eval()` set a flag that some layers look at. They change what the network *computes*.
 # - `no_grad()` tells autograd not to record. It changes what the network *remembers*, and with it the memory that a pass
@@ -1660,7 +1685,8 @@ with text_says("the scores are the same with `no_grad()` and without it"):
 # training mode, looks careful, and yet every evaluation gives another result *and* moves the running mean: validation
 # images change the network.
 #
-# (`torch.inference_mode()` is a stricter `no_grad()`: what comes out of it can never enter a graph again.)
+# (`torch.inference_mode()` is a stricter `no_grad()`: no graph can keep its results, so a later loss that needs them for
+# its gradient is an error.)
 #
 # ## ReLU on the logits
 #
@@ -1723,8 +1749,7 @@ for run in cut:
 
 # %% tags=["hide-input"]
 lines = [
-    "| seed | without: train | validation | with ReLU: train | validation "
-    "| lost digits | never said |",
+    "| seed | train | val | ReLU: train | val | lost | silent |",
     "|---|---|---|---|---|---|---|",
 ]
 for seed, a, b in zip(SEEDS, plain, cut, strict=True):
@@ -1776,9 +1801,10 @@ with text_says("networks that lose a digit are worse on their training images"):
     assert cut[worst]["train"] < plain[worst]["train"] - 0.15
 
 # %% [markdown]
-# A digit is called *lost* here if the ReLU cuts its score off on more than nine tenths of its own images. Some seeds
-# get away unharmed, others lose a digit or several, and it depends on nothing but the first weights and the order of
-# the images.
+# *Train* and *val* are the accuracies on the training and the validation images, first without the ReLU and then with
+# it. A digit is called *lost* here if the ReLU cuts its score off on more than nine tenths of its own images, and
+# *silent* if the network never says it. Some seeds get away unharmed, others lose a digit or several, and it depends on
+# nothing but the first weights and the order of the images.
 #
 # The symptom that you may notice first is *a class that is never predicted*: a network that never says "5" is wrong on
 # every 5. But not all of the harmed networks show it, and it has other causes, such as a class that is missing from the
@@ -1796,7 +1822,8 @@ with plt.rc_context(STYLE):
     figure, ax = plt.subplots(figsize=(5.2, 5.0))
     low = min(min(r["train"], r["val"]) for r in plain + cut) - 0.03
     ax.plot([low, 1], [low, 1], color=GREY, linestyle="--", linewidth=1)
-    ax.text(low + 0.01, low + 0.03, "both equal", rotation=45)
+    at = low + 0.17 * (1 - low)  # away from the marks at both ends
+    ax.text(at, at + 0.02, "both equal", rotation=45)
     ax.text(
         0.98,
         low + 0.02,
@@ -1846,8 +1873,8 @@ with text_says("the networks with the ReLU do not overfit"):
     assert gap["with"] < gap["without"] + 0.03
 
 # %% [markdown]
-# A well-known course puts the same ReLU at the end of its Fashion-MNIST network, and its page suspects overfitting when
-# the result disappoints. The page prints both numbers:
+# A well-known course puts the same ReLU at the end of its network for Fashion-MNIST (clothes instead of digits), and its
+# page suspects overfitting when the result disappoints. The page prints both numbers:
 
 # %%
 # Bourke, Learn PyTorch for Deep Learning, chapter 3, model 1 (Fashion-MNIST),
@@ -1956,10 +1983,10 @@ with plt.rc_context(STYLE):
 
 # %% [markdown]
 # *How to read it:* a line at 1 is a class whose images all have a score that can still be moved; a line at 0 is a lost
-# class. Most of the lost classes began near 0: their first weights did most of it, and the first steps the rest. At
-# exactly 0, no image of the class can lift its score again; only a change in the layers below could, by chance. It is
-# Day 30's dead unit, with a class hanging on it. A line *near* 0 can come back, as one of the grey ones does: as long
-# as a few images have a score above 0, they send a gradient that lifts it.
+# class. Most of the lost classes began low, with fewer than a quarter of their images above 0: the first weights did
+# that, and the first steps the rest. At exactly 0, no image of the class can lift its score again; only a change in the
+# layers below could, by chance. It is Day 30's dead unit, with a class hanging on it. A line *near* 0 can come back, as
+# one of the grey ones does: as long as a few images have a score above 0, they send a gradient that lifts it.
 
 # %%
 with torch.no_grad():
@@ -1976,8 +2003,8 @@ with torch.no_grad():
 # %% tags=["hide-input"]
 Markdown(
     f"After {step} steps, **{stuck.float().mean():.1%}** of the training images "
-    "have a negative score for their own class. The cheapest of them costs "
-    f"**{cheapest:.4f}**; log 10 is {np.log(10):.4f}. As long as they are stuck, "
+    "have a negative score for their own class. The smallest loss among them "
+    f"is **{cheapest:.4f}**; log 10 is {np.log(10):.4f}. As long as they are stuck, "
     f"the loss cannot fall below {floor:.2f}; it is {each_loss.mean():.2f}. For "
     f"{all_zero:.1%} of the images *all ten* logits are 0."
 )
@@ -1988,7 +2015,7 @@ with text_says("an image with a negative score costs at least log 10"):
     assert each_loss.mean().item() >= floor
 with text_says("many training images have a negative score for their class"):
     assert stuck.float().mean().item() > 0.1
-with text_says("most of the lost classes began near 0"):
+with text_says("most of the lost classes began below a quarter"):
     assert data.is_stand_in or sum(alive[0][lost] < 0.25) > len(lost) / 2
 with text_says("one of the others came back from near 0"):
     assert data.is_stand_in or 0 < alive[:, closest].min() < 0.05

@@ -339,7 +339,7 @@ mlp = Exercise(
         ),
         Mistake(
             "wrong",
-            "Each of the three linear layers has a bias: 269,322 parameters in all.",
+            "Each of the three linear layers has a bias, one number per unit.",
             "How many parameters does a layer with 784 inputs and 256 units have?",
             "`nn.Linear` has a bias unless you pass `bias=False`.",
             detect=_of_network(lambda log: log.layers == 3 and log.biases < 3),
@@ -914,9 +914,12 @@ def _read_answer(key, value):
         return forms.number(key, value)
     if isinstance(right, frozenset):
         names = value if isinstance(value, (list, tuple, set)) else [value]
-        words = frozenset(re.findall(r"\w+", " ".join(map(str, names))))
+        words = frozenset(re.findall(r"\w+", " ".join(map(str, names)))) - {"and"}
         if not words or words - set(_TENSORS):
-            return "wrong-type", f"“{key}” should be names of {', '.join(_TENSORS)}, as a text."
+            return (
+                "wrong-type",
+                f"“{key}” should be some of {', '.join(_TENSORS)}, separated by commas.",
+            )
         return words, ""
     for name, spellings in {"add": ("add", "plus", "+"), "mul": ("mul", "times", "*")}.items():
         if any(spelling in str(value).lower() for spelling in spellings):
@@ -1414,8 +1417,8 @@ seeded_loader = Exercise(
         ),
         Mistake(
             "wrong-length",
-            "`len` of a loader is the number of its batches; a progress bar and a schedule ask "
-            "for it.",
+            "`len` of a loader is the number of its batches; a progress bar and a schedule "
+            "need it.",
             "What is `len` of what you return?",
             "A `DataLoader` has the right one. An object of your own needs a `__len__`.",
             detect=_in_facts(
@@ -1439,11 +1442,12 @@ seeded_loader = Exercise(
         Mistake(
             "global-seed",
             "The function seeds the global generator. So it changes what all other code draws, such "
-            "as first weights and dropout; and what other code draws changes its order.",
+            "as first weights; and what other code draws changes its order.",
             "Who else uses the generator that `torch.manual_seed` sets?",
             "Give the loader a generator of its own: `torch.Generator()`, seeded.",
             detect=_in_facts(lambda log: log.seeds_globally),
-            finding="Whatever state the global generator was in, your loader leaves it in the same one.",
+            finding="After your function, the global generator is always in the same state, whatever it was "
+            "before.",
             slip=("torch.Generator().manual_seed(seed)", "torch.manual_seed(seed)"),
         ),
         Mistake(

@@ -1108,12 +1108,25 @@ normalize = Exercise(
 )
 
 
-def _wilson(share, n, z, *, centre=True, root=np.sqrt, shrink=True):
-    widened = 1 + z**2 / n
-    middle = (share + z**2 / (2 * n)) / widened if centre else share
-    half = z * root(share * (1 - share) / n + z**2 / (4 * n**2))
+def _wilson(
+    share, n, z, *, centre=True, root=np.sqrt, shrink=True, factor=True, half_n=None, quarter_n=None
+):
+    widened = 1 + z**2 / n if factor else 1.0
+    middle = share + z**2 / (2 * n) if half_n is None else share + half_n(n, z)
+    middle = middle / widened if centre else share
+    term = z**2 / (4 * n**2) if quarter_n is None else quarter_n(n, z)
+    half = z * root(share * (1 - share) / n + term)
     half = half / widened if shrink else half
     return middle, half
+
+
+def _term_outside_the_root(share, n, z):
+    middle, _ = _wilson(share, n, z)
+    half = z * np.sqrt(share * (1 - share) / n) + z**2 / (4 * n**2)
+    return middle, half / (1 + z**2 / n)
+
+
+_PRECEDENCE = {"half_n": lambda n, z: z**2 / 2 * n, "quarter_n": lambda n, z: z**2 / 4 * n**2}
 
 
 def _wald(share, n, z):
@@ -1232,6 +1245,31 @@ accuracy_interval = Exercise(
             "Divide both the centre and the half-width by 1 + z²/n.",
             variants=({"method": partial(_wilson, shrink=False)},),
             slip=("half = half / (1 + z**2 / n)", "pass"),
+        ),
+        Mistake(
+            "wrong",
+            "The fraction in front is missing: nothing was divided by 1 + z²/n.",
+            "Which part of Wilson's formula does your function not use?",
+            "Divide both the centre and the half-width by 1 + z²/n.",
+            variants=({"method": partial(_wilson, factor=False)},),
+        ),
+        Mistake(
+            "wrong",
+            "In Python, `z**2 / 2 * n` is (z² / 2) · n: it multiplies by n.",
+            "In which order does Python compute `6 / 2 * 3`?",
+            "Put a denominator in parentheses: `z**2 / (2 * n)` and `z**2 / (4 * n**2)`.",
+            variants=tuple(
+                {"method": partial(_wilson, **{key: _PRECEDENCE[key] for key in keys})}
+                for keys in (("half_n",), ("quarter_n",), ("half_n", "quarter_n"))
+            ),
+            slip=("z**2 / (4 * n**2)", "z**2 / 4 * n**2"),
+        ),
+        Mistake(
+            "wrong",
+            "The root ends too early: z²/(4n²) belongs under it.",
+            "How far does the root in Wilson's formula reach?",
+            "Take the root of the sum of p(1 − p)/n and z²/(4n²), with the share p.",
+            variants=({"method": _term_outside_the_root},),
         ),
         Mistake(
             "agresti-coull",
@@ -1576,6 +1614,51 @@ def _of_probabilities(observations):
     return True
 
 
+def _temperatures(observations):
+    """Return pairs (returned, right), if a returned one is wrong and all are numbers above 0."""
+    pairs = [(o.outputs.get("T"), _fit_temperature(*o.probe.args)) for o in observations]
+    if any(T is None or T.ndim or not np.isfinite(T) or T <= 0 for T, _ in pairs):
+        return []
+    pairs = [(float(T), float(right)) for T, right in pairs]
+    return [] if all(_about_as_large(T, right) for T, right in pairs) else pairs
+
+
+def _the_lowest_loss(observations):
+    """Return whether it is the lowest cross-entropy itself."""
+    pairs = _temperatures(observations)
+    lowest = [
+        _mean_cross_entropy(o.probe.args[0] / right, o.probe.args[1])
+        for o, (_, right) in zip(observations, pairs, strict=False)
+    ]
+    return bool(pairs) and np.allclose([T for T, _ in pairs], lowest, rtol=0.02)
+
+
+def _an_index(observations):
+    """Return whether all are integers, and far too large where the right ones are large."""
+    pairs = _temperatures(observations)
+    got, right = np.array(pairs).reshape(-1, 2).T
+    return (
+        bool(pairs)
+        and (got % 1 == 0).all()
+        and (np.argsort(got) == np.argsort(right)).all()
+        and got.max() > 10
+    )
+
+
+def _never_below_one(observations):
+    """Return whether T is right where it is above 1, and about 1 elsewhere."""
+    pairs = _temperatures(observations)
+    return bool(pairs) and all(
+        _about_as_large(T, right) if right > 1 else 1 <= T < 1.2 for T, right in pairs
+    )
+
+
+def _near_the_best(observations):
+    """Return whether each is within a factor of 1.5, but not near enough."""
+    pairs = _temperatures(observations)
+    return bool(pairs) and all(abs(np.log(T / right)) < 0.4 for T, right in pairs)
+
+
 fit_temperature = Exercise(
     name="fit_temperature",
     day=32,
@@ -1647,6 +1730,37 @@ fit_temperature = Exercise(
             "Minimise the mean cross-entropy of `logits / T` and the labels.",
             detect=_the_same_for_all,
             finding="For different networks your function returns the same T, {T}.",
+        ),
+        Mistake(
+            "wrong",
+            "This is the lowest cross-entropy itself, not the T that gives it.",
+            "Which of your numbers divides the logits, and which one measures how good that is?",
+            "Return the T of the lowest loss: `argmin` finds its place among your candidates.",
+            detect=_the_lowest_loss,
+        ),
+        Mistake(
+            "wrong",
+            "This looks like the position of the best T among your candidates, not like T itself.",
+            "What does `argmin` return: a value or a position?",
+            "Use the position as an index into your candidates.",
+            detect=_an_index,
+            slip=("candidates[torch.stack(losses).argmin()]", "torch.stack(losses).argmin()"),
+        ),
+        Mistake(
+            "wrong",
+            "Your T is right where it is above 1, and stops at 1 where it should be below: a "
+            "network can also be less confident than it should be.",
+            "Which is the smallest T that you try?",
+            "Try values below 1, too, from a tenth on.",
+            detect=_never_below_one,
+        ),
+        Mistake(
+            "wrong",
+            "Your T is near the best one, but not near enough: the candidates are too far apart, "
+            "or the descent stopped too early.",
+            "What is the loss at a T a little larger than yours, and a little smaller?",
+            "Try more values, no more than 5 % apart, or take more steps.",
+            detect=_near_the_best,
         ),
     ),
     hints=(

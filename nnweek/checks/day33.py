@@ -33,9 +33,9 @@ def _on_tensors(function):
     def converted(*args):
         try:
             return function(*(torch.from_numpy(a) if _is_array(a) else a for a in args))
-        except ValueError as error:
-            # math.sqrt is no reason to report tensors to a learner who has arrays.
-            if "converted to Python scalars" in str(error):
+        except (ValueError, NotImplementedError) as error:
+            # math.sqrt and ^ are no reason to report tensors to a learner who has arrays.
+            if "converted to Python scalars" in str(error) or "bitwise" in str(error):
                 raise TypeError(str(error)) from None
             raise
 
@@ -940,6 +940,10 @@ def _adamw_probes():
 
 
 _DECAY = "w = w - lr * weight_decay * w"
+_USUAL_SETTINGS = {
+    "betas": lambda betas: (0.9, 0.999),
+    "denominator": lambda v, eps, c: v**0.5 + 1e-8,
+}
 
 adamw_step = Exercise(
     name="adamw_step",
@@ -1059,6 +1063,19 @@ adamw_step = Exercise(
             ),
             finding=SOME_RIGHT,
             slip=("w - lr * weight_decay * w", "w - lr * 0.01 * w"),
+        ),
+        Mistake(
+            "wrong",
+            "The shrinking is right, but Adam's step ran with its usual settings instead of those "
+            "that were passed in.",
+            "Which arguments do you hand on to `adam_step`? What does it use for the others?",
+            "Hand on all of them: `adam_step(w, g, m, v, t, lr, beta1, beta2, eps)`.",
+            variants=(
+                _USUAL_SETTINGS,
+                {**_USUAL_SETTINGS, "rate": lambda lr: 0.001},
+                {"denominator": lambda v, eps, c: v**0.5 + 1e-8},
+            ),
+            slip=("t, lr, beta1, beta2, eps)", "t, lr)"),
         ),
         *_ADAM_MISTAKES,
     ),
@@ -1223,6 +1240,17 @@ paired_interval = Exercise(
         ),
         Mistake(
             "wrong",
+            "n − 1 is used twice: `std(ddof=1)` divides by it already, and the root in the formula is "
+            "that of n.",
+            "Which of your divisions makes up for the mean being taken from the same numbers, and "
+            "which one says that the mean of n numbers varies less than one number?",
+            "Divide `d.std(ddof=1)` by the root of n, not of n − 1.",
+            variants=({"divisor": lambda n: np.sqrt(n - 1)},),
+            finding=SOME_RIGHT,
+            slip=("np.sqrt(n)", "np.sqrt(n - 1)"),
+        ),
+        Mistake(
+            "wrong",
             "The variance stands where the standard deviation should: it has another unit, squared "
             "points.",
             "If all numbers were ten times as large, how much wider should the interval become?",
@@ -1313,9 +1341,20 @@ def _mcnemar_probes():
     yield probe(30, 9, 3, 8)
     yield probe(41, 4, 11, 7)
     yield probe(25, 2, 8, 14)
+    # 2ⁿ is too large for NumPy's integers, which the counts are if they come from `sum`.
+    yield probe(60, 42, 70, 8, targets="wrong")
     yield probe(40, 6, 6, 9, targets="over-one")
     yield probe(20, 0, 0, 5, targets="over-one")
 
+
+_LARGER_TAIL = Mistake(
+    "larger-tail",
+    "The sum ran up to the larger count, which covers most of what can happen.",
+    "The two counts are 1 and 9. Which results are at least as far from equal?",
+    "Sum up to the smaller of the two counts.",
+    finding=SOME_RIGHT,
+    slip=("min(only_a, only_b)", "max(only_a, only_b)"),
+)
 
 mcnemar = Exercise(
     name="mcnemar",
@@ -1407,19 +1446,17 @@ mcnemar = Exercise(
             finding=SOME_RIGHT,
             slip=("n = only_a + only_b", "n = len(hits_a)"),
         ),
-        Mistake(
-            "larger-tail",
-            "The sum ran up to the larger count, which covers most of what can happen.",
-            "The two counts are 1 and 9. Which results are at least as far from equal?",
-            "Sum up to the smaller of the two counts.",
+        replace(
+            _LARGER_TAIL,
+            explanation="Your p is always 1. Either the sum ran up to the larger count, which "
+            "covers most of what can happen, or it was not divided by 2ⁿ.",
+            advice="Sum up to the smaller of the two counts, and divide the sum by 2ⁿ.",
             variants=(
                 {"fewer": max},
-                {"fewer": lambda x, y: x},
-                {"fewer": lambda x, y: y},
+                {"tail": lambda k, n: _at_most(k, n) * 2.0 ** int(n)},
             ),
-            finding=SOME_RIGHT,
-            slip=("min(only_a, only_b)", "max(only_a, only_b)"),
         ),
+        replace(_LARGER_TAIL, variants=({"fewer": lambda x, y: x}, {"fewer": lambda x, y: y})),
         Mistake(
             "over-one",
             "If the two counts are equal, both sides contain the middle, and their sum exceeds 1. "
@@ -1428,6 +1465,16 @@ mcnemar = Exercise(
             "Return at most 1: `min(1, …)`.",
             variants=({"cap": identity},),
             slip=("min(1, 2 * at_most)", "2 * at_most"),
+        ),
+        Mistake(
+            "wrong",
+            "With few disagreements p is right, with many it is not. NumPy's integers have 64 bits: "
+            "`2**n` overflows from n = 63 on, without an error, and becomes 0. Python's own integers "
+            "have no limit.",
+            "What is the type of your n? What is `2**n` for n = 100?",
+            "Make the counts Python's integers: `int((hits_a & ~hits_b).sum())`.",
+            variants=({"tail": lambda k, n: _at_most(k, n) if n < 63 else math.inf},),
+            slip=("n = only_a + only_b", "n = np.int64(only_a + only_b)"),
         ),
         Mistake(
             "swapped",

@@ -481,7 +481,9 @@ def _judge_chart(answers):
             return "start-of-the-run", found
         if step > faulty_runs.STEPS:
             return "off-the-axis", found
-        return ("nearby" if distance <= 5 * _NEAR else "wrong"), found
+        if distance <= 5 * _NEAR:
+            return "nearby", found
+        return "wrong", f"{found} The loss of that batch is like those before and after it."
     known = _spelled(cause, _CHART_CAUSES)
     if known not in _CHART_CAUSES:
         return "wrong", f"`{cause}` is not on the list of causes{_suggestion(known, _CHART_CAUSES)}"

@@ -10,7 +10,7 @@ import numpy as np
 from nnweek.notebook import progress_bar
 
 RUNS = ("alder", "birch", "cedar", "elder", "hazel", "maple", "rowan", "willow")
-STEPS, EVERY, BATCH = 400, 20, 32
+STEPS, EVERY, BATCH = 300, 20, 32
 TRAIN, VAL, SCORED = 5_000, 500, 1_000  # images; fewer where the data set is smaller
 HIDDEN, LEARNING_RATE = 64, 1e-3
 SEED = 3
@@ -38,7 +38,7 @@ def true_causes():
 def log_faulty_runs(data, log_dir="runs/diagnose"):
     """Train eight small networks, seven of them with an injected fault, and log them.
 
-    Each run trains 784-64-64-10 for 400 batches of 32 with Adam, on the CPU. The name of its
+    Each run trains 784-64-64-10 for 300 batches of 32 with Adam, on the CPU. The name of its
     folder does not reveal the cause. Every folder contains two runs with the same tags in all
     eight, `train` and `val`, so that TensorBoard draws both into one chart:
 

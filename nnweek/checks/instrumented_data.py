@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from nnweek.checks.comparing import as_numbers, kind
 from nnweek.checks.running import TrialRun
@@ -98,6 +99,7 @@ class LoaderLog:
         paired: whether each image came with its own label.
         seeds_globally: whether the global generators were set, wherever they were before.
         touches_globally: whether the global generators were used at all.
+        ready_made: whether the dataset is a `TensorDataset` instead of a class of the learner's.
     """
 
     n: int
@@ -111,12 +113,21 @@ class LoaderLog:
     paired: bool = True
     seeds_globally: bool = False
     touches_globally: bool = False
+    ready_made: bool = False
 
 
 _REMARK = (
     "Accepted, but the loader uses PyTorch's global generator as well, though not for the order. "
     "What other code draws from it then depends on how many epochs you ran; "
     "`DataLoader(…, generator=…)` avoids that."
+)
+_ALL_AT_ONCE = (
+    "The dataset is a pair of tensors, so its element 0 is all the images. Element `i` of a dataset "
+    "is one example: an image and its label."
+)
+_READY_MADE = (
+    "Accepted, but `TensorDataset` is PyTorch's own class, and holds only what fits into memory. For "
+    "other data you need a class with `__len__` and `__getitem__`; try to write one here."
 )
 
 
@@ -132,6 +143,10 @@ def try_loader(function, n, batch_size, seed):
         loader = function(images.clone(), labels.clone(), batch_size, its_seed)
         if loader is None or loader is Ellipsis:
             return loader, None, []
+        dataset = getattr(loader, "dataset", None)
+        if isinstance(dataset, (tuple, list)) and all(map(torch.is_tensor, dataset)):
+            raise _NoBatches(_ALL_AT_ONCE)
+        log.ready_made |= isinstance(dataset, TensorDataset)
         made = _global_state()
         _set_global_state(state + 10)  # the order must not depend on what happens in between
         epochs = [_epoch(loader, images, labels, log) for _ in range(2)]
@@ -170,14 +185,12 @@ def try_loader(function, n, batch_size, seed):
         "whether another seed gives another order": log.other != log.epochs,
         "whether the global generators are left alone": not log.seeds_globally,
     }
-    remark = _REMARK if log.touches_globally else ""
+    remark = _REMARK if log.touches_globally else _READY_MADE if log.ready_made else ""
     return TrialRun(np.array(sorted(first)), observed, log, remark=remark)
 
 
 def seeded_loader(images, labels, batch_size, seed):
     """Return what Exercise `seeded_loader` asks for."""
-    from torch.utils.data import DataLoader, TensorDataset
-
     generator = torch.Generator().manual_seed(seed)
     dataset = TensorDataset(images, labels)
     return DataLoader(dataset, batch_size=batch_size, shuffle=True, generator=generator)

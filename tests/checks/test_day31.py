@@ -699,6 +699,16 @@ def sampler_with_generator(images, labels, batch_size, seed):
     return torch.utils.data.DataLoader(dataset, batch_size, sampler=sampler)
 
 
+def ready_made(images, labels, batch_size, seed):
+    own = torch.Generator().manual_seed(seed)
+    dataset = torch.utils.data.TensorDataset(images, labels)
+    return torch.utils.data.DataLoader(dataset, batch_size, shuffle=True, generator=own)
+
+
+def a_pair_as_dataset(images, labels, batch_size, seed):
+    return torch.utils.data.DataLoader((images, labels), batch_size, shuffle=True)
+
+
 def collated(images, labels, batch_size, seed):
     """A list of pairs as dataset, and a function that joins them."""
     return torch.utils.data.DataLoader(
@@ -804,7 +814,7 @@ RIGHT = right_answers(
         "train_step": RIGHT_STEPS,
         "accumulate": [one_backward],
         "to_tensors": [reads_numbers_at_the_end],
-        "seeded_loader": [sampler_with_generator, collated],
+        "seeded_loader": [sampler_with_generator, ready_made, collated],
     },
 )
 WEIGHTS = ["unweighted", "not-divided", "sum-of-means-over-examples", "one-large-batch"]
@@ -1628,9 +1638,10 @@ def test_answers_on_autograd_are_those_of_the_page():
         ({"w.grad": 36}, "wrong", "0 of 6 right, 5 not answered yet"),
         ({"w.grad": "x"}, "wrong-type", "should be a number"),
         ({"have a .grad": ["w", "b"]}, "not-attempted", "So far all right: “have a .grad”"),
+        ({"have a .grad": "w and b"}, "not-attempted", "So far all right: “have a .grad”"),
         ({"have a .grad": "w b c"}, "records-without-recording", "you gave w, b, c"),
-        ({"have a .grad": "all"}, "wrong-type", "names of x, w, b"),
-        ({"have a .grad": 5}, "wrong-type", "names of x, w, b"),
+        ({"have a .grad": "all"}, "wrong-type", "some of x, w, b"),
+        ({"have a .grad": 5}, "wrong-type", "some of x, w, b"),
         ({"y.grad_fn": "<AddBackward0 object at 0x7f>"}, "not-attempted", "“y.grad_fn”"),
         ({"y.grad_fn": "+"}, "not-attempted", "“y.grad_fn”"),
         ({"y.grad_fn": "w * x"}, "first-operation", "Multiplication binds"),
@@ -1710,6 +1721,8 @@ def prepared_by_workers(images, labels, batch_size, seed):
         ("seeded_loader", never_ends, "wrong-type", "does it ever end?"),
         ("seeded_loader", images_only, "wrong-type", "where (images, labels) was expected"),
         ("seeded_loader", lambda x, y, b, s: 3, "wrong-type", "cannot be used in a `for` loop"),
+        ("seeded_loader", a_pair_as_dataset, "wrong-type", "element 0 is all the images"),
+        ("seeded_loader", ready_made, None, "`TensorDataset` is PyTorch's own class"),
         ("seeded_loader", sampler_with_generator, None, "global generator as well"),
         ("seeded_loader", loader_of_a_dataset({"same-order"}), "same-order", "begins with the ex"),
         pytest.param(

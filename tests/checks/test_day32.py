@@ -1718,6 +1718,70 @@ def test_right_answer_of_a_new_style_passes(name, function):
     assert verdict.passed, verdict
 
 
+def interval_with(
+    half_n=lambda n, z: z**2 / (2 * n),
+    root=lambda variance, n, z: (variance + z**2 / (4 * n**2)) ** 0.5,
+    divided=True,
+):
+    """Return Wilson's interval with a term in another form."""
+
+    def interval(hits, n):
+        z, p = 1.96, hits / n
+        scale = 1 + z**2 / n if divided else 1
+        centre, half = p + half_n(n, z), z * root(p * (1 - p) / n, n, z)
+        return (centre - half) / scale, (centre + half) / scale
+
+    return interval
+
+
+def times_n(n, z):
+    return z**2 / 2 * n
+
+
+def root_times_n(variance, n, z):
+    return (variance + z**2 / 4 * n**2) ** 0.5
+
+
+def short_root(variance, n, z):
+    return variance**0.5 + z / (4 * n**2)  # z² / (4n²), once it is multiplied by z
+
+
+@pytest.mark.parametrize(
+    ("interval", "says"),
+    [
+        (interval_with(divided=False), "fraction in front is missing"),
+        (interval_with(times_n), "multiplies by n"),
+        (interval_with(root=root_times_n), "multiplies by n"),
+        (interval_with(times_n, root_times_n), "multiplies by n"),
+        (interval_with(root=short_root), "root ends"),
+    ],
+)
+def test_slip_in_wilsons_formula_is_explained(interval, says):
+    verdict = first_verdict("accuracy_interval", interval)
+    assert verdict.mistake == "wrong"
+    assert says in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("fit", "says"),
+    [
+        (lambda losses, tried: min(losses), "lowest cross-entropy itself"),
+        (lambda losses, tried: int(np.argmin(losses)), "looks like the position"),
+        (lambda losses, tried: max(1.0, tried[np.argmin(losses)]), "stops at 1"),
+        (lambda losses, tried: 1.2 * tried[np.argmin(losses)], "not near enough"),
+        (lambda losses, tried: 3 * tried[np.argmin(losses)], "expected"),
+    ],
+)
+def test_temperature_that_is_not_the_best_is_explained(fit, says):
+    def fit_temperature(logits, labels):
+        tried = np.geomspace(0.1, 10, 201)
+        return fit([F.cross_entropy(logits / T, labels).item() for T in tried], tried)
+
+    verdict = first_verdict("fit_temperature", fit_temperature)
+    assert verdict.mistake == "wrong"
+    assert says in verdict.hint
+
+
 def test_exact_interval_is_caught_without_a_name():
     verdict = checks.accuracy_interval(lambda hits, n: tuple(binomtest(hits, n).proportion_ci()))
     assert verdict.mistake == "wrong"

@@ -618,6 +618,14 @@ def mcnemar_by_chi_square(correction):
     return mcnemar
 
 
+@np.errstate(all="ignore")
+def mcnemar_in_64_bits(hits_a, hits_b):
+    only_a, only_b = (hits_a & ~hits_b).sum(), (hits_b & ~hits_a).sum()
+    n = only_a + only_b
+    at_most = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1)) / 2**n
+    return only_a, only_b, min(1, 2 * at_most)
+
+
 FOLDED = "w - lr * math.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + eps)"
 
 UNUSUAL = {
@@ -773,7 +781,12 @@ UNUSUAL = {
     ("adamw_step", "modifies-input"): [adamw("w = w - lr * decay * w", after="(w, g.fill(0))[0]")],
     ("adamw_step", "wrong-shape"): [adamw("w = w - lr * decay * w", after="w.ravel()")],
     ("adamw_step", "wrong-type"): [adamw("return w - lr * decay * w")],
-    ("adamw_step", "wrong"): [adamw("w = w - lr * decay * w / 2"), adamw("w = w - decay")],
+    ("adamw_step", "wrong"): [
+        adamw("w = w - lr * decay * w / 2"),
+        adamw("w = w - decay"),
+        adamw("w = w - lr * decay * w; b1, b2, eps = 0.9, 0.999, 1e-8"),
+        adamw("w = w - lr * decay * w; lr, b1, b2, eps = 0.001, 0.9, 0.999, 1e-8"),
+    ],
     ("paired_interval", None): [
         lambda a, b: paired_difference_as_tuple(a, b),
         lambda a, b: tuple(map(torch.tensor, paired_difference_as_tuple(a, b))),
@@ -792,6 +805,7 @@ UNUSUAL = {
     ("paired_interval", "n-degrees"): [lambda a, b: interval(a, b, df=2 * len(a) - 2)],
     ("paired_interval", "wrong"): [
         lambda a, b: interval(a, b, s=np.var(a - b, ddof=1)),
+        lambda a, b: interval(a, b, root=(len(a) - 1) ** 0.5),
         lambda a, b: [interval(a, b)[i] for i in (1, 0, 2)],
         lambda a, b: [interval(a, b)[i] for i in (0, 2, 1)],
         lambda a, b: (np.mean(a - b), *2 * [interval(a, b)[2] - np.mean(a - b)]),
@@ -823,10 +837,13 @@ UNUSUAL = {
                       min(1, 2 * stats.binom.cdf(min(x, y) - 1, x + y, 0.5))),
     ],
     ("mcnemar", "larger-tail"): [
+        lambda a, b: (x := int(sum(a & ~b)), y := int(sum(b & ~a)),
+                      min(1, 2 * sum(math.comb(x + y, k) for k in range(min(x, y) + 1)))),
         lambda a, b: (x := sum(a & ~b), y := sum(b & ~a), min(1, 2 * stats.binom.cdf(x, x + y, 0.5))),
     ],
     ("mcnemar", "raised"): [lambda a, b: by_counts((a - b > 0).sum(), (a - b < 0).sum())],
     ("mcnemar", "wrong"): [
+        mcnemar_in_64_bits,
         lambda a, b: (sum(a & ~b), sum(b & ~a), 0.05),
         lambda a, b: (sum(a & ~b), sum(b & ~a), stats.ttest_rel(a * 1.0, b * 1.0).pvalue if any(a != b) else 1),
     ],
@@ -877,6 +894,20 @@ def test_unusual_answer_gets_the_right_verdict(name, mistake, function):
         # Works for tensors only up to its own error, which is the one to quote.
         ("momentum_step", momentum(v="v.mul(mu).add(g)", w="undefined"), "raised", ["undefined"]),
         ("adam_step", adam(first="eps = 0.0"), "wrong", ["ε has no effect"]),
+        ("adam_step", adam(v="b2 * v + (1 - b2) * g ^ 2"), "raised", ["TypeError", "bitwise_xor"]),
+        (
+            "adamw_step",
+            adamw("w = w - lr * decay * w; b1, b2, eps = 0.9, 0.999, 1e-8"),
+            "wrong",
+            ["usual settings"],
+        ),
+        (
+            "paired_interval",
+            lambda a, b: interval(a, b, root=(len(a) - 1) ** 0.5),
+            "wrong",
+            ["used twice"],
+        ),
+        ("mcnemar", mcnemar_in_64_bits, "wrong", ["2**n overflows"]),
         ("adam_step", adam(first="eps = 1e-8"), "wrong", ["ε has no effect"]),
         ("adam_step", adam(first="lr = 1.0"), "wrong", ["does not depend on the learning rate"]),
         # The error is the one that the learner sees with an array, not one of our tensors.
