@@ -516,7 +516,7 @@ with plt.rc_context(STYLE):
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three panels with the valley turned by forty-five degrees: the paths of SGD and of momentum are the old ones turned, Adam's now bounces between the walls. A fourth panel shows the height against the step: SGD's falls slowly, momentum's falls furthest, and Adam's stays above momentum's."}}
 with plt.rc_context(STYLE):
-    figure, axes = plt.subplots(2, 2, figsize=(5.2, 5.8))
+    figure, axes = plt.subplots(2, 2, figsize=(4.6, 5.4))
     x, y = np.meshgrid(np.linspace(-9, 4, 150), np.linspace(-9, 4, 150))
     along, across = (x + y) * np.sqrt(0.5), (y - x) * np.sqrt(0.5)
     for ax, name in zip(axes.flat, WALKERS, strict=False):

@@ -77,7 +77,12 @@ def add_workbench(app, exception):
     if exception is not None or app.builder.name != "html":
         return
     site, say = Path(app.outdir), logging.getLogger(__name__).info
-    for old in (*site.glob("_static/main-*.js"), *site.glob("workbench"), *site.glob("sw.js")):
+    for old in (
+        *site.glob("_static/main-*.js"),
+        *site.glob("_static/search-*.js"),
+        *site.glob("workbench"),
+        *site.glob("sw.js"),
+    ):
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     texts = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
     pages = {page: text for page, text in texts.items() if TASK.search(text)}

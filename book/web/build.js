@@ -36,4 +36,5 @@ if (facts) {
 const main = await bundle("main.js", "_static/[name]-[hash]", {
   define: { RUNTIME: JSON.stringify(facts) },
 });
+await bundle("search.js", "_static/[name]-[hash]", { format: "iife" }); // runs from the disk, too
 console.log(main);

@@ -15,6 +15,7 @@ NEW = "/".join(("other-owner", "other.name"))  # in pieces: this file is renamed
 CITED = {
     "github.com/treebeardtech/nbmake": "runs the notebooks as tests",
     "github.com/mrdbourke/pytorch-deep-learning": "a reader of that course found ReLU on logits",
+    "github.com/pyodide/pyodide": "the Python that runs in a browser",
     "github.com/pytorch/tutorials": "the same bug, in PyTorch's own tutorial",
     "cs231n.github.io": "Stanford's course notes",
     "karpathy.github.io": "a recipe for training neural networks",

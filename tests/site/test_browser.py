@@ -360,20 +360,6 @@ def test_nothing_fades_for_readers_who_want_no_motion(server):
             assert (window.evaluate("week.longestTransition()") == 0) == bool(options)
 
 
-@pytest.mark.parametrize("where", ["served", "from the disk"])
-def test_search_finds_the_day_of_the_gradient_check(where, window, server):
-    window.errors()
-    show(window, f"{server.address if where == 'served' else SITE.as_uri()}/{PAGES[0]}.html")
-    window.switch_to.active_element.send_keys(Keys.CONTROL, "k")
-    window.wait_until("document.activeElement.name === 'q'")
-    window.press("gradient check", Keys.ENTER)
-    summary = "document.querySelector('#search-results .search-summary')?.textContent"
-    window.wait_until(f"{summary}?.startsWith('Search finished, found')")
-    found = window.evaluate("[...document.querySelectorAll('#search-results a')].map(String)")
-    assert any(f"/{DAYS[0]}.html" in address for address in found)
-    assert window.errors() == []
-
-
 def test_day_opens_from_the_disk_with_its_formulas(window):
     window.errors()
     show(window, f"{SITE.as_uri()}/{DAYS[0]}.html")
