@@ -2219,7 +2219,8 @@ with text_says("two softmaxes leave a loss of at least 1.46"):
 # **a.** The loss applies a softmax to your probabilities. The best it can be given is a 1 and nine 0s, and the softmax
 # of those is far from certain: $-\log\frac{e}{e + 9} \approx 1.46$.
 # b) Both softmaxes are stable.
-# c) The softmax changes its input unless that is already a logarithm of probabilities.
+# c) The softmax of probabilities is closer to equal shares than they are: of 0.7, 0.2 and 0.1 it makes 0.46, 0.28 and
+# 0.25.
 # </details>
 #
 # **7.** A network is right for three quarters of its validation images, and for about as many of its training images.

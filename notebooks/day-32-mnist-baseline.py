@@ -1143,7 +1143,8 @@ with text_says("mistakes come in clusters"):
 
 # %% [markdown]
 # Mistakes come in clusters. So for the question "What if other *people* had written the test digits?" the interval is
-# too narrow, by about this factor at least. It answers a smaller question, and you should say which.
+# too narrow. By how much, this cannot say: the factor grows with the blocks, and a part of it is the difference of the
+# two halves. The interval answers a smaller question, and you should say which.
 #
 # *Once*, and yet the test images return in all the sections below? There they describe networks that are finished. From
 # here on nothing is chosen with them: no rate, no number of epochs, no seed.
@@ -1250,7 +1251,7 @@ with text_says("all five runs read digits, and they differ by their seed"):
         },
     )
 with text_says("the simulation above uses the agreement of real networks"):
-    assert data.is_stand_in or abs(agreement - AGREEMENT) < 0.04
+    assert data.is_stand_in or abs(agreement - AGREEMENT) < 0.1
 
 # %% [markdown]
 # Two seeds of one method can look like two different methods, above all if you pick the best and the worst after
@@ -1521,7 +1522,7 @@ with text_says("most images are in the bin at the right end"):
 
 # %% [markdown]
 # So when does a network become overconfident? When it memorises. On images that it has memorised, it can lower its loss
-# only by becoming more certain, and then it is just as certain on images that it has never seen. Here is the same
+# only by becoming more certain, and then it is almost as certain on images that it has never seen. Here is the same
 # network with few images and many epochs.
 #
 # *Predict before you run:* nearly all training images are right after a few epochs. What happens on the validation set
@@ -2143,8 +2144,9 @@ with text_says("such choices are worth more than the shape of the network"):
 # %% [markdown]
 # What does this explain? Not the shape and not the images: they are the same as in the paper. Squared errors and missing
 # momentum cost accuracy even at a rate of their own, and a single such choice is worth more than the shape of the
-# network, which is all that the name of a row says. All three together do worse than the paper did, so choices like
-# these are more than enough to explain our lead.
+# network, which is all that the name of a row says. All three together do worse than the paper did: in so few
+# epochs, choices like these cost more than our lead. Whether they still do in a training as long as the paper's, this
+# does not show.
 #
 # What does it not explain? Why the paper's error is what it is. With more epochs the recipe of all three comes closer,
 # so the number of steps counts as much as the recipe, and one image at a time means 256 times as many steps per epoch as

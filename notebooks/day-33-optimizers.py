@@ -1339,12 +1339,11 @@ with text_says("at the higher peak OneCycle keeps all five, warm-up does not"):
 
 # %% [markdown]
 # Two findings. At the best constant rate, the two schedules that fall reach a lower error than the constant rate; one
-# explanation is that small late steps let the weights settle. And at the higher peak the rise alone rescues nothing:
+# explanation is that small late steps let the weights settle. And at the higher peak the rise alone rescues little:
 # warm-up ends at the same high rate at which the constant run failed. What holds all five seeds is OneCycle, which rises
 # for longer *and* falls; cosine, which begins at the peak, is a matter of luck.
 #
-# A schedule is also a bet on the length of the run: cosine and OneCycle must know the last step in advance, and half
-# of such a run is not a good short run.
+# A schedule is also a bet on the length of the run: cosine and OneCycle must know the last step in advance.
 #
 # ## The verdict
 #

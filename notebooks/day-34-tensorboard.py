@@ -492,7 +492,8 @@ checks.read_chart(reading)
 #     return {"step": 263, "cause": "bad-batch"}
 # ```
 #
-# The leap is one point wide, the next batch is no worse than the one before, and the validation loss does not react. So
+# The leap is one point wide, the batches after it are about as good as those before, and the validation loss does not
+# react. So
 # the network was the same before and after it, and the batch was different: its labels were wrong. Adam takes one step
 # in a bad direction, and a few good ones repair it.
 # </details>

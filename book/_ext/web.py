@@ -46,7 +46,7 @@ LOADER = """<script id="workbench">addEventListener("DOMContentLoaded", () => {{
 }});</script>
 """
 SCRIPT = re.compile(r'<script id="workbench">.*?</script>\n', re.DOTALL)
-ADDED = re.compile(r' data-runs="\w+"|<p class="(?:needs-more|not-live)">.*?</p>\n')
+ADDED = re.compile(r' data-runs="\w+"|<p class="(?:needs-more|not-live|runs-here)">.*?</p>\n')
 CARD = re.compile(
     r'(?P<opening><section(?=[^>]* class="exercise")[^>]* data-exercise="(?P<name>\w+)"[^>]*)'
     r'(?P<until_hints>>.*?)(?=<details class="(?:hint|solution)">)',
@@ -56,6 +56,11 @@ COLAB = re.compile(r'href="(https://colab\.research[^"]+)"')
 NOT_LIVE = (
     '<p class="not-live">On a served copy of this page you answer the exercises here and check '
     "them at once; <code>make serve</code> in a clone of the repository serves one.</p>\n"
+)
+FACTS = re.compile(r'<p class="facts">.*?</p>')
+RUNS_HERE = (
+    '<p class="runs-here">You write and check your answers{} on this page; there is nothing to '
+    "install.</p>\n"
 )
 NEEDS_MORE = (
     '<p class="needs-more">This exercise needs more than NumPy, so it does not run on this page. '
@@ -127,7 +132,10 @@ def enhanced(page, address, runs):
         place = NEEDS_MORE.format(colab[1]) if colab else ""
         return f'{card["opening"]} data-runs="colab"{card["until_hints"]}{place}'
 
-    return CARD.sub(mark, page)
+    page = CARD.sub(mark, page)
+    here, all_of_them = page.count(' data-runs="browser"'), page.count(' data-runs="')
+    some = "" if here == all_of_them else f" in {here} of the {all_of_them} exercises"
+    return FACTS.sub(lambda facts: facts[0] + RUNS_HERE.format(some), page) if here else page
 
 
 def cells(page):

@@ -62,23 +62,36 @@ def _judge(my_idea):
         )
     network, optimizer, schedule = parts
     for part, kind, name in (
-        (network, nn.Module, "network, an `nn.Module`"),
-        (optimizer, torch.optim.Optimizer, "optimizer of `torch.optim`"),
+        (network, nn.Module, "a network, an `nn.Module`"),
+        (optimizer, torch.optim.Optimizer, "an optimizer of `torch.optim`"),
     ):
         if not isinstance(part, kind):
             got = "the class itself" if isinstance(part, type) else f"a {type(part).__name__}"
-            return "wrong-type", f"There should be a {name}, but your function returned {got}."
-    if schedule is not None and not callable(getattr(schedule, "step", None)):
+            return "wrong-type", f"There should be {name}, but your function returned {got}."
+    for part, kind, lacking in (
+        (schedule, torch.optim.lr_scheduler.ReduceLROnPlateau, "a validation loss"),
+        (optimizer, torch.optim.LBFGS, "a function that computes the loss again"),
+    ):
+        if isinstance(part, kind):
+            return "wrong-type", (
+                f"`{kind.__name__}` needs {lacking} in each step, which the comparison does not "
+                "pass: choose one whose `step()` needs nothing."
+            )
+    if schedule is not None and (
+        isinstance(schedule, torch.optim.Optimizer) or not callable(getattr(schedule, "step", None))
+    ):
         return "wrong-type", (
             "The third value should be a schedule of `torch.optim.lr_scheduler`, or None, but its "
             f"type is {type(schedule).__name__}."
         )
+    if problem := _materialized(network):
+        return problem.id, problem.text
     weights = [p for p in network.parameters() if p.requires_grad]
     if not weights:
         return "not-learning", "No weight of the network is trained."
 
     (again, *_), problem = _built(my_idea, seed=2)
-    if problem:
+    if problem := problem or _materialized(again):
         return problem.id, problem.text
     kept = {id(p) for p in weights}
     if any(id(p) in kept for p in again.parameters()):
@@ -98,7 +111,19 @@ def _judge(my_idea):
         )
     if getattr(schedule, "optimizer", optimizer) is not optimizer:
         return "other-optimizer", "The schedule belongs to an optimizer that is not returned."
-    return _trained(network, optimizer, schedule)
+    flaw = _trained(network, optimizer, schedule)
+    if not flaw and _is_baseline(again, optimizer, schedule, seed=2):
+        return "only-the-rate", "This is the baseline's network with plain SGD and no schedule."
+    return flaw
+
+
+def _materialized(network):
+    """Show the network an image if its layers are lazy; return the problem, if any."""
+    import torch
+
+    if any(torch.nn.parameter.is_lazy(p) for p in network.parameters()):
+        return sandbox.call(lambda images: network(images).shape, (_images()[0],)).problem
+    return None
 
 
 def _trained(network, optimizer, schedule):
@@ -146,8 +171,6 @@ def _trained(network, optimizer, schedule):
             f"On made-up images that are easy to tell apart, the loss went from {first:.3f} to "
             f"{last:.3f} in {STEPS} steps."
         )
-    if _is_baseline(network, optimizer, schedule):
-        return "only-the-rate", "This is the baseline's network with plain SGD and no schedule."
     return None
 
 
@@ -156,19 +179,24 @@ def _are_probabilities(output):
     return bool((output >= 0).all()) and output.sum(dim=1).allclose(ones, atol=1e-4)
 
 
-def _is_baseline(network, optimizer, schedule):
-    """Return whether nothing differs from the tuned baseline except, perhaps, the rate."""
+def _is_baseline(network, optimizer, schedule, seed):
+    """Return whether nothing differs from the tuned baseline except, perhaps, the rate.
+
+    The network is untrained and was created from the seed.
+    """
     import torch
     from torch import nn
 
     leaves = [type(m) for m in network.modules() if not list(m.children())]
     flat, dense, relu = nn.Flatten, nn.Linear, nn.ReLU
-    shapes = [tuple(p.shape) for p in network.parameters()]
+    torch.manual_seed(seed)
+    usual = nn.Sequential(dense(784, 256), dense(256, 256), dense(256, 10))
+    pairs = zip(network.parameters(), usual.parameters(), strict=False)
     (group, *others) = optimizer.param_groups
     plain = not any(group.get(name) for name in ("momentum", "weight_decay", "nesterov"))
     return (
         leaves == [flat, dense, relu, dense, relu, dense]
-        and shapes == [(256, 784), (256,), (256, 256), (256,), (10, 256), (10,)]
+        and all(p.shape == q.shape and torch.equal(p.cpu(), q) for p, q in pairs)
         and type(optimizer) is torch.optim.SGD
         and plain
         and not others

@@ -47,6 +47,7 @@ def test_lock_has_a_sum_for_every_package():
 
 DAY = """<html><head>
 </head><body><a href="https://colab.research.google.com/day.ipynb">Open in Colab</a>
+<p class="facts">2 exercises</p>
 <section class="exercise" data-check="checks.a(a)" data-exercise="a" id="exercise-a">
 <div class="cell">…</div>
 <details class="hint">…</details>
@@ -60,11 +61,12 @@ DAY = """<html><head>
 
 def test_each_exercise_says_where_it_runs():
     page = web.enhanced(DAY, "_static/main-A.js", ["a"])
-    first, second = page.split("<section")[1:]
+    top, first, second = page.split("<section")
     assert 'data-runs="browser"' in first
     assert 'data-runs="colab"' in second
     assert 'href="https://colab.research.google.com/day.ipynb"' in second
     assert second.index("needs-more") < second.index("<details")
+    assert "in 1 of the 2 exercises" in top
     assert page.count("not-live") == 2  # the sentence, and what shows it if the script fails
     assert web.enhanced(page, "_static/main-A.js", ["a"]) == page
     assert web.enhanced(page, None, None) == DAY
@@ -251,6 +253,13 @@ def test_stopped_cell_gets_the_verdict_of_the_time_limit(kernel):
     result = kernel.stopped("softmax", 5)
     assert result["verdict"] == "raised"
     assert "It was stopped after 5 seconds without an answer." in result["html"]
+
+
+def test_cell_cannot_break_what_the_next_one_needs(kernel):
+    broken = ["builtins.len = np.maximum = None", "np.set_printoptions(1)", "sys.modules.clear()"]
+    kernel.run([IMPORTS, {"source": "\n".join(["import builtins, sys", *broken, "1 / 0"])}])
+    shown = kernel.run([IMPORTS, {"source": "print(len('ab'), np.maximum([3.14159], 1))"}])
+    assert shown["text"] == "2 [3.14159]\n"
 
 
 def test_overflow_is_warned_of_as_numpy_does(kernel):

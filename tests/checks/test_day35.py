@@ -49,6 +49,13 @@ def one_cycle(optimizer, steps):
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
 
 
+plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+def with_lbfgs(network):
+    return network, torch.optim.LBFGS(network.parameters()), None
+
+
 def convolutional(steps):
     network = nn.Sequential(nn.Conv2d(1, 8, 5, stride=2), nn.ReLU(), nn.Flatten())
     network.append(nn.Linear(8 * 12 * 12, 10))
@@ -60,6 +67,18 @@ def frozen(steps):
     network[1].requires_grad_(False)
     trained = [p for p in network.parameters() if p.requires_grad]
     return network, torch.optim.SGD(trained, lr=0.1), None
+
+
+def other_first_weights(steps):
+    network = perceptron()
+    for layer in network[1::2]:
+        nn.init.kaiming_normal_(layer.weight)
+    return with_sgd(network)
+
+
+def lazy(steps):
+    network = nn.Sequential(nn.Flatten(), nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(10))
+    return with_sgd(network)
 
 
 def zeros(steps):
@@ -80,6 +99,8 @@ RIGHT = {
     "one cycle": with_schedule(one_cycle),
     "convolutional": convolutional,
     "frozen": frozen,
+    "other first weights": other_first_weights,
+    "lazy": lazy,
     "zeros": zeros,
 }
 
@@ -146,6 +167,10 @@ WRONG = [
     ("wrong-type", lambda steps: (perceptron(), torch.optim.SGD, None)),
     ("wrong-type", lambda steps: (*with_sgd(perceptron())[:2], 0.1)),
     ("wrong-type", lambda steps: perceptron()),
+    ("wrong-type", with_schedule(lambda optimizer, steps: optimizer)),
+    ("wrong-type", with_schedule(lambda optimizer, steps: plateau(optimizer))),
+    ("wrong-type", lambda steps: with_lbfgs(perceptron())),
+    ("raised", lambda steps: with_sgd(nn.Sequential(nn.LazyLinear(9), nn.Linear(28, 10)))),
     ("wrong-type", with_sgd(perceptron())),
     ("not-attempted", lambda steps: (..., ..., None)),
     ("not-attempted", lambda steps: None),

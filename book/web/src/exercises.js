@@ -18,7 +18,8 @@ const element = (tag, attributes = {}, ...content) => {
 
 const python = RUNTIME && new Python({ facts: RUNTIME, root: ROOT, state: given, progress: showProgress });
 const exercises = new Map(); // {name: Exercise}
-let busy = null; // the exercise that waits for Python
+const starting = new Set(); // exercises that wait until Python has started
+let loading = ["Starting Python …"]; // how far it is; null once it can compute
 
 // What Python is told of earlier visits.
 function given() {
@@ -33,8 +34,22 @@ function given() {
 }
 
 function showProgress({ loaded, total, starts }) {
-  if (starts) busy?.progress("Starting Python …");
-  else busy?.progress("Loading Python, once …", loaded / total, `${inMB(loaded)} of ${inMB(total)} MB`);
+  if (starts) loading = ["Starting Python …"];
+  else loading = ["Loading Python, the first time only …", loaded / total, `${inMB(loaded)} of ${inMB(total)} MB`];
+  for (const exercise of starting) exercise.progress(...loading);
+}
+
+// Start Python; what an exercise shows until then is how far it is, and from then on `words`.
+async function startPython(exercise, words) {
+  starting.add(exercise);
+  exercise.progress(...(loading ?? [words]));
+  try {
+    await python.start();
+    loading = null;
+    exercise.progress(words);
+  } finally {
+    starting.delete(exercise);
+  }
 }
 
 const sourceOf = (cell) => (cell.querySelector(".cell_input pre")?.textContent ?? "").trimEnd();
@@ -52,9 +67,14 @@ class Exercise {
     this.input = this.cell.querySelector(".cell_input");
     this.shown = this.input.querySelector("pre");
     this.stub = sourceOf(this.cell);
-    this.text = store.get(this.path)?.code ?? this.stub;
+    const saved = store.get(this.path);
+    this.text = saved?.code ?? this.stub;
     this.#build();
-    if (this.text !== this.stub) this.shown.textContent = `${this.text}\n`;
+    if (!saved?.code) this.#keepAside(saved?.older?.findLast(({ code }) => code)?.code ?? null);
+    if (this.answered) {
+      this.shown.textContent = `${this.text}\n`;
+      this.#showLast(saved.verdict);
+    }
     store.subscribe(() => this.#refresh());
     this.#showPassed();
   }
@@ -70,7 +90,7 @@ class Exercise {
       made.addEventListener("click", action);
       return made;
     };
-    this.write = button("workbench-write", "Write your answer", () => this.edit());
+    this.write = button("workbench-write", this.answered ? "Change your answer" : "Write your answer", () => this.edit());
     this.again = button("workbench-again", "Start again", () => this.#startAgain());
     this.keys = element("p", { class: "workbench-keys", id: `${this.card.id}-keys`, hidden: "" },
       `${CONTROL}+Enter checks. Escape, then Tab, leaves the editor.`);
@@ -100,8 +120,13 @@ class Exercise {
 
   // Put the editor in the place of the stub. Python starts meanwhile.
   async edit() {
-    this.#opening ??= import(new URL(RUNTIME.editor, ROOT));
-    const editor = await this.#opening;
+    let editor;
+    try {
+      editor = await import(new URL(RUNTIME.editor, ROOT));
+    } catch {
+      this.#show({ text: "The editor could not be loaded. Are you online? Reload the page to try again.\n" });
+      return;
+    }
     if (!this.#view) {
       const parent = element("div", { class: "workbench-editor" });
       parent.addEventListener("keydown", (event) => event.stopPropagation()); // "/" is no search here
@@ -120,14 +145,17 @@ class Exercise {
       this.input.classList.add("workbench-edited");
     }
     editor.selectPlaceholder(this.#view);
-    python.start().catch(() => {}); // *Check* says what is wrong
+    await startPython(this, "").catch(() => {}); // *Check* says what is wrong
+    this.waiting.hidden = !this.#isBusy;
   }
 
-  #opening;
+  get #isBusy() {
+    return this.card.hasAttribute("aria-busy");
+  }
 
   #changed(text) {
     this.text = text;
-    if (this.#before !== null && this.answered) this.#keepAside(null);
+    if (this.#before === null || this.answered) this.#keepAside(null);
     clearTimeout(this.#saving);
     this.#saving = setTimeout(() => this.save(), SAVE_AFTER);
   }
@@ -138,6 +166,11 @@ class Exercise {
     const saved = store.get(this.path);
     if (!saved && !this.answered && !Object.keys(more).length) return;
     store.set(this.path, { ...saved, code: this.answered ? this.text : undefined, ...more });
+  }
+
+  // Save what was typed just now. Nothing else: another tab may have a newer answer.
+  saveNow() {
+    if (this.#saving) this.save();
   }
 
   // Something was stored, perhaps in another tab.
@@ -153,7 +186,19 @@ class Exercise {
     else {
       this.text = text;
       this.shown.textContent = `${text}\n`;
+      this.#keepAside(this.#before);
     }
+  }
+
+  // What the last visit's check found. The stub's own output is not that of this answer.
+  #showLast(verdict) {
+    this.#hideOutputs();
+    const words = verdict === "passed" ? "passed" : `not yet – ${verdict}`;
+    if (verdict) this.output.append(element("p", {}, `Your last check: ${words}.`));
+  }
+
+  #hideOutputs() {
+    for (const old of this.cell.querySelectorAll(":scope > .cell_output")) old.hidden = true;
   }
 
   #showPassed() {
@@ -175,6 +220,7 @@ class Exercise {
   #keepAside(text) {
     this.#before = text;
     this.again.textContent = text === null ? "Start again" : "Bring my answer back";
+    this.again.hidden = text === null && !this.answered;
   }
 
   run() {
@@ -195,21 +241,17 @@ class Exercise {
   }
 
   async #compute(request) {
-    if (busy) return null;
-    busy = this;
-    document.documentElement.dataset.computing = "";
+    if (this.#isBusy) return null;
     this.card.setAttribute("aria-busy", "true");
-    this.progress("Running …");
     try {
+      await startPython(this, "Running …");
       const result = await python.run({ ...request, cells: this.#cells() }, this.name);
       this.#show(result);
       return result;
     } catch (error) {
-      this.#show({ text: `Python could not run: ${error.message}. Are you online? Please try again.\n` });
+      this.#show({ text: `Python could not run: ${error.message}. Please try again; if that does not help, are you online? Then reload the page.\n` });
       return null;
     } finally {
-      busy = null;
-      delete document.documentElement.dataset.computing;
       this.card.removeAttribute("aria-busy");
       this.waiting.hidden = true;
     }
@@ -235,7 +277,7 @@ class Exercise {
   }
 
   #show({ text = "", html = "" }) {
-    for (const old of this.cell.querySelectorAll(":scope > .cell_output")) old.hidden = true;
+    this.#hideOutputs();
     this.output.replaceChildren();
     if (text) this.output.append(element("pre", { tabindex: "0", "aria-label": "Output" }, text.trimEnd()));
     if (html) this.output.append(clean(html));
@@ -247,5 +289,5 @@ if (python) {
   for (const card of document.querySelectorAll('.exercise[data-runs="browser"]')) {
     exercises.set(card.dataset.exercise, new Exercise(card));
   }
-  addEventListener("pagehide", () => exercises.forEach((one) => one.answered && one.save()));
+  addEventListener("pagehide", () => exercises.forEach((one) => one.saveNow()));
 }

@@ -65,7 +65,8 @@ def run(cells, check=None):
     result = {"html": "", "verdict": None}
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
-            result |= execute(above, own, check)
+            with undone():
+                result |= execute(above, own, check)
         except BaseException as error:
             output.end_line()
             output.write(explained(error))
@@ -73,6 +74,20 @@ def run(cells, check=None):
             hints = progress_store.given_hints().get(exercise)
             result["hints"] = repr(hints) if hints else ""
     return {"text": output.getvalue(), **result}
+
+
+@contextlib.contextmanager
+def undone():
+    """Undo what a cell changes of Python and NumPy, which all cells share."""
+    modules = dict(sys.modules)
+    before = [(one.__dict__, dict(one.__dict__)) for one in (builtins, np)]
+    with np.printoptions(), np.errstate():
+        try:
+            yield
+        finally:  # even without builtins
+            sys.modules |= modules
+            for names, values in before:
+                names |= values
 
 
 def execute(above, own, check):

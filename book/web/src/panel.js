@@ -4,7 +4,7 @@ import { asCells, asJSON, asNotebook, asPython, fromJSON } from "./transfer.js";
 import { week } from "./week.js";
 
 const WORDS =
-  "They are kept in this browser only, and nobody else sees them. To hand them in, download the notebook or the Python file.";
+  "They are kept in this browser only, and nobody else sees them. To hand them in, download a notebook or a Python file; to go on in another browser, download the third file and add it there.";
 
 export function panel(document, store) {
   const last = document.querySelector("article > section");
@@ -46,11 +46,11 @@ export function panel(document, store) {
       make(
         "p",
         { className: "task-buttons" },
-        offer("Notebook", "nnweek-answers.ipynb", async () => asNotebook(await cells())),
-        offer("Python file", "nnweek-answers.py", async () => asPython(await cells())),
-        offer("File for another browser", "nnweek-answers.json", () => asJSON(store)),
+        offer("Download a notebook", "nnweek-answers.ipynb", async () => asNotebook(await cells())),
+        offer("Download a Python file", "nnweek-answers.py", async () => asPython(await cells())),
+        offer("Download for another browser", "nnweek-answers.json", () => asJSON(store)),
       ),
-      make("p", {}, make("label", { htmlFor: file.id }, "Add the answers of another browser:"), " ", file),
+      make("p", {}, make("label", { htmlFor: file.id }, "Add answers from another browser:"), " ", file),
       heard,
       make("p", {}, "All questions of the week: ", make("a", { href: new URL("nnweek-questions.apkg", week.base) }, "a deck for Anki"), "."),
     ),

@@ -9,7 +9,8 @@ export function prediction(block, store, path) {
   if (!results.length) return;
   const of = fingerprint(block.textContent);
   const options = [...block.querySelectorAll(".options > li")];
-  const field = options.length ? choices(block, options) : line(block, block.dataset.asks === "number");
+  const draft = draftOf(path);
+  const field = options.length ? choices(block, options) : line(block, block.dataset.asks === "number", draft);
   const kept = make("p", { className: "predicted", tabIndex: -1, hidden: true });
   const beside = make("p", { className: "predicted", hidden: true });
   const again = make("button", { type: "button", className: "text-button" }, "Predict again");
@@ -45,6 +46,7 @@ export function prediction(block, store, path) {
       const given = { answer, late: results.some((one) => one.open), at: store.now() };
       const history = [...(store.get(path)?.history ?? []), given];
       store.set(path, { ...given, of, history });
+      draft.keep("");
     }
     setOpen(true);
     (answer ? kept : results[0].querySelector("summary")).focus();
@@ -71,12 +73,30 @@ function resultsFrom(cell) {
   return found;
 }
 
-function line(block, isNumber) {
+/** What is written but not submitted, for a page that is loaded again. */
+function draftOf(path) {
+  const key = `nnweek:draft:${path}`;
+  const attempt = (action) => {
+    try {
+      return action() ?? "";
+    } catch {
+      return ""; // there is no storage
+    }
+  };
+  return {
+    read: () => attempt(() => sessionStorage.getItem(key)),
+    keep: (text) => attempt(() => (text ? sessionStorage.setItem(key, text) : sessionStorage.removeItem(key))),
+  };
+}
+
+function line(block, isNumber, draft) {
   const id = `${block.id}-field`;
   const label = make("label", { htmlFor: id }, isNumber ? "Your number" : "Your prediction");
   const input = isNumber
     ? make("input", { id, type: "text", inputMode: "decimal", autocomplete: "off" })
     : make("textarea", { id, rows: 1, autocomplete: "off" });
+  input.value = draft.read();
+  input.addEventListener("input", () => draft.keep(input.value));
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();

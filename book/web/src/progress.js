@@ -47,7 +47,7 @@ export function progress(document, store) {
     for (const { line, facts, full } of lines) {
       const words = sentence(count(store, facts));
       line.hidden = !words;
-      line.textContent = full ? `You have ${words}. ${store.lasting ? "" : NOT_KEPT}`.trim() : words;
+      line.textContent = full ? `So far: ${words}. ${store.lasting ? "" : NOT_KEPT}`.trim() : words;
     }
   };
   store.subscribe(refresh);

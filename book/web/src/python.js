@@ -6,6 +6,7 @@ export const SECONDS = 5; // for one cell; then the worker is ended, and a new o
 export class Python {
   #worker;
   #ready;
+  #isLoading = false; // later, a message without an id is none of ours, but of a learner's code
   #waiting = new Map(); // {id: how to settle}
   #last = Promise.resolve();
   #ids = 0;
@@ -35,14 +36,16 @@ export class Python {
   async #start() {
     const worker = new Worker(new URL(this.facts.worker, this.root), { type: "module" });
     this.#worker = worker;
-    worker.addEventListener("message", ({ data }) => this.#heard(data));
+    worker.addEventListener("message", ({ data }) => this.#heard(data ?? {}));
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       this.#fail(new Error(event.message || "its file could not be loaded"));
     });
     keepSite(this.root);
     const book = this.root.href.replace(/\/$/, "");
+    this.#isLoading = true;
     await this.#ask({ start: { files: this.facts.files, root: this.root.href, book, ...this.state() } });
+    this.#isLoading = false;
   }
 
   async #run(request, exercise) {
@@ -50,10 +53,16 @@ export class Python {
     let timer;
     let stopped;
     const isLate = new Promise((resolve) => {
-      this.onStarted = (result) => {
-        stopped = result;
+      const wait = () => {
+        clearTimeout(timer);
         timer = setTimeout(resolve, SECONDS * 1000, true);
       };
+      this.onStarted = (result) => {
+        this.onStarted = null; // a cell may send the same message, again and again
+        stopped = result;
+        wait();
+      };
+      wait(); // earlier code may have closed the worker, so that it does not even start
     });
     const answer = this.#ask({ request, exercise, seconds: SECONDS });
     try {
@@ -81,7 +90,7 @@ export class Python {
 
   #heard({ id, stopped, result, error, ...progress }) {
     if (stopped !== undefined) this.onStarted?.(stopped);
-    else if (id === undefined) this.progress(progress);
+    else if (this.#isLoading && id === undefined) this.progress(progress);
     else {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);

@@ -81,8 +81,13 @@ export function openStore({ storage = null, now = Date.now, version = VERSION, m
   const notify = (paths) =>
     paths.forEach((path) => listeners.forEach((listener) => listener(path, records[path])));
 
-  function put(changes) {
+  // Take over what was written while this page slept.
+  function refresh() {
     if (writable) attempt(() => absorb(storage.getItem(key)));
+  }
+
+  function put(changes) {
+    refresh();
     Object.assign(records, changes());
     if (writable) attempt(write);
   }
@@ -134,6 +139,7 @@ export function openStore({ storage = null, now = Date.now, version = VERSION, m
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    refresh,
     /** Call this with the window's `storage` events. */
     hear({ key: changed, newValue }) {
       if (writable && changed === key) absorb(newValue);
@@ -191,11 +197,18 @@ function parse(text) {
 
 /** Return the records in what somebody read from a file or a storage; null if these are none. */
 export function areRecords(found) {
-  const isObject = (one) => one !== null && typeof one === "object" && !Array.isArray(one);
-  if (!isObject(found)) return null;
-  const complete = Object.values(found).every((record) => isObject(record) && Number.isFinite(record.at));
-  return complete ? found : null;
+  return isObject(found) && Object.values(found).every(isRecord) ? found : null;
 }
+
+const TEXTS = ["code", "verdict", "hints", "answer", "choice"];
+const LISTS = ["history", "older"];
+
+const isObject = (one) => one !== null && typeof one === "object" && !Array.isArray(one);
+const isRecord = (one) =>
+  isObject(one) &&
+  Number.isFinite(one.at) &&
+  TEXTS.every((field) => one[field] === undefined || typeof one[field] === "string") &&
+  LISTS.every((field) => one[field] === undefined || (Array.isArray(one[field]) && one[field].every(isRecord)));
 
 /** The browser's storage, or null where it is switched off. */
 export function browserStorage(window) {
@@ -213,3 +226,4 @@ export function browserStorage(window) {
 export const store = openStore({ storage: browserStorage(globalThis) });
 export const { get, set, subscribe } = store;
 globalThis.addEventListener?.("storage", store.hear);
+globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && store.refresh());

@@ -43,17 +43,14 @@ export function asCells(store, days) {
   const solved = Object.entries(days).flatMap(([, { solutions }]) => solutions);
   markdown("# My answers");
   for (const [day, { title, imports, exercises, questions, predictions }] of Object.entries(days)) {
-    const answers = exercises.map((name) => [name, store.get(`exercises/${name}`)]).filter(([, one]) => one?.code);
+    const answers = exercises.map((name) => [name, store.get(`exercises/${name}`)]).filter(([, one]) => one?.code || one?.older);
     const notes = [...written("predictions", predictions, predicted), ...written("questions", questions, chosen)];
     if (!answers.length && !notes.length) continue;
     markdown(`## ${title}`);
     if (answers.length) code(`from nnweek import checks\n${imports}`);
     for (const [name, record] of answers) {
       markdown(`### ${name}`);
-      const needed = solved.filter((other) => other !== name && !passed(other) && uses(record.code, other));
-      const borrowed = needed.map((other) => `from nnweek.checks.solutions import ${other}  # not passed yet\n`);
-      const call = record.code.includes(`checks.${name}(`) ? "" : `\n\n\nchecks.${name}(${name})`;
-      code(borrowed.join("") + (borrowed.length ? "\n\n" : "") + record.code.trim() + call);
+      if (record.code) code(withCheck(name, record.code));
       for (const { code: text } of record.older ?? []) {
         if (text) markdown(`Another version of yours:\n\n${fenced(text)}`);
       }
@@ -68,6 +65,13 @@ export function asCells(store, days) {
     }
   }
   return cells;
+
+  function withCheck(name, text) {
+    const needed = solved.filter((other) => other !== name && !passed(other) && uses(text, other));
+    const borrowed = needed.map((other) => `from nnweek.checks.solutions import ${other}  # not passed yet\n`);
+    const call = text.includes(`checks.${name}(`) ? "" : `\n\n\nchecks.${name}(${name})`;
+    return borrowed.join("") + (borrowed.length ? "\n\n" : "") + text.trim() + call;
+  }
 
   function passed(name) {
     const record = store.get(`exercises/${name}`);

@@ -112,6 +112,17 @@ test("a tab that missed the event still does not overwrite the other", () => {
   assert.equal(other.get("questions/day-29/1").choice, "a");
 });
 
+test("a page that was asleep takes over what another one wrote", () => {
+  const storage = new FakeStorage();
+  const [one, other] = [openStore({ storage }), openStore({ storage })];
+  const heard = [];
+  one.subscribe((path) => heard.push(path));
+  other.set("exercises/backward", { code: "1" });
+  one.refresh();
+  assert.deepEqual(heard, ["exercises/backward"]);
+  assert.equal(one.get("exercises/backward").code, "1");
+});
+
 test("code written in two tabs is kept from both", () => {
   const now = clockAt(1);
   const [one, other, tell] = twoTabs(new FakeStorage(), now);

@@ -42,6 +42,8 @@ test("a wrong file gets a message that says what it is", () => {
     "[]": /of this course/,
     '{"format": "nnweek answers", "version": 9, "records": {}}': /newer release/,
     '{"format": "nnweek answers", "version": 1, "records": {"x": 1}}': /damaged/,
+    '{"format": "nnweek answers", "version": 1, "records": {"x": {"at": 1, "code": 1}}}': /damaged/,
+    '{"format": "nnweek answers", "version": 1, "records": {"x": {"at": 1, "older": [null]}}}': /damaged/,
     '{"format": "nnweek answers", "version": 1}': /damaged/,
   };
   for (const [text, message] of Object.entries(wrong)) assert.throws(() => fromJSON(text), { message });
@@ -80,6 +82,14 @@ test("an earlier version of an answer is text, and cannot end its fence", () => 
   store.merge({ "exercises/backward": { code: 'x = """```"""', at: 1 } });
   const text = sources(asCells(store, WEEK), "markdown").join("\n");
   assert.ok(text.includes('````python\nx = """```"""\n````'));
+});
+
+test("code that was put aside is handed in as text, without a check", () => {
+  const store = filled();
+  store.set("exercises/backward", { tried: 1 });
+  const cells = asCells(store, WEEK);
+  assert.ok(sources(cells, "markdown").join("\n").includes(CODE));
+  assert.ok(!sources(cells, "code").join("\n").includes("checks.backward"));
 });
 
 test("a notebook and a Python file have the same cells", () => {
