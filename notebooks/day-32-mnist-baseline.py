@@ -744,6 +744,7 @@ checks.accuracy_interval(accuracy_interval)
 (accuracy_interval,) = checks.or_solution(accuracy_interval)
 
 TRUTH = 0.975
+rng = np.random.default_rng(SEED)
 first_set, second_set = rng.binomial(10_000, TRUTH, size=(2, 20_000))
 ends = {
     int(hits): accuracy_interval(int(hits), 10_000) for hits in set(first_set)
@@ -910,6 +911,7 @@ loss_at_start, _ = evaluate(
     MNISTMLP(seed=SEED).to(device), val_loader, criterion
 )
 
+train_loader.epoch = 0  # the same batch, also if you run this cell again
 one_batch = [next(iter(train_loader))]
 trial = MNISTMLP(seed=SEED).to(device)
 trial_optimizer = torch.optim.SGD(trial.parameters(), lr=LR)
@@ -1302,6 +1304,7 @@ error_rates = {
 }
 # The hardest and the easiest digit are picked after looking. How far apart
 # would the ends be if all ten digits were equally hard?
+rng = np.random.default_rng(SEED)
 equally_hard = (
     rng.binomial(in_test, mistakes.sum() / n_test, size=(5000, 10)) / in_test
 )
@@ -1440,6 +1443,7 @@ def confidence_and_right(logits, labels):
 
 def ece_by_luck(confidence, draws=200):
     """What 95 % of perfectly calibrated networks would show."""
+    rng = np.random.default_rng(SEED)
     eces = [
         calibration_error(
             confidence, rng.random(len(confidence)) < confidence, BINS

@@ -593,7 +593,7 @@ with plt.rc_context(STYLE):
     looks = {
         "SGD": style_of("SGD", marker=True),
         "batch normalisation": {
-            "label": "SGD, batch normalisation",
+            "label": "batch normalisation",
             "color": COLORS[3],
             "linestyle": ":",
             "marker": "^",

@@ -215,4 +215,7 @@ def rules_in_use(site, groups, content):
         )  # fmt: skip
     except web.Unavailable as reason:
         raise ExtensionError(f"The stylesheets were not joined: {reason}") from None
-    return dict(zip(groups, json.loads(printed), strict=True))
+    return {
+        group: f"/* The rules in use of {', '.join(own)} */\n{rules}"
+        for group, own, rules in zip(groups, names, json.loads(printed), strict=True)
+    }

@@ -1,6 +1,6 @@
 // Join stylesheets: `node styles.js FOLDER` reads {styles, content} as JSON, lists of the names of
 // stylesheets in the folder, and texts. For each list it returns one stylesheet, minified, with only
-// the rules for names that are words of these texts. (PurgeCSS drops :first-child within :is().)
+// the rules for names that are words of these texts.
 import { readFileSync } from "node:fs";
 import { build } from "esbuild";
 import { PurgeCSS } from "purgecss";
@@ -24,7 +24,18 @@ async function join(names) {
   return outputFiles.find(({ path }) => path.endsWith(".css")).text;
 }
 
-const used = await new PurgeCSS().purge({
+// PurgeCSS drops what names nothing, such as `:is(a, button):focus-visible` and the `:hover` of
+// `a:is(:hover, :focus)`; and a shorter `:is()` can be less specific.
+const NAMES = ["attribute", "class", "id", "tag"];
+class Used extends PurgeCSS {
+  shouldKeepSelector(selector, words) {
+    const keep = (one) =>
+      !one.nodes.some(({ type }) => NAMES.includes(type)) || super.shouldKeepSelector(one, words);
+    return selector.parent.value === ":is" ? selector.parent.nodes.some(keep) : keep(selector);
+  }
+}
+
+const used = await new Used().purge({
   content: content.map((raw) => ({ raw, extension: "html" })),
   css: (await Promise.all(styles.map(join))).map((raw) => ({ raw })),
   defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],

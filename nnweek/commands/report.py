@@ -39,7 +39,7 @@ LIBRARIES = {
 }
 JUPYTER = ("ipykernel", "jupyterlab", "notebook", "jupytext", "nbclient", "jupyter-book")
 SETTINGS = {"NNWEEK_DATA", "NNWEEK_DATASET", "NNWEEK_MNIST_MIRROR", "NNWEEK_RESULTS"}
-SETTINGS |= {"NNWEEK_BOOK", "NNWEEK_STRICT"}  # of the book's build
+SETTINGS |= {"NNWEEK_BOOK", "NNWEEK_PYODIDE_MIRROR", "NNWEEK_STRICT"}  # of the book's build
 SETTINGS |= {"NNWEEK_SITE", "NNWEEK_PDF", "NNWEEK_TEST_RESULTS"}  # of the tests
 _KEEP_PATHS = {"break_long_words": False, "break_on_hyphens": False}
 PATIENCE = 180  # seconds for all imports together; a cold disk is slow

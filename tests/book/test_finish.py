@@ -71,7 +71,9 @@ def test_all_pages_link_to_the_same_single_stylesheet(site):
     head = '<head><link rel="stylesheet" href="{}_static/' + joined.name + '">\n<title>T</title>'
     assert (site / "index.html").read_text().startswith(head.format(""))
     assert (site / "days" / "day.html").read_text().startswith(head.format("../"))
-    assert joined.read_text().strip() == ".card{top:0}.shown{top:2px}p{top:1px}"
+    first, rules = joined.read_text().strip().split("\n")
+    assert first == "/* The rules in use of a.css, b.css */"
+    assert rules == ".card{top:0}.shown{top:2px}p{top:1px}"
     template = "_static/template.html"
     assert (site / template).read_text() == FILES[template], "a template stays unchanged"
 
@@ -149,7 +151,8 @@ def test_icons_are_found_in_pages_and_scripts():
 RULES = {
     "p{top:0}": True, ".card{top:0}": True, ".ghost{top:0}": False, ".card .ghost>p{top:0}": False,
     "p:not(.ghost){top:0}": True, ".sd-card-2{top:0}": False, ":root{top:0}": True,
-    ".card\\:hover{top:0}": False,
+    ".card\\:hover{top:0}": False, ":is(a,[b]):focus-visible{top:0}": True, ":is(.ghost) p{top:0}": False,
+    "p:is(:hover,:focus){top:0}": True, "p:is(.ghost):hover{top:0}": False,
 }  # fmt: skip
 STYLES = [
     (".ghost, p.ghost, h1 { top: 0 }", "h1{top:0}"),
@@ -158,6 +161,7 @@ STYLES = [
         "@mediaprint{.card{top:1px}}",
     ),
     ("@page { size: A4 }", "@page{size:A4}"),
+    (":is(.card, #ghost) p { top: 0 }", ":is(.card,#ghost)p{top:0}"),  # as specific as before
     ('@import "../basic.css";\nh1 { top: 1px }', "p{top:0}h1{top:1px}"),
     # Relative addresses still lead to the same file.
     (
@@ -181,7 +185,7 @@ def used(tmp_path_factory):
         (site / groups[-1][0]).write_text(style)
     content = ['<h1><p class="card sd-card a">']
     joined = finish.rules_in_use(site, groups, content)
-    return ["".join(joined[group].split()) for group in groups]
+    return ["".join(joined[group].partition("\n")[2].split()) for group in groups]
 
 
 def test_rule_stays_if_the_site_has_all_its_classes(used):

@@ -343,6 +343,7 @@ def test_random_answers_pass_only_if_true(answers):
 def test_chart_read_as_exactly_as_the_axis_allows_passes(step, cause):
     assert checks.read_chart({"step": step, "cause": cause})
     assert checks.read_chart(solutions.reading())
+    assert checks.read_chart(solutions.reading), "a function, as in the solution"
     assert checks.progress().passed["read_chart"]
 
 

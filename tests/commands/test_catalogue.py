@@ -153,7 +153,7 @@ def test_catalogue_contains_every_exercise_and_sentence():
 
 
 def test_rows_of_numbers_are_written_on_one_line():
-    assert max(text().count(sign) for sign in ("NaN,", ": NaN", "Infinity,")) == 0
+    json.loads(text(), parse_constant=pytest.fail)  # NaN and Infinity are strings
     written = catalogue.as_json(
         {"rows": [[1, 2], [3.5, None]], "text": "a [\n1,\n 2] b", "empty": []}
     )

@@ -102,6 +102,7 @@ def test_every_answer_gives_a_reason_for_every_option(day):
 SETTINGS = {
     29: {"[section 6.5": "a section of a book"},
     30: {"95 % interval": "a confidence level"},
+    31: {"of 0.7, 0.2 and 0.1 it makes 0.46, 0.28 and 0.25": "the softmax of invented numbers"},
     32: {
         "Is 95 % good? Against what, on which images, and would it be 95 % again": "a question",
         "A **95 % interval** is": "a confidence level",
@@ -130,6 +131,7 @@ SETTINGS = {
         "Seven intervals of 95 %": "a confidence level",
         "the 95 % interval of one idea": "a confidence level",
         "0.1 points above yours": "an invented difference, in a question",
+        "is 0.002 for the first and 0.53 for the second": "of invented counts, in a question",
         '"99 % sure"': "an invented confidence, in a question",
         "Adam minus SGD is +0.1 points, interval −0.1 to +0.3.": "invented, in a question",
         "Adam is better by 0.1 points": "an answer to it",

@@ -288,7 +288,7 @@ def test_focus_ring_of_a_card_is_painted(window, server):
 
 def test_focus_ring_is_not_clipped_at_the_text_edge(window, server):
     show(window, f"{server.address}/{DAYS[0]}.html", STAND_STILL)
-    box, changed = focus(window, ".question summary")
+    box, changed = focus(window, "details.result summary")
     left, middle = round(box["left"]), round(box["top"] + box["height"] / 2)
     assert changed[middle, left - 5 : left].any()
 

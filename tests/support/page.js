@@ -43,7 +43,8 @@ window.week = (() => {
     })
     .map((formula) => formula.querySelector("math").getAttribute("alttext"));
 
-  // The computed styles of every element and of what is drawn before and after it.
+  // The computed styles of every element and of what is drawn before and after it; not the
+  // variables, whose text is shortened in the joined stylesheet, but all that is made of them.
   const styles = () => [...document.body.querySelectorAll(":not(svg *)")].flatMap((element) =>
     ["", "::before", "::after"].flatMap((part) => {
       const style = getComputedStyle(element, part);
@@ -51,7 +52,8 @@ window.week = (() => {
       // The theme's script marks a table that scrolls, at another moment with other stylesheets.
       const classes = (element.getAttribute("class") ?? "").replace(/ ?more-(left|right)/g, "");
       const name = `${element.tagName} ${classes}${part}`;
-      return [...style].map((property) => `${name} ${property}: ${style.getPropertyValue(property)}`);
+      const properties = [...style].filter((property) => !property.startsWith("--"));
+      return properties.map((property) => `${name} ${property}: ${style.getPropertyValue(property)}`);
     }));
 
   // Replace the joined stylesheet by those that it was made of, which its first line names.

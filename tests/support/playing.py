@@ -16,15 +16,23 @@ COUNT = re.compile(r"(epochs|steps|passes|batches)(?![a-z0-9])", re.IGNORECASE)
 
 # The stand-in with fewer digits, shorter runs to diagnose, and figures with fewer pixels.
 SMALL = """
+import warnings
+from unittest import mock
 import sklearn.datasets
+import nnweek.mnist
 from nnweek.checks import faulty_runs
 
-_digits = sklearn.datasets.load_digits()
+_digits = sklearn.datasets.load_digits()  # the scripts of the days read them all
 _digits.update({name: _digits[name][:700] for name in ("data", "images", "target")})
-sklearn.datasets.load_digits = lambda *, return_X_y=False: (
-    (_digits.data, _digits.target) if return_X_y else _digits
-)
+_load_all = nnweek.mnist._load_stand_in
+
+def _load_few():
+    with mock.patch("sklearn.datasets.load_digits", lambda: _digits):
+        return _load_all()
+
+nnweek.mnist._load_stand_in = _load_few
 faulty_runs.STEPS = 40
+warnings.filterwarnings("always", category=RuntimeWarning)  # not only the first time
 %config InlineBackend.print_figure_kwargs = {"bbox_inches": None, "dpi": 30}
 """
 
