@@ -1962,7 +1962,7 @@ with text_says("the script's test images are the larger luck"):
 
 # %% [markdown]
 # Here the images limit: the interval is narrower than the answer deserves. Where there are no further images, let every
-# seed draw the three sets anew. Then the differences vary with the images as well, though not quite as much as with new
+# seed draw the three sets again. Then the differences vary with the images as well, though not quite as much as with new
 # ones, because the sets of different seeds overlap.
 #
 # **Now on your own.** Port the script to Fashion-MNIST, 70,000 pictures of clothes in ten classes. Which optimizer

@@ -20,7 +20,6 @@ from nnweek.commands.grade import grade
 from support import ROOT, browser
 from support.contents import day_page
 from support.notebooks import every_day, exercises
-from support.server import serving
 from support.site import SITE, html_of, read
 
 if browser.missing():
@@ -32,12 +31,6 @@ AXE = ROOT / ".ci" / "node_modules" / "axe-core" / "axe.min.js"
 KEY = "nnweek:1"
 DAY = 24 * 60 * 60 * 1000  # milliseconds
 SCREEN, PHONE = 1280, 390
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving(SITE) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

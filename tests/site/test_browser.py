@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from nnweek._tokens import DARK, LIGHT
 from support import ROOT, browser, text_of
 from support.contents import DAYS, PAGES, day_page
-from support.server import is_of_chromium, serving
+from support.server import is_of_chromium
 from support.site import SITE, html_of
 
 if browser.missing():
@@ -37,21 +37,6 @@ needs_node = pytest.mark.skipif(
     not (AXE.exists() and LIGHTHOUSE.exists()),
     reason=f"axe-core or Lighthouse is not installed; `{browser.INSTALL}` installs both",
 )
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving(SITE) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def window(server):
-    with browser.browser(f"--proxy-server={server.address}") as window:
-        # On a busy machine the window may become active late; until then, nothing in it has a
-        # focus ring. And a Tab at the end of a page would leave the page for the browser.
-        window.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-        yield window
 
 
 # No transitions: a colour in transition is neither of the two.

@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from nnweek._tokens import DARK, LIGHT
 from support import ROOT, browser
 from support.contents import day_page
-from support.server import is_of_chromium, serving
+from support.server import is_of_chromium
 from support.site import SITE
 
 if browser.missing():
@@ -41,19 +41,6 @@ QUERIES = {
     "install on windows": ["setup.html#"],
     "gradient check": [f"{TERM}gradient-check", f"{day_page(29)}.html#"],
 }
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving(SITE) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def window(server):
-    with browser.browser(f"--proxy-server={server.address}") as window:
-        window.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-        yield window
 
 
 def search(window, site, query):

@@ -16,7 +16,7 @@ from nnweek import checks
 from nnweek.checks import progress_store
 from support import ROOT, browser, text_of
 from support.contents import DAYS, day_page
-from support.server import is_of_chromium, serving
+from support.server import is_of_chromium
 from support.site import SITE, html_of
 
 if browser.missing():
@@ -54,18 +54,15 @@ window.Worker = class extends Own {
 
 
 @pytest.fixture(scope="module")
-def server():
+def server(server):
     assert (SITE / "workbench").exists(), "The site has no editors; its build says what is missing."
-    with serving(SITE) as server:
-        yield server
+    return server
 
 
 @pytest.fixture(scope="module")
-def window(server):
-    with browser.browser(f"--proxy-server={server.address}") as window:
-        window.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-        window.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": KEEP_WORKER})
-        yield window
+def window(window):
+    window.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": KEEP_WORKER})
+    return window
 
 
 def visit(window, server, page=PAGE):
